@@ -1,4 +1,4 @@
-# The targets with a ## are the ones for people; `make help` lists them.
+# `make help` lists the targets with a ##.
 SHELL := /bin/bash
 CONFIGURATION ?= Release
 DOTNET ?= dotnet
@@ -23,7 +23,7 @@ build: restore bin/bursar bin/bursar-agent bin/bursar-demo ## Build everything; 
 build-operator: bin/bursar
 	@$(DOTNET) build operator/Operator --configuration $(CONFIGURATION) --verbosity quiet
 
-# Thin starters, so that the paths do not depend on the build's folders. exec keeps the process id: signals reach the program.
+# Launchers, so that paths do not depend on build folders. exec keeps the process id, so that signals reach the program.
 bin/bursar: Makefile
 	@mkdir -p bin
 	@printf '#!/bin/sh\nexec $(DOTNET) "$$(dirname "$$(readlink -f "$$0")")/../operator/Operator/bin/$(CONFIGURATION)/net10.0/bursar.dll" "$$@"\n' > $@
@@ -43,15 +43,15 @@ format: ## Format the code (CSharpier)
 	@$(DOTNET) tool restore > /dev/null
 	$(DOTNET) csharpier format operator tests
 
-format-check: ## Fail when the code is not formatted
+format-check: ## Fail if the code is not formatted
 	@$(DOTNET) tool restore > /dev/null
 	$(DOTNET) csharpier check operator tests
 
-generate: build-operator ## Write the CRDs, the chart's rights and docs/reference from the code; the chart's README from its values
+generate: build-operator ## Generate the CRDs, the chart's rights and docs/reference from the code, and the chart's README from its values
 	bin/bursar generate --out .
 	@node .ci/chart-readme.mjs
 
-verify: build-operator ## Fail when a generated file is stale or a link between documents is broken
+verify: build-operator ## Fail if a generated file is stale or a link between documents is broken
 	bin/bursar generate --check --out .
 	@node .ci/chart-readme.mjs --check
 	@node .ci/links.mjs
@@ -59,7 +59,7 @@ verify: build-operator ## Fail when a generated file is stale or a link between 
 tools: ## Unpack kubectl, helm, prometheus, promtool and npm's gRPC client into .tools/
 	@.ci/tools
 
-test: build tools test-only ## Run all tests; those that need what is not there are skipped and counted
+test: build tools test-only ## Run all tests; tests without their prerequisites are skipped and counted
 
 test-only:
 	@.ci/test $(CONFIGURATION) $(TESTS)
@@ -72,7 +72,7 @@ e2e: build tools ## Run the tests that need a real kube-apiserver on it (KUBEBUI
 	  echo "skipped: no kube-apiserver in $$assets and no cluster named (KUBECONFIG with BURSAR_TEST_CLUSTER=1)"; \
 	fi
 
-demo: bin/bursar bin/bursar-demo ## Run the main job on an embedded cluster (DEMO_ARGS="--speed 60")
+demo: bin/bursar bin/bursar-demo ## Run the demo on an embedded cluster (DEMO_ARGS="--speed 60")
 	@[ -e operator/Demo/bin/$(CONFIGURATION)/net10.0/bursar-demo.dll ] \
 	  || echo "The first time, NuGet packages are restored (about 100 MB) and the operator is compiled: one to five minutes. Later starts take seconds."
 	@echo "1/3 restoring packages ..." && $(DOTNET) restore operator/Demo --verbosity quiet -tl:off
@@ -83,22 +83,22 @@ readme-picture: bin/bursar bin/bursar-demo tools ## Draw docs/demo.svg, the READ
 	$(DOTNET) build operator/Demo --configuration $(CONFIGURATION) --verbosity quiet
 	@node .ci/readme-picture.mjs
 
-bench: publish ## Measure memory, decoding and decisions against the targets of the design; the programs as they are published
+bench: publish ## Measure memory, decoding and decisions of the published programs against the targets of the design
 	BURSAR_PUBLISHED=$(CURDIR)/artifacts/publish $(DOTNET) run --project tests/Benchmarks --configuration Release -- $(BENCH_ARGS)
 
-publish: ## Make both programs self-contained, trimmed, one file each, in artifacts/publish (linux-x64)
+publish: ## Publish both programs, self-contained and trimmed, as single files in artifacts/publish (linux-x64)
 	@for project in Operator AgentHost; do \
 	  $(DOTNET) publish operator/$$project --configuration Release --runtime linux-x64 --output artifacts/publish --verbosity quiet || exit 1; \
 	done
 	@ls -l artifacts/publish/bursar artifacts/publish/bursar-agent
 
-images: ## Write both container images as archives to artifacts/images; needs no container engine (ARCHITECTURES="amd64 arm64", BASE_IMAGE=registry/name:tag)
+images: ## Build both container images as archives in artifacts/images; needs no container engine (ARCHITECTURES="amd64 arm64", BASE_IMAGE=registry/name:tag)
 	@DOTNET=$(DOTNET) .ci/images save $(ARCHITECTURES)
 
 push: ## Build both container images for all architectures and push them (REGISTRY=registry.example/team)
 	@DOTNET=$(DOTNET) .ci/images push $(REGISTRY) $(ARCHITECTURES)
 
-# Published before it is built: publishing restores for one runtime, and what make test finds must be the everyday build.
+# Publish before build, because publishing restores for one runtime and the tests must find the normal build.
 ci: ARCHITECTURES = amd64
 ci: format-check publish images build ## What CI runs: format check, publish, images, build, generated files, all tests, also on the published files and images
 	@bin/bursar generate --check --out .
@@ -106,6 +106,6 @@ ci: format-check publish images build ## What CI runs: format check, publish, im
 	@node .ci/links.mjs
 	@BURSAR_PUBLISHED=$(CURDIR)/artifacts/publish BURSAR_IMAGES=$(CURDIR)/artifacts/images $(MAKE) --no-print-directory test
 
-clean: ## Remove what was built (keeps .tools/)
+clean: ## Remove build outputs (keeps .tools/)
 	rm -rf bin artifacts TestResults
 	find operator tests -type d \( -name bin -o -name obj \) -prune -exec rm -rf {} +

@@ -1,5 +1,5 @@
-// A read-only container registry on loopback that holds one base image, for the SDK's container support, which takes its base from a
-// registry only. Usage: node .ci/base-image.mjs FOLDER. FOLDER holds a root file system as <architecture>.tar.gz for each architecture.
+// A read-only container registry on loopback with one base image, because the SDK's container support pulls its base only from a
+// registry. Usage: node .ci/base-image.mjs FOLDER. FOLDER has a root file system as <architecture>.tar.gz for each architecture.
 // Prints "listening PORT" and serves the image as base:latest until it is killed.
 import { createHash } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';

@@ -1,6 +1,5 @@
-// Checks every relative link and anchor between the repository's Markdown files, the paths of source files that they name, and every
-// docs/*.md path that other files name.
-// Prints file:line of each broken one and fails if there is any.
+// Checks every relative link and anchor between the repository's Markdown files, the paths of source files in them, and every
+// docs/*.md path in other files. Prints file:line of each broken one and fails if there is any.
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, extname, join, normalize, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,7 +17,7 @@ function* filesBelow(folder) {
   }
 }
 
-// As GitHub makes them: lower case, punctuation dropped, blanks to hyphens, repeats numbered.
+// GitHub's anchors: lower case, without punctuation, hyphens for blanks, duplicates numbered.
 const anchorsOf = new Map();
 function anchors(path) {
   if (!anchorsOf.has(path)) {
@@ -41,7 +40,7 @@ function anchors(path) {
   return anchorsOf.get(path);
 }
 
-// The lines outside of code blocks.
+// Returns the lines outside of code blocks.
 function prose(path) {
   let fenced = false;
   const lines = [];
@@ -77,7 +76,7 @@ for (const path of filesBelow(root)) {
       .forEach((text, index) => {
         for (const [link] of text.matchAll(/(?<![\w/.-])docs\/[\w/-]+\.(?:md|svg)\b(?:#[\w-]+)?/g)) {
           const [file, anchor] = link.split('#');
-          // Paths in other projects' repositories are cited too; ours begin in one of our folders.
+          // Documents also cite paths of other repositories; ours start with one of our folders.
           if (existsSync(join(root, 'docs', file.split('/')[1])) || !file.slice(5).includes('/')) check(path, index + 1, link, join(root, file), anchor);
         }
       });

@@ -1,5 +1,5 @@
 // Runs the demo with real kubectl and draws the session as docs/demo.svg: a runaway job, its suspension, a higher limit, the resume.
-// Usage: make readme-picture. The texts are the program's own; nothing is edited.
+// Usage: make readme-picture. The texts are unedited output.
 import { spawn, execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -25,7 +25,7 @@ async function until(what, holds) {
     try {
       if (holds()) return;
     } catch {
-      // Not there yet.
+      // The file does not exist yet.
     }
     await new Promise((resolve) => setTimeout(resolve, 500));
   }

@@ -1,5 +1,5 @@
 // Extracts single files from a zip archive: unzip.mjs ARCHIVE (ENTRY TARGET)...
-// Enough of the format for one archive that we pin: stored and deflated entries, no zip64.
+// Supports what the pinned archive needs: stored and deflated entries, no zip64.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { inflateRawSync } from 'node:zlib';
 
@@ -23,7 +23,7 @@ for (let left = zip.readUInt16LE(end + 10); left > 0; left--) {
 for (let i = 0; i < pairs.length; i += 2) {
   const entry = entries.get(pairs[i]);
   if (!entry) throw new Error(`${archive}: has no ${pairs[i]}`);
-  // The local header's extra field may differ in length from the directory's.
+  // The extra field may have another length in the local header than in the directory.
   const start = entry.header + 30 + zip.readUInt16LE(entry.header + 26) + zip.readUInt16LE(entry.header + 28);
   const data = zip.subarray(start, start + entry.size);
   if (entry.method !== 0 && entry.method !== 8) throw new Error(`${pairs[i]}: compression method ${entry.method} is not known here`);

@@ -11,10 +11,10 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Bursar.Sandbox;
 
-/// <summary>How a Sandbox runs.</summary>
+/// <summary>Options of a <see cref="Sandbox"/>.</summary>
 public sealed record SandboxOptions
 {
-    /// <summary>The cluster's clock: creation times, watch timeouts, token lives.</summary>
+    /// <summary>The cluster's clock, for creation times, watch timeouts and token expiry.</summary>
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
     public FaultPlan Faults { get; init; } = new();
@@ -22,18 +22,18 @@ public sealed record SandboxOptions
     /// <summary>Seeds UIDs and generated names.</summary>
     public int Seed { get; init; } = 1;
 
-    /// <summary>The port on 127.0.0.1; 0 takes any free one.</summary>
+    /// <summary>The port on 127.0.0.1; 0 means any free port.</summary>
     public int Port { get; init; }
 
     public ILoggerFactory LoggerFactory { get; init; } = NullLoggerFactory.Instance;
 
-    /// <summary>How many changes each resource remembers for watches; older versions answer 410.</summary>
+    /// <summary>The number of changes that are kept per resource for watches; older versions get 410.</summary>
     public int HistoryLength { get; init; } = 10_000;
 }
 
 /// <summary>
-/// An API server in memory on loopback: the kinds Kubernetes has and those that CRDs add, with storage, watches, patches,
-/// field ownership and garbage collection. Controllers and nodes are clients of it, as on a real cluster.
+/// An in-memory API server on loopback. It serves Kubernetes' kinds and those of CRDs, with storage, watches, patches, field ownership
+/// and garbage collection. Controllers and nodes are clients of it, as on a real cluster.
 /// </summary>
 public sealed class Sandbox : IAsyncDisposable
 {
@@ -69,14 +69,14 @@ public sealed class Sandbox : IAsyncDisposable
 
     public string Token { get; }
 
-    /// <summary>The certificate authority clients must trust, in PEM.</summary>
+    /// <summary>The certificate authority that clients must trust, in PEM.</summary>
     public string CertificateAuthority => _certificate.AuthorityPem;
 
     public KindRegistry Kinds { get; }
 
     public FaultPlan Faults { get; }
 
-    /// <summary>A kubeconfig for this server, token and authority inside.</summary>
+    /// <summary>A kubeconfig for this server with its token and authority.</summary>
     public string Kubeconfig =>
         $"""
             apiVersion: v1
@@ -109,7 +109,7 @@ public sealed class Sandbox : IAsyncDisposable
         writer.CrdWritten = customResources.Written;
         var activity = ActivityTracker.From(options.Time);
         var garbage = new GarbageCollector(store, writer, kinds, customResources, activity);
-        Found(kinds, writer);
+        CreateInitialObjects(kinds, writer);
         var lists = new ListEndpoint(store, options.Time);
         var watches = new WatchEndpoint(store, kinds, options.Faults, options.Time, activity);
         var resources = new ResourceEndpoint(
@@ -129,7 +129,7 @@ public sealed class Sandbox : IAsyncDisposable
         return new Sandbox(certificate, garbage, host, store, lists, kinds, options.Faults, token);
     }
 
-    /// <summary>Writes the kubeconfig so that only its owner can read it.</summary>
+    /// <summary>Writes the kubeconfig to a new file that only its owner can read.</summary>
     public async Task WriteKubeconfigAsync(string path, CancellationToken ct)
     {
         File.Delete(path);
@@ -146,7 +146,7 @@ public sealed class Sandbox : IAsyncDisposable
         }
     }
 
-    /// <summary>Forgets the past, as a compaction does: older watches and continue tokens answer 410.</summary>
+    /// <summary>Drops the history like a compaction of etcd, so that older watches and continue tokens get 410.</summary>
     public void Compact()
     {
         _store.ForgetHistory();
@@ -160,8 +160,8 @@ public sealed class Sandbox : IAsyncDisposable
         _certificate.Dispose();
     }
 
-    /// <summary>What every cluster has from its first moment on.</summary>
-    private static void Found(KindRegistry kinds, ObjectWriter writer)
+    /// <summary>Creates the objects that every new cluster has.</summary>
+    private static void CreateInitialObjects(KindRegistry kinds, ObjectWriter writer)
     {
         var namespaces = ResourceType.Of(kinds.Find("", "v1", "namespaces")!);
         foreach (var name in (string[])["default", "kube-system", "kube-public", "kube-node-lease"])

@@ -4,7 +4,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace Bursar.Sandbox.ApiServer;
 
-/// <summary>Writes answers to one request.</summary>
+/// <summary>Writes responses.</summary>
 internal static class Answer
 {
     public static async Task JsonAsync(HttpContext http, int code, JsonNode body, CancellationToken ct) =>
@@ -42,7 +42,7 @@ internal static class Answer
         await JsonAsync(http, error.Code, error.ToStatus(), ct).ConfigureAwait(false);
     }
 
-    /// <summary>Warning headers, as RFC 7234 writes them and kubectl shows them.</summary>
+    /// <summary>Adds Warning headers (RFC 7234), which kubectl prints.</summary>
     public static void Warn(HttpContext http, IEnumerable<string> warnings)
     {
         foreach (var warning in warnings)

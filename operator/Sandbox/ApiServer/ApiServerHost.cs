@@ -16,7 +16,9 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace Bursar.Sandbox.ApiServer;
 
-/// <summary>The HTTPS front: loopback only, one bearer token, foreign Host headers refused; then faults, then routes.</summary>
+/// <summary>
+/// The HTTPS server. It listens on loopback, requires one bearer token, refuses foreign Host headers, then applies faults and routes.
+/// </summary>
 internal sealed class ApiServerHost : IAsyncDisposable
 {
     private readonly WebApplication _app;
@@ -87,7 +89,7 @@ internal sealed class ApiServerHost : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        // Watches end first: the host would wait for them.
+        // End watches first, or the host would wait for them.
         await _stopping.CancelAsync().ConfigureAwait(false);
         await _app.StopAsync().ConfigureAwait(false);
         await _app.DisposeAsync().ConfigureAwait(false);
@@ -98,7 +100,7 @@ internal sealed class ApiServerHost : IAsyncDisposable
     {
         using var linked = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted, _stopping.Token);
         var ct = linked.Token;
-        // The clock of the objects' times, by which a client tells their ages.
+        // Clients compute the age of objects by this clock.
         http.Response.Headers.Date = _time.GetUtcNow().ToString("R", System.Globalization.CultureInfo.InvariantCulture);
         try
         {
@@ -110,11 +112,11 @@ internal sealed class ApiServerHost : IAsyncDisposable
         }
         catch (OperationCanceledException) when (ct.IsCancellationRequested)
         {
-            // The client left, or the server stops: there is nobody to answer.
+            // The client disconnected, or the server stops.
         }
         catch (Exception e) when (e is IOException or ConnectionAbortedException && http.RequestAborted.IsCancellationRequested)
         {
-            // As above, seen while writing.
+            // The client disconnected while the response was written.
         }
         catch (Exception e) when (!http.Response.HasStarted)
         {
@@ -127,7 +129,7 @@ internal sealed class ApiServerHost : IAsyncDisposable
         var host = http.Request.Host;
         if (host.Host is not ("127.0.0.1" or "localhost") || host.Port != _port)
         {
-            // A page in a browser could otherwise reach the server under a name of its own.
+            // Prevents DNS rebinding: a web page could reach the server under its own host name.
             throw new ApiError(421, "MisdirectedRequest", $"this server answers to 127.0.0.1:{_port} and localhost:{_port} only");
         }
 
@@ -136,7 +138,7 @@ internal sealed class ApiServerHost : IAsyncDisposable
         var info = RequestInfo.Parse(http.Request.Method, path, http.Request.Query);
         var isWatch = info is not null && (info.Verb == "watch" || http.Request.Query["watch"].FirstOrDefault() is "true" or "1");
         var verb = isWatch ? "watch" : info?.Verb ?? http.Request.Method.ToLowerInvariant();
-        // A watch counts itself where it writes.
+        // Watches are counted where they write.
         using var unit = isWatch ? null : _activity?.Start("answering", path);
         var fault = _faults.Next(verb, info?.Resource ?? "", path, http.Request.Headers.UserAgent.ToString());
         switch (fault)
@@ -144,7 +146,7 @@ internal sealed class ApiServerHost : IAsyncDisposable
             case Fault.Answer answer:
                 throw FaultPlan.ToError(answer.Code, answer.RetryAfterSeconds, info);
             case Fault.Delay delay:
-                await HoldBackAsync(http, delay.By, ct).ConfigureAwait(false);
+                await DelayAsync(http, delay.By, ct).ConfigureAwait(false);
                 break;
             case Fault.AnswerAfter after:
                 var answered = http.Response.Body;
@@ -166,8 +168,8 @@ internal sealed class ApiServerHost : IAsyncDisposable
         await RouteAsync(http, info, path, fault, ct).ConfigureAwait(false);
     }
 
-    /// <summary>Lets time pass over a request; who asked waits for the same timer.</summary>
-    private async Task HoldBackAsync(HttpContext http, TimeSpan by, CancellationToken ct)
+    /// <summary>Delays a request. The client's unit is paused, because it waits for the same timer.</summary>
+    private async Task DelayAsync(HttpContext http, TimeSpan by, CancellationToken ct)
     {
         Guid? asked = Guid.TryParse(http.Request.Headers[ActivityTracker.Header].ToString(), out var id) ? id : null;
         if (asked is { } waits)

@@ -6,7 +6,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Bursar.Sandbox.ApiServer;
 
-/// <summary>Serves what CRDs declare: from their creation on, until they are gone.</summary>
+/// <summary>Serves the kinds of CRDs from their creation to their deletion.</summary>
 internal sealed partial class CustomResources(KindRegistry kinds, ObjectWriter writer, TimeProvider time, ILogger log)
 {
     public static readonly ResourceKey Crds = new("apiextensions.k8s.io", "customresourcedefinitions");
@@ -20,8 +20,8 @@ internal sealed partial class CustomResources(KindRegistry kinds, ObjectWriter w
 
         var name = crd.Text("metadata", "name")!;
         var errors = new List<string>();
-        var notJudged = new List<string>();
-        var served = CustomKinds.FromCrd(crd, errors, notJudged);
+        var unsupported = new List<string>();
+        var served = CustomKinds.FromCrd(crd, errors, unsupported);
         if (errors.Count > 0)
         {
             return;
@@ -31,9 +31,9 @@ internal sealed partial class CustomResources(KindRegistry kinds, ObjectWriter w
         {
             kinds.Set(name, served);
             _specs[name] = Json.ToText(crd.At("spec"));
-            foreach (var rule in notJudged)
+            foreach (var rule in unsupported)
             {
-                LogNotJudged(log, name, rule);
+                LogUnsupportedRule(log, name, rule);
             }
         }
 
@@ -91,7 +91,7 @@ internal sealed partial class CustomResources(KindRegistry kinds, ObjectWriter w
 
     private readonly System.Collections.Concurrent.ConcurrentDictionary<string, string> _specs = new(StringComparer.Ordinal);
 
-    /// <summary>Only a changed spec makes new kinds, so that caches keyed by kind survive writes of the status.</summary>
+    /// <summary>True if the CRD's spec is unchanged. Kinds are then kept, so that caches by kind survive writes of the status.</summary>
     private bool Same(JsonObject crd, string name) => _specs.TryGetValue(name, out var known) && known == Json.ToText(crd.At("spec"));
 
     private static string StorageVersion(JsonObject crd) =>
@@ -100,6 +100,6 @@ internal sealed partial class CustomResources(KindRegistry kinds, ObjectWriter w
     private static bool StoredVersionKnown(JsonObject crd) =>
         (crd.At("status", "storedVersions") as JsonArray ?? []).Any(v => v.Text() == StorageVersion(crd));
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Store CEL rule without judging it: {Name}: {Rule}")]
-    private static partial void LogNotJudged(ILogger logger, string name, string rule);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Stored unsupported CEL rule of {Name} without evaluating it: {Rule}")]
+    private static partial void LogUnsupportedRule(ILogger logger, string name, string rule);
 }

@@ -2,30 +2,30 @@ using Bursar.Sandbox.Values;
 
 namespace Bursar.Sandbox.ApiServer;
 
-/// <summary>What a fault does to a request it meets.</summary>
+/// <summary>The effect of a fault on a request.</summary>
 public abstract record Fault
 {
     private Fault() { }
 
-    /// <summary>Answers with a Status of this code (409, 429 with Retry-After, 500, 503 ...); the request is not carried out.</summary>
+    /// <summary>Returns a Status with this code (409, 429 with Retry-After, 500, 503 ...) and does not execute the request.</summary>
     public sealed record Answer(int Code, int RetryAfterSeconds = 1) : Fault;
 
-    /// <summary>Carries the request out and then answers with this code: the client does not know whether it happened.</summary>
+    /// <summary>Executes the request and then returns this code, so that the client does not know whether it succeeded.</summary>
     public sealed record AnswerAfter(int Code) : Fault;
 
-    /// <summary>Lets virtual or real time pass before the request is carried out.</summary>
+    /// <summary>Delays the request, in virtual or real time.</summary>
     public sealed record Delay(TimeSpan By) : Fault;
 
-    /// <summary>Breaks a watch off after so many lines.</summary>
+    /// <summary>Closes a watch after so many lines.</summary>
     public sealed record CutWatch(int AfterLines = 0) : Fault;
 
-    /// <summary>Ends a watch with the ERROR event of an expired version.</summary>
+    /// <summary>Ends a watch with the ERROR event for an expired version (410).</summary>
     public sealed record ExpireWatch : Fault;
 }
 
 /// <summary>
-/// One rule: which requests it meets and what it does to them. It ends after <see cref="Times"/> hits, and meets each
-/// request with <see cref="Probability"/>. Empty texts match everything; <see cref="PathPart"/> is looked for in the path.
+/// A fault and the requests that it applies to. It ends after <see cref="Times"/> hits and applies with <see cref="Probability"/>. Empty
+/// strings match everything; <see cref="PathPart"/> is a part of the path.
 /// </summary>
 public sealed record FaultRule(Fault Fault)
 {
@@ -35,10 +35,10 @@ public sealed record FaultRule(Fault Fault)
 
     public string PathPart { get; init; } = "";
 
-    /// <summary>Looked for in the client's User-Agent, so that one client alone can be cut off.</summary>
+    /// <summary>A part of the client's User-Agent, to select one client.</summary>
     public string Client { get; init; } = "";
 
-    /// <summary>Added once this rule was hit: what follows the first fault.</summary>
+    /// <summary>A rule that is added when this rule applies; null for none.</summary>
     public FaultRule? Then { get; init; }
 
     public int Times { get; init; } = int.MaxValue;
@@ -46,7 +46,7 @@ public sealed record FaultRule(Fault Fault)
     public double Probability { get; init; } = 1;
 }
 
-/// <summary>The faults a server is to show, changeable while it runs. Chance comes from the seeded source it is given.</summary>
+/// <summary>The faults of a server. They can be changed while it runs. Safe for concurrent use.</summary>
 public sealed class FaultPlan(Random random)
 {
     private readonly Lock _gate = new();
@@ -56,7 +56,7 @@ public sealed class FaultPlan(Random random)
     public FaultPlan()
         : this(new Random(0)) { }
 
-    /// <summary>How many requests met a fault.</summary>
+    /// <summary>The number of requests with a fault.</summary>
     public long Shown => Interlocked.Read(ref _shown);
 
     public void Add(FaultRule rule)
@@ -75,10 +75,10 @@ public sealed class FaultPlan(Random random)
         }
     }
 
-    /// <summary>Raised with a part of a user agent whose open watches are to be cut at once.</summary>
+    /// <summary>Raised to close open watches at once, with a part of the clients' User-Agent.</summary>
     public event Action<string>? WatchesCut;
 
-    /// <summary>Cuts every open watch now, or those of the clients whose user agent contains this.</summary>
+    /// <summary>Closes every open watch, or those of the clients whose User-Agent contains <paramref name="client"/>.</summary>
     public void CutWatches(string client = "") => WatchesCut?.Invoke(client);
 
     internal Fault? Next(string verb, string resource, string path, string client)
@@ -89,7 +89,7 @@ public sealed class FaultPlan(Random random)
             {
                 var (rule, left) = _rules[i];
                 var watchFault = rule.Fault is Fault.CutWatch or Fault.ExpireWatch;
-                // A watch has no end to be answered after.
+                // AnswerAfter does not apply to watches, because they do not end.
                 if (
                     (watchFault && verb != "watch")
                     || (rule.Fault is Fault.AnswerAfter && verb == "watch")

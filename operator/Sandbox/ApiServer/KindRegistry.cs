@@ -4,8 +4,8 @@ using Bursar.Sandbox.Schemas;
 namespace Bursar.Sandbox.ApiServer;
 
 /// <summary>
-/// The kinds the server serves, by group, version and plural. Built-in kinds are given at the start; each CRD contributes
-/// its served versions under its own name and takes them away when it goes. Reads are lock-free over an immutable snapshot.
+/// The served kinds by group, version and plural: the built-in kinds, and the served versions of each CRD. Safe for concurrent use; reads
+/// use an immutable snapshot without a lock.
 /// </summary>
 public sealed class KindRegistry
 {
@@ -20,29 +20,26 @@ public sealed class KindRegistry
         _snapshot = new Snapshot(builtIn, 1);
     }
 
-    /// <summary>Raised after a CRD's kinds were added, changed or removed; the new snapshot is already visible.</summary>
+    /// <summary>Raised after a CRD's kinds were added, changed or removed.</summary>
     public event Action? Changed;
 
-    /// <summary>Every served kind, built-in first, then by CRD name.</summary>
+    /// <summary>All served kinds, built-in first, then by CRD name.</summary>
     public IReadOnlyList<KindInfo> All => _snapshot.All;
 
-    /// <summary>Grows with every change: an ETag for discovery and OpenAPI documents.</summary>
+    /// <summary>Increases with each change; used as an ETag for discovery and OpenAPI documents.</summary>
     public long Revision => _snapshot.Revision;
 
-    /// <summary>The kind served at this group, version and plural, or null.</summary>
     public KindInfo? Find(string group, string version, string plural) => _snapshot.ByResource.GetValueOrDefault((group, version, plural));
 
-    /// <summary>The kind of this group, version and Kind, or null.</summary>
     public KindInfo? FindByKind(string group, string version, string kind) => _snapshot.ByKind.GetValueOrDefault((group, version, kind));
 
-    /// <summary>Any served version of this group and plural (built-in, or the storage version first), or null.</summary>
+    /// <summary>Returns any served version of this group and plural, preferably the storage version; null if there is none.</summary>
     public KindInfo? FindAnyVersion(string group, string plural) =>
         _snapshot.All.Where(k => k.Group == group && k.Plural == plural).OrderByDescending(k => k.IsStorage).FirstOrDefault();
 
-    /// <summary>Whether anything is served at this group and version.</summary>
     public bool IsServed(string group, string version) => _snapshot.GroupVersions.Contains((group, version));
 
-    /// <summary>Replaces the kinds that the CRD of this name contributes; an empty list takes them away.</summary>
+    /// <summary>Replaces the kinds of a CRD; an empty list removes them.</summary>
     public void Set(string crdName, IReadOnlyList<KindInfo> kinds)
     {
         lock (_gate)

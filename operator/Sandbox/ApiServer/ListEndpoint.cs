@@ -9,7 +9,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace Bursar.Sandbox.ApiServer;
 
-/// <summary>Lists: consistent pictures of a resource, paged by tokens that expire, stored bytes written as they are.</summary>
+/// <summary>Serves consistent lists, paged by continue tokens that expire. Stored bytes are written unchanged.</summary>
 internal sealed class ListEndpoint(ObjectStore store, TimeProvider time)
 {
     private const int FlushBytes = 128 * 1024;
@@ -80,7 +80,7 @@ internal sealed class ListEndpoint(ObjectStore store, TimeProvider time)
         }
     }
 
-    /// <summary>Forgets all pictures, so that every continue token answers 410.</summary>
+    /// <summary>Drops all snapshots, so that every continue token gets 410.</summary>
     public void ForgetPages()
     {
         lock (_gate)
@@ -146,7 +146,7 @@ internal sealed class ListEndpoint(ObjectStore store, TimeProvider time)
         return objects.Length <= limit ? new PageOfObjects(objects, revision, null, 0) : First(objects, revision, (int)limit);
     }
 
-    /// <summary>The state at an older version, by taking the changes since then back.</summary>
+    /// <summary>Computes the state at an older version by reverting the changes since then.</summary>
     private List<StoredObject> At(ResourceKey resource, string? @namespace, long version)
     {
         using var past = store.Follow(resource, version, static () => { })

@@ -9,8 +9,8 @@ using Bursar.Sandbox.Values;
 namespace Bursar.Sandbox.ApiServer;
 
 /// <summary>
-/// Every change of an object goes through here: decode, default, validate, record ownership, store. Reading and storing are
-/// optimistic: when another write came between, the whole step is done again on the newer object.
+/// Executes every change of an object: decode, default, validate, record field ownership, store. Concurrency is optimistic: after a
+/// concurrent write, the change is repeated on the newer object.
 /// </summary>
 internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimeProvider time, Random random)
 {
@@ -18,7 +18,7 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
     private const string NameAlphabet = "bcdfghjklmnpqrstvwxz2456789";
     private int _serviceAddress = 10;
 
-    /// <summary>Called after each committed write of a CRD, so that what it declares is served before the client hears of it.</summary>
+    /// <summary>Called after each write of a CRD, so that its kinds are served before the client gets the response.</summary>
     public Action<JsonObject>? CrdWritten { get; set; }
 
     public JsonObject Create(ResourceType type, string @namespace, JsonObject obj, List<string> duplicates, WriteOptions options)
@@ -67,7 +67,7 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
         }
     }
 
-    /// <summary>Replaces an object with what <paramref name="change"/> makes of it.</summary>
+    /// <summary>Replaces an object with the result of <paramref name="change"/>.</summary>
     public JsonObject Update(
         ResourceType type,
         string @namespace,
@@ -132,7 +132,7 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
         });
     }
 
-    /// <summary>Server-side apply; creates the object when it is not there.</summary>
+    /// <summary>Executes a server-side apply, which creates the object if it does not exist.</summary>
     public (JsonObject Object, bool Created) Apply(
         ResourceType type,
         string @namespace,
@@ -253,7 +253,8 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
     }
 
     /// <summary>
-    /// Deletes an object, or marks it for deletion when finalizers or a grace period hold it. The flag tells whether it is gone.
+    /// Deletes an object, or sets its deletion timestamp if finalizers or a grace period delay the deletion. <c>Gone</c> is true if it was
+    /// deleted.
     /// </summary>
     public (JsonObject Object, bool Gone) Delete(
         ResourceType type,
@@ -408,7 +409,7 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
 
         if (type.Kind is { Group: "", Kind: "Namespace" } && kinds.Find("", "v1", "serviceaccounts") is { } accounts)
         {
-            // A controller's work on a real cluster; every namespace has it a moment later.
+            // On a real cluster a controller creates it a moment later.
             Create(
                 ResourceType.Of(accounts),
                 name,
@@ -523,7 +524,7 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
             BuiltInDecoding.Check(obj, kind);
         }
 
-        // An apply's unknown fields are refused by the typed merge even where decoding would let them pass.
+        // Server-side apply refuses unknown fields even if decoding would ignore them.
         var unknown = UnknownFields.Prune(obj, type.Schema);
         var problems = duplicates
             .Select(d => $"duplicate field {Json.Quote(d)}")
@@ -758,7 +759,7 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
             && !Json.Same(before.At("metadata", "annotations"), next.At("metadata", "annotations"))
         )
         {
-            // A Deployment's annotations count: its controller copies them.
+            // Annotations of a Deployment change its generation, because its controller copies them.
             return false;
         }
 
@@ -778,7 +779,7 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
         return true;
     }
 
-    /// <summary>apiVersion, kind and metadata lead, so that stored bytes of one version begin alike.</summary>
+    /// <summary>Puts apiVersion, kind and metadata first, so that the stored bytes of a version have the same prefix.</summary>
     private static JsonObject Ordered(KindInfo kind, JsonObject obj)
     {
         var result = new JsonObject { ["apiVersion"] = kind.ApiVersion, ["kind"] = kind.Kind };
@@ -831,7 +832,7 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
         }
     }
 
-    /// <summary>What Kubernetes's admission and strategies add to a new object.</summary>
+    /// <summary>Adds the fields that Kubernetes' admission and strategies set on a new object.</summary>
     private void Initial(KindInfo kind, JsonObject obj, string uid)
     {
         switch (kind.Group, kind.Kind)
@@ -932,7 +933,7 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
 
         if (before is not null)
         {
-            // An update that repeats the template without the generated labels does not take them away.
+            // An update whose template lacks the generated labels does not remove them.
             if (before.At("spec", "template", "metadata", "labels", "batch.kubernetes.io/controller-uid") is null)
             {
                 return;
@@ -1145,6 +1146,6 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
         return new Guid(bytes, bigEndian: true).ToString();
     }
 
-    /// <summary>The kind an object of this key is written through by the server itself.</summary>
+    /// <summary>Returns the kind through which the server itself writes an object; null if it is not served.</summary>
     public ResourceType? TypeOf(ResourceKey key) => kinds.FindAnyVersion(key.Group, key.Plural) is { } kind ? ResourceType.Of(kind) : null;
 }

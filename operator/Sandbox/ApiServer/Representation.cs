@@ -12,7 +12,7 @@ internal enum Form
     Metadata,
 }
 
-/// <summary>The form a client accepts: the objects, a table of them, or their metadata only.</summary>
+/// <summary>The form that a client accepts: objects, a table, or only metadata.</summary>
 internal sealed record Representation(Form Form, string IncludeObject)
 {
     private const string Offered = "application/json";
@@ -63,7 +63,7 @@ internal sealed record Representation(Form Form, string IncludeObject)
         throw ApiError.NotAcceptable(Offered);
     }
 
-    /// <summary>One object in this form.</summary>
+    /// <summary>Converts an object to this form.</summary>
     public JsonObject Show(ResourceType type, JsonObject obj, DateTimeOffset now, bool withColumns = true) =>
         Form switch
         {

@@ -8,7 +8,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace Bursar.Sandbox.ApiServer;
 
-/// <summary>A request's body, read whole and decoded by its content type.</summary>
+/// <summary>The body of a request, decoded by its content type.</summary>
 internal sealed class RequestBody
 {
     private const int Limit = 3 * 1024 * 1024;
@@ -24,7 +24,7 @@ internal sealed class RequestBody
 
     public bool IsEmpty => _bytes.Length == 0;
 
-    /// <summary>The keys that stood twice in their object.</summary>
+    /// <summary>The duplicate keys.</summary>
     public List<string> Duplicates { get; } = [];
 
     public static async Task<RequestBody> ReadAsync(HttpRequest request, CancellationToken ct)
@@ -41,7 +41,7 @@ internal sealed class RequestBody
             : new RequestBody(buffer.ToArray(), (request.ContentType ?? "").Split(';')[0].Trim().ToLowerInvariant());
     }
 
-    /// <summary>The body as an object.</summary>
+    /// <summary>Decodes the body as an object.</summary>
     public JsonObject Object()
     {
         switch (MediaType)

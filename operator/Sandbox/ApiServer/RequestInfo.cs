@@ -2,7 +2,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace Bursar.Sandbox.ApiServer;
 
-/// <summary>What a resource request is about, read from its path as Kubernetes does.</summary>
+/// <summary>The resource of a request, parsed from its path like Kubernetes does.</summary>
 public sealed record RequestInfo(
     string Group,
     string Version,
@@ -13,7 +13,7 @@ public sealed record RequestInfo(
     string Verb
 )
 {
-    /// <summary>A resource request's path, or null for every other path.</summary>
+    /// <summary>Returns null if the path is not that of a resource.</summary>
     public static RequestInfo? Parse(string method, string path, IQueryCollection query)
     {
         var parts = path.Split('/', StringSplitOptions.RemoveEmptyEntries);

@@ -7,7 +7,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace Bursar.Sandbox.ApiServer;
 
-/// <summary>The verbs on objects and collections.</summary>
+/// <summary>Serves the verbs on objects and collections.</summary>
 internal sealed class ResourceEndpoint(
     KindRegistry kinds,
     ObjectStore store,
@@ -91,7 +91,7 @@ internal sealed class ResourceEndpoint(
     }
 
     /// <summary>
-    /// Handles the subresources that are not the object itself; true when the request goes on as one on the object (status).
+    /// Serves the subresources that are not the object itself. True if the request continues as one on the object (status).
     /// </summary>
     private async Task<bool> SubresourceAsync(HttpContext http, RequestInfo info, ResourceType type, CancellationToken ct)
     {
@@ -214,7 +214,7 @@ internal sealed class ResourceEndpoint(
         await ShowAsync(http, code, type, result, representation, ct).ConfigureAwait(false);
     }
 
-    /// <summary>The change a patch's body makes, by its content type.</summary>
+    /// <summary>Returns the change of a patch by its content type.</summary>
     internal static Func<JsonObject, JsonObject> Patch(ResourceType type, RequestBody body, TypeSchema? schema = null)
     {
         switch (body.MediaType)
@@ -297,7 +297,7 @@ internal sealed class ResourceEndpoint(
             }
             catch (ApiError e) when (e.Code == 404)
             {
-                // Somebody else deleted it meanwhile, which is what was asked for.
+                // Another client deleted it meanwhile.
             }
         }
 

@@ -6,7 +6,7 @@ using Bursar.Sandbox.Values;
 
 namespace Bursar.Sandbox.ApiServer;
 
-/// <summary>A served kind as the request handlers need it: where it is stored, its whole schema, and how its versions convert.</summary>
+/// <summary>A served kind with its storage key, its complete schema and the conversion of its versions.</summary>
 internal sealed class ResourceType
 {
     private static readonly ConditionalWeakTable<KindInfo, ResourceType> Known = [];
@@ -54,19 +54,19 @@ internal sealed class ResourceType
 
     public ResourceKey Key { get; }
 
-    /// <summary>The kind's schema with Kubernetes's own metadata in it.</summary>
+    /// <summary>The kind's schema including Kubernetes' metadata.</summary>
     public TypeSchema Schema { get; }
 
     public bool HasGeneration { get; }
 
     public bool IsNewEvent { get; }
 
-    /// <summary>Whether stored JSON may differ from what this version answers with.</summary>
+    /// <summary>True if stored JSON may differ from this version's JSON.</summary>
     public bool Converts => IsNewEvent || Kind.IsCustom;
 
     public static ResourceType Of(KindInfo kind) => Known.GetValue(kind, static k => new ResourceType(k));
 
-    /// <summary>An object of this version in the form it is stored in.</summary>
+    /// <summary>Converts an object of this version to its storage form.</summary>
     public JsonObject ToStorage(JsonObject obj)
     {
         if (!IsNewEvent)
@@ -76,7 +76,7 @@ internal sealed class ResourceType
 
         var result = Renamed(obj, toCore: true);
         result["apiVersion"] = "v1";
-        // In core/v1 these are no pointers: a server writes null where they were never set, and kubectl sorts by them.
+        // In core/v1 these are not pointers, so a real server writes null if they are unset, and kubectl sorts by them.
         foreach (var time in (ReadOnlySpan<string>)["firstTimestamp", "lastTimestamp"])
         {
             if (!result.ContainsKey(time))
@@ -88,7 +88,7 @@ internal sealed class ResourceType
         return result;
     }
 
-    /// <summary>A stored object in this version's form.</summary>
+    /// <summary>Converts a stored object to this version.</summary>
     public JsonObject FromStorage(JsonObject obj)
     {
         if (IsNewEvent)
@@ -103,7 +103,7 @@ internal sealed class ResourceType
 
     public JsonObject Read(StoredObject stored) => FromStorage(stored.Parse());
 
-    /// <summary>The stored JSON as this version answers with it; the bytes themselves where nothing differs.</summary>
+    /// <summary>Returns the JSON of this version; the stored bytes themselves if nothing differs.</summary>
     public byte[] Bytes(StoredObject stored)
     {
         if (!Converts)
@@ -137,7 +137,7 @@ internal sealed class ResourceType
         return path;
     }
 
-    // Custom objects are written with apiVersion first, so equal beginnings mean equal versions.
+    // Custom objects are written with apiVersion first, so an equal prefix means an equal version.
     private byte[] Prefix => field ??= System.Text.Encoding.UTF8.GetBytes($"{{\"apiVersion\":\"{Kind.ApiVersion}\",");
 
     private static JsonObject Renamed(JsonObject obj, bool toCore)

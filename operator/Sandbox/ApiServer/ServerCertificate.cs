@@ -4,7 +4,7 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace Bursar.Sandbox.ApiServer;
 
-/// <summary>A certificate authority of the server's own and a certificate for loopback under it. Keys live in memory only.</summary>
+/// <summary>The server's own certificate authority and its certificate for loopback. Keys are in memory only.</summary>
 internal sealed class ServerCertificate : IDisposable
 {
     private static readonly TimeSpan Life = TimeSpan.FromDays(365);
@@ -21,7 +21,7 @@ internal sealed class ServerCertificate : IDisposable
 
     public static ServerCertificate Create()
     {
-        // Clients judge certificates by the machine's clock, whatever time the cluster itself is in.
+        // Clients validate certificates by the machine's clock, not by the cluster's.
         var now = TimeProvider.System.GetUtcNow();
         var from = now.AddDays(-1);
         var to = now + Life;

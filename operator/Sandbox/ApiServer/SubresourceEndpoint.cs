@@ -8,7 +8,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace Bursar.Sandbox.ApiServer;
 
-/// <summary>Scale, binding, eviction, tokens, and the reviews that are answered but not stored.</summary>
+/// <summary>Serves scale, binding, eviction, tokens, and reviews, which are not stored.</summary>
 internal sealed class SubresourceEndpoint(ObjectStore store, ObjectWriter writer, TimeProvider time)
 {
     private const int MaxConflicts = 64;
@@ -29,7 +29,7 @@ internal sealed class SubresourceEndpoint(ObjectStore store, ObjectWriter writer
                 or
                 ("authentication.k8s.io", "tokenreviews" or "selfsubjectreviews");
 
-    /// <summary>Everybody may do everything here: roles are stored, not enforced.</summary>
+    /// <summary>Allows every request, because roles are stored but not enforced.</summary>
     public async Task ReviewAsync(HttpContext http, RequestInfo info, CancellationToken ct)
     {
         var body = await RequestBody.ReadAsync(http.Request, ct).ConfigureAwait(false);
@@ -293,7 +293,7 @@ internal sealed class SubresourceEndpoint(ObjectStore store, ObjectWriter writer
         request.Child("spec").Default("audiences", new JsonArray("https://kubernetes.default.svc"));
         request["status"] = new JsonObject
         {
-            // Three parts like a JWT, but signed by nobody: the Sandbox asks for its own token only.
+            // Like a JWT, but unsigned, because the Sandbox accepts only its own token.
             ["token"] =
                 $"{Part($"{{\"alg\":\"none\"}}")}.{Part($"{{\"sub\":\"system:serviceaccount:{info.Namespace}:{info.Name}\",\"exp\":{expires.ToUnixTimeSeconds().ToString(CultureInfo.InvariantCulture)}}}")}.sandbox",
             ["expirationTimestamp"] = Json.Timestamp(expires),

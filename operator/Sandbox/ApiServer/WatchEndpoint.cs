@@ -9,7 +9,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace Bursar.Sandbox.ApiServer;
 
-/// <summary>Watches: one line per change, from a version on, with bookmarks, selections, streaming lists and 410.</summary>
+/// <summary>Serves watches: one line per change since a version, with bookmarks, selectors, streaming lists and 410.</summary>
 internal sealed class WatchEndpoint(ObjectStore store, KindRegistry kinds, FaultPlan faults, TimeProvider time, ActivityTracker? activity)
 {
     private static readonly TimeSpan BookmarkEvery = TimeSpan.FromMinutes(1);
@@ -69,8 +69,8 @@ internal sealed class WatchEndpoint(ObjectStore store, KindRegistry kinds, Fault
         kinds.Changed += KindsChanged;
         var timeout = ListEndpoint.Number(query["timeoutSeconds"].FirstOrDefault(), "timeoutSeconds") is > 0 and { } seconds
             ? TimeSpan.FromSeconds(seconds)
-            // kubectl asks for none and ends with the watch. A real server ends it after half an hour to an hour, which virtual time
-            // reaches in minutes.
+            // kubectl sets no timeout and exits when the watch ends. A real server ends it after 30 to 60 minutes, which is only minutes
+            // at the demo's speed.
             : Timeout.InfiniteTimeSpan;
         var ended = false;
         var bookmarkDue = false;
@@ -163,7 +163,7 @@ internal sealed class WatchEndpoint(ObjectStore store, KindRegistry kinds, Fault
                         return;
                     }
 
-                    // An object that left the selection is shown as it was, under the version at which it left.
+                    // An object that no longer matches the selector is sent in its old state, with the version of the change.
                     line.Write(what, what == "DELETED" && change.Type != ChangeType.Deleted ? Left(change) : type.Bytes(change.Object));
                 }
 
@@ -190,7 +190,7 @@ internal sealed class WatchEndpoint(ObjectStore store, KindRegistry kinds, Fault
         }
         catch (OperationCanceledException) when (ct.IsCancellationRequested)
         {
-            // The client left, or the server stops: there is nobody to tell.
+            // The client disconnected, or the server stops.
         }
         finally
         {
@@ -282,7 +282,7 @@ internal sealed class WatchEndpoint(ObjectStore store, KindRegistry kinds, Fault
     private static Guid? Stream(HttpContext http) =>
         Guid.TryParse(http.Request.Headers[ActivityTracker.Header].ToString(), out var id) ? id : null;
 
-    /// <summary>The lines of one watch, in the form its client asked for.</summary>
+    /// <summary>Writes the lines of a watch in the form that its client accepts.</summary>
     private sealed class Line(
         HttpContext http,
         ResourceType type,
@@ -386,9 +386,9 @@ internal sealed class WatchEndpoint(ObjectStore store, KindRegistry kinds, Fault
     }
 
     /// <summary>
-    /// Wakes one watch. From the signal until the watch has written what it found, the tracker counts a unit of work, so that
-    /// virtual time cannot pass between a write and the line that tells of it; likewise from its opening until it has written what
-    /// there is, since the client counts itself only until the watch is accepted.
+    /// Wakes a watch. The tracker counts a unit from the signal until the watch has written its lines, so that virtual time cannot advance
+    /// between a write and its event. It also counts from the opening until the initial lines are written, because the client's own unit
+    /// ends when the watch is accepted.
     /// </summary>
     private sealed class WatchSignal : IDisposable
     {

@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace Bursar.Sandbox.ApiServer;
 
-/// <summary>How a write is to be done: by whom, whether only for show, and how strictly its fields are read.</summary>
+/// <summary>Options of a write: field manager, dry run, field validation and force.</summary>
 internal sealed record WriteOptions(string Manager, bool DryRun, string FieldValidation, bool Force)
 {
     private static readonly HashSet<string> Validation = ["Strict", "Warn", "Ignore"];
@@ -11,7 +11,7 @@ internal sealed record WriteOptions(string Manager, bool DryRun, string FieldVal
     /// <summary>Messages for the response's Warning headers.</summary>
     public List<string> Warnings { get; } = [];
 
-    /// <summary>Writes the server makes on its own account.</summary>
+    /// <summary>The options for the server's own writes.</summary>
     public static WriteOptions Internal { get; } = new("sandbox", false, "Ignore", true);
 
     public static WriteOptions Of(HttpRequest request)
@@ -56,7 +56,7 @@ internal sealed record WriteOptions(string Manager, bool DryRun, string FieldVal
 
         if (string.IsNullOrEmpty(manager))
         {
-            // As Kubernetes: the program's name out of its user agent.
+            // Like Kubernetes, use the program's name in the User-Agent.
             manager = request.Headers.UserAgent.ToString().Split('/')[0];
             manager = manager.Length == 0 ? "unknown" : manager;
         }

@@ -7,7 +7,7 @@ using YamlDotNet.Core.Events;
 namespace Bursar.Sandbox.ApiServer;
 
 /// <summary>
-/// Reads one YAML document as JSON with YAML 1.1's plain scalars, as Kubernetes does. Works on parser events, so nothing is reflected.
+/// Converts a YAML document to JSON with the plain scalars of YAML 1.1, like Kubernetes. It uses parser events instead of reflection.
 /// </summary>
 public static class YamlBody
 {

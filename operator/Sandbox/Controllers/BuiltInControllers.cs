@@ -7,8 +7,8 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Sandbox.Controllers;
 
 /// <summary>
-/// The Sandbox's controllers: Deployment, ReplicaSet, Job and CronJob, as clients of the API. Owner garbage collection and namespaces
-/// are the API server's own part here.
+/// The Sandbox's controllers for Deployment, ReplicaSet, Job and CronJob, as clients of the API. In the Sandbox, the API server itself
+/// collects garbage and deletes namespaces.
 /// </summary>
 public sealed class BuiltInControllers : IAsyncDisposable
 {
@@ -18,10 +18,10 @@ public sealed class BuiltInControllers : IAsyncDisposable
 
     private BuiltInControllers() { }
 
-    /// <summary>Starts the controllers; returns when their caches are whole.</summary>
-    /// <param name="client">Its clock is used throughout.</param>
-    /// <param name="seed">Where the suffixes of names come from.</param>
-    /// <param name="cancellationToken">Gives up the start.</param>
+    /// <summary>Starts the controllers. Returns when their caches are synced.</summary>
+    /// <param name="client">The client, whose clock is used.</param>
+    /// <param name="seed">Seed of generated names.</param>
+    /// <param name="cancellationToken">Cancels the start.</param>
     public static async Task<BuiltInControllers> StartAsync(KubeClient client, int seed, CancellationToken cancellationToken)
     {
         var controllers = new BuiltInControllers();
@@ -80,7 +80,7 @@ public sealed class BuiltInControllers : IAsyncDisposable
         var stop = _stop.Token;
         Task[] tasks =
         [
-            // A Job's FailJob rules must be known before its pods are seen.
+            // The FailJob rules of a Job must be known before its pods are processed.
             Task.Run(() => jobs.RunAsync(stop), CancellationToken.None),
             Task.Run(() => crons.RunAsync(stop), CancellationToken.None),
             Task.Run(() => sets.RunAsync(stop), CancellationToken.None),

@@ -3,7 +3,7 @@ using System.Text;
 
 namespace Bursar.Sandbox.Controllers;
 
-/// <summary>Sets of completion indexes as a Job's status writes them: <c>0-2,4,7-8</c>.</summary>
+/// <summary>Parses and formats sets of completion indexes like a Job's status: <c>0-2,4,7-8</c>.</summary>
 internal static class CompletionIndexes
 {
     public static SortedSet<int> Parse(string? text)
@@ -49,7 +49,7 @@ internal static class CompletionIndexes
         if (text.Length > 0)
             text.Append(',');
         text.Append(first);
-        // Two neighbours are written as a list by Kubernetes, three as a range.
+        // Kubernetes writes two consecutive indexes as a list and three as a range.
         if (last > first)
             text.Append(last == first + 1 ? ',' : '-').Append(last);
     }

@@ -1,6 +1,6 @@
 namespace Bursar.Sandbox.Controllers;
 
-/// <summary>Conditions of the built-in controllers; the transition time moves only with the status.</summary>
+/// <summary>Sets conditions; the transition time changes only with the status.</summary>
 internal static class ConditionList
 {
     public static List<ControllerCondition> Set(

@@ -4,7 +4,7 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Sandbox.Controllers;
 
-/// <summary>A CronJob as its controller sees it. The template passes through untouched.</summary>
+/// <summary>The fields of a CronJob that its controller reads. The template is kept unchanged.</summary>
 [KubernetesEntity(Group = "batch", ApiVersion = "v1", Kind = "CronJob", PluralName = "cronjobs")]
 public sealed record ControlledCronJob : IKubernetesEntity<ControlledCronJob>
 {
@@ -75,6 +75,6 @@ public sealed record ControlledCronJobStatus
 
     public DateTimeOffset? LastSuccessfulTime { get; init; }
 
-    // Two statuses are the same to the API server when they read the same.
+    // Statuses are equal if their JSON is equal.
     internal string Text() => JsonSerializer.Serialize(this, ControllersJson.Default.ControlledCronJobStatus);
 }

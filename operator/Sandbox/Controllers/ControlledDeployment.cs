@@ -4,7 +4,7 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Sandbox.Controllers;
 
-/// <summary>A Deployment as its controller sees it.</summary>
+/// <summary>The fields of a Deployment that its controller reads.</summary>
 [KubernetesEntity(Group = "apps", ApiVersion = "v1", Kind = "Deployment", PluralName = "deployments")]
 public sealed record ControlledDeployment : IKubernetesEntity<ControlledDeployment>
 {
@@ -64,7 +64,7 @@ public sealed record ControlledDeploymentSpec
 
 public sealed record DeploymentStrategy
 {
-    /// <summary><c>RollingUpdate</c> (the default) or <c>Recreate</c>.</summary>
+    /// <summary><c>RollingUpdate</c> (default) or <c>Recreate</c>.</summary>
     public string? Type { get; init; }
 
     public RollingUpdateSettings? RollingUpdate { get; init; }
@@ -72,7 +72,7 @@ public sealed record DeploymentStrategy
 
 public sealed record RollingUpdateSettings
 {
-    /// <summary>A number or a percentage, as is <see cref="MaxUnavailable"/>.</summary>
+    /// <summary>A number or a percentage, like <see cref="MaxUnavailable"/>.</summary>
     public JsonElement MaxSurge { get; init; }
 
     public JsonElement MaxUnavailable { get; init; }

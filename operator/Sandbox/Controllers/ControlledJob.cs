@@ -5,7 +5,7 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Sandbox.Controllers;
 
-/// <summary>A Job as its controller sees it. The template passes through untouched, whatever it holds.</summary>
+/// <summary>The fields of a Job that its controller reads. The template is kept unchanged.</summary>
 [KubernetesEntity(Group = "batch", ApiVersion = "v1", Kind = "Job", PluralName = "jobs")]
 public sealed record ControlledJob : IKubernetesEntity<ControlledJob>
 {
@@ -60,10 +60,10 @@ public sealed record ControlledJobSpec
 
     public int? BackoffLimit { get; init; }
 
-    /// <summary>Retries of each index; null where failures count against <see cref="BackoffLimit"/> alone.</summary>
+    /// <summary>Retries of each index; null if failures count against <see cref="BackoffLimit"/> only.</summary>
     public int? BackoffLimitPerIndex { get; init; }
 
-    /// <summary>The Job fails at once with more failed indexes; null lets the other indexes run to their end.</summary>
+    /// <summary>The Job fails at once if more indexes fail. Null lets the other indexes finish.</summary>
     public int? MaxFailedIndexes { get; init; }
 
     public SuccessPolicy? SuccessPolicy { get; init; }
@@ -83,7 +83,7 @@ public sealed record ControlledJobSpec
     public JsonElement Template { get; init; }
 }
 
-/// <summary>An Indexed Job succeeds as soon as one of the rules is met.</summary>
+/// <summary>An Indexed Job succeeds as soon as one rule is met.</summary>
 public sealed record SuccessPolicy
 {
     public IReadOnlyList<SuccessRule> Rules
@@ -95,10 +95,10 @@ public sealed record SuccessPolicy
 
 public sealed record SuccessRule
 {
-    /// <summary>As in <c>0,2-4</c>; null for any.</summary>
+    /// <summary>Indexes such as <c>0,2-4</c>; null for any.</summary>
     public string? SucceededIndexes { get; init; }
 
-    /// <summary>Null for all of the indexes.</summary>
+    /// <summary>Null for all indexes.</summary>
     public int? SucceededCount { get; init; }
 }
 
@@ -180,7 +180,7 @@ public sealed record ControlledJobStatus
 
     public string? CompletedIndexes { get; init; }
 
-    /// <summary>Set, if only to an empty text, exactly where the Job has a limit per index.</summary>
+    /// <summary>Not null, but possibly empty, if the Job has a limit per index.</summary>
     public string? FailedIndexes { get; init; }
 
     public UncountedPods UncountedTerminatedPods
@@ -197,11 +197,11 @@ public sealed record ControlledJobStatus
 
     internal bool Is(string condition) => Conditions.Any(c => c.Type == condition && c.Status == "True");
 
-    // Two statuses are the same to the API server when they read the same.
+    // Statuses are equal if their JSON is equal.
     internal string Text() => JsonSerializer.Serialize(this, ControllersJson.Default.ControlledJobStatus);
 }
 
-/// <summary>Pods that have ended and keep their finalizer, or have lost it but are not in the counters yet.</summary>
+/// <summary>Ended pods that still have their finalizer, or lost it but are not in the counters yet.</summary>
 public sealed record UncountedPods
 {
     public IReadOnlyList<string> Succeeded

@@ -3,7 +3,7 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Sandbox.Controllers;
 
-/// <summary>A pod as its controllers see it.</summary>
+/// <summary>The fields of a pod that its controllers read.</summary>
 [KubernetesEntity(Group = "", ApiVersion = "v1", Kind = "Pod", PluralName = "pods")]
 public sealed record ControlledPod : IKubernetesEntity<ControlledPod>
 {
@@ -49,14 +49,14 @@ public sealed record ControlledPod : IKubernetesEntity<ControlledPod>
 
     internal bool IsFinished => HasSucceeded || HasFailed;
 
-    /// <summary>Neither finished nor on its way out.</summary>
+    /// <summary>Neither finished nor terminating.</summary>
     internal bool IsActive => !IsFinished && !IsTerminating;
 
     internal bool IsReady => !IsFinished && Condition("Ready") is { Status: "True" };
 
     internal ControlledPodCondition? Condition(string type) => Status.Conditions.FirstOrDefault(condition => condition.Type == type);
 
-    /// <summary>When the last container ended, where the pod tells.</summary>
+    /// <summary>When the last container ended; null if unknown.</summary>
     internal DateTimeOffset? FinishedAt => Status.ContainerStatuses.Max(static container => container.State?.Terminated?.FinishedAt);
 }
 

@@ -4,7 +4,7 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Sandbox.Controllers;
 
-/// <summary>A ReplicaSet as its controller sees it.</summary>
+/// <summary>The fields of a ReplicaSet that its controller reads.</summary>
 [KubernetesEntity(Group = "apps", ApiVersion = "v1", Kind = "ReplicaSet", PluralName = "replicasets")]
 public sealed record ControlledReplicaSet : IKubernetesEntity<ControlledReplicaSet>
 {

@@ -4,7 +4,7 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Sandbox.Controllers;
 
-/// <summary>One controller's Events, under the name that Kubernetes's own has.</summary>
+/// <summary>Publishes the Events of a controller under the name of Kubernetes' controller.</summary>
 internal sealed class ControllerEvents(KubeClient client, string controller)
 {
     private readonly EventRecorder _recorder = new(
@@ -13,7 +13,7 @@ internal sealed class ControllerEvents(KubeClient client, string controller)
         {
             ReportingController = controller,
             ReportingInstance = $"{controller}-sandbox",
-            // The embedded server is not to be protected from its own controllers.
+            // The embedded server needs no rate limit for its own controllers.
             Burst = 1000,
             PerSecond = 1000,
         }

@@ -6,10 +6,10 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Sandbox.Controllers;
 
-/// <summary>The writes that the built-in controllers share. Each is repeatable: what is gone or done already is no error.</summary>
+/// <summary>The common writes of the built-in controllers. They are idempotent and ignore objects that no longer exist.</summary>
 internal sealed class ControllerWriter(KubeClient client)
 {
-    /// <summary>Replaces the whole status, which belongs to the controller alone.</summary>
+    /// <summary>Replaces the whole status, which only the controller writes.</summary>
     public async Task StatusAsync<T, TStatus>(T obj, TStatus status, JsonTypeInfo<TStatus> type, CancellationToken cancellationToken)
         where T : class, IKubernetesEntity<T>
     {
@@ -24,7 +24,7 @@ internal sealed class ControllerWriter(KubeClient client)
             .ConfigureAwait(false);
     }
 
-    /// <summary>Takes a finalizer off. Somebody who was faster with another one makes the patch fail: then it is tried again.</summary>
+    /// <summary>Removes a finalizer. If another client changed the finalizers, the patch fails and the key is retried.</summary>
     public async Task ReleaseAsync(ControlledPod pod, string finalizer, CancellationToken cancellationToken)
     {
         var at = pod.Metadata.Finalizers.ToList().IndexOf(finalizer);
@@ -50,7 +50,7 @@ internal sealed class ControllerWriter(KubeClient client)
             .ConfigureAwait(false);
     }
 
-    /// <summary>Creates a pod; false when its name is taken.</summary>
+    /// <summary>Creates an object. False if the name exists.</summary>
     public async Task<bool> CreateAsync<T>(JsonObject obj, string ns, CancellationToken cancellationToken)
         where T : class, IKubernetesEntity<T>
     {
@@ -73,7 +73,7 @@ internal sealed class ControllerWriter(KubeClient client)
         }
         catch (ApiException gone) when (gone.IsNotFound)
         {
-            // Somebody else was faster; the next pass sees the world as it is.
+            // Another client changed it meanwhile; the next pass reads the new state.
         }
     }
 }

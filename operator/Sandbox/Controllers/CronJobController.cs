@@ -7,14 +7,14 @@ using Bursar.Kubernetes.Objects;
 namespace Bursar.Sandbox.Controllers;
 
 /// <summary>
-/// Creates the Jobs of CronJobs. Of several missed times only the latest is made up for, as Kubernetes's own controller does.
+/// Creates the Jobs of CronJobs. After several missed times, only the latest is started, like Kubernetes does.
 /// </summary>
 internal sealed class CronJobController(KubeClient client, WorkQueue<ObjectKey> queue, ControllerEvents events)
 {
     private const string ScheduledAt = "batch.kubernetes.io/cronjob-scheduled-timestamp";
 
-    /// <summary>Missed times that are looked through; of more, the search goes on from the last hour.</summary>
-    private const int MostMissed = 1_000;
+    /// <summary>The most missed times to search; beyond it, the search continues from the last hour.</summary>
+    private const int MaxMissed = 1_000;
 
     private readonly ControllerWriter _writer = new(client);
 
@@ -68,7 +68,7 @@ internal sealed class CronJobController(KubeClient client, WorkQueue<ObjectKey> 
                 .ConfigureAwait(false);
     }
 
-    /// <summary>The latest time of the schedule that has come and was not served; null when there is none.</summary>
+    /// <summary>Returns the latest scheduled time that has passed without a Job; null if there is none.</summary>
     private static DateTimeOffset? Due(ControlledCronJob cron, CronSchedule schedule, DateTimeOffset now)
     {
         var from = cron.Status.LastScheduleTime ?? cron.Metadata.CreationTimestamp ?? now;
@@ -78,15 +78,15 @@ internal sealed class CronJobController(KubeClient client, WorkQueue<ObjectKey> 
         for (var (next, missed) = (schedule.After(from), 0); next is { } at && at <= now; next = schedule.After(at), missed++)
         {
             due = at;
-            if (missed == MostMissed && at < now.AddHours(-1))
+            if (missed == MaxMissed && at < now.AddHours(-1))
                 due = schedule.After(now.AddHours(-1)) is { } later && later <= now ? later : at;
-            if (missed > MostMissed + 60)
+            if (missed > MaxMissed + 60)
                 break;
         }
         return due;
     }
 
-    /// <summary>False where the policy forbids a run now.</summary>
+    /// <summary>Starts a Job. False if the concurrency policy forbids it now.</summary>
     private async Task<bool> StartAsync(
         ControlledCronJob cron,
         List<ControlledJob> active,
@@ -131,7 +131,7 @@ internal sealed class CronJobController(KubeClient client, WorkQueue<ObjectKey> 
             ["metadata"] = metadata.DeepClone(),
             ["spec"] = template["spec"]?.DeepClone(),
         };
-        // A name that is taken is a run that an earlier, interrupted pass has made.
+        // If the name exists, an earlier interrupted pass created the Job.
         if (await _writer.CreateAsync<ControlledJob>(created, cron.Metadata.Namespace!, cancellationToken).ConfigureAwait(false))
             events.Publish(cron, new ControllerEvent("Normal", "SuccessfulCreate", "Creating", $"Created job {name}"));
         return true;

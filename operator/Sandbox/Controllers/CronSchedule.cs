@@ -3,7 +3,7 @@ using Quartz;
 
 namespace Bursar.Sandbox.Controllers;
 
-/// <summary>A CronJob's schedule: five fields as in crontab, or a macro, by the readings of a time zone's clock.</summary>
+/// <summary>A CronJob's schedule in a time zone: five fields as in a crontab, or a macro.</summary>
 internal sealed class CronSchedule
 {
     private static readonly Dictionary<string, string> Macros = new(StringComparer.Ordinal)
@@ -22,14 +22,14 @@ internal sealed class CronSchedule
 
     private CronSchedule(CronExpression expression, DateTimeZone zone) => (_expression, _zone) = (expression, zone);
 
-    /// <summary>Null where the schedule or the zone cannot be read.</summary>
+    /// <summary>Returns null if the schedule or the time zone is invalid.</summary>
     public static CronSchedule? TryParse(string schedule, string? zone)
     {
         if (DateTimeZoneProviders.Tzdb.GetZoneOrNull(zone ?? "UTC") is not { } known)
             return null;
         try
         {
-            // As if the zone's clock were UTC: the host may have no time zones.
+            // Quartz treats local times as UTC here, because the host may have no time zone data.
             return new(
                 CronExpression.Parse(Macros.GetValueOrDefault(schedule.Trim(), schedule), CronFormat.Unix).WithTimeZone(TimeZoneInfo.Utc),
                 known
@@ -41,7 +41,7 @@ internal sealed class CronSchedule
         }
     }
 
-    /// <summary>The first moment after another; null where none comes.</summary>
+    /// <summary>Returns the first scheduled time after another; null if there is none.</summary>
     public DateTimeOffset? After(DateTimeOffset moment)
     {
         var reading = Instant.FromDateTimeOffset(moment).InZone(_zone).ToDateTimeUnspecified();

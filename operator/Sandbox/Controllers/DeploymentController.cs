@@ -6,7 +6,7 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Sandbox.Controllers;
 
-/// <summary>Carries out what <see cref="DeploymentPlanner"/> says.</summary>
+/// <summary>Executes the plans of <see cref="DeploymentPlanner"/>.</summary>
 internal sealed class DeploymentController(KubeClient client, ControllerEvents events)
 {
     private readonly ControllerWriter _writer = new(client);
@@ -123,7 +123,7 @@ internal sealed class DeploymentController(KubeClient client, ControllerEvents e
         };
     }
 
-    /// <summary>The template with its keys in order, so that the order in which somebody wrote them does not roll the pods.</summary>
+    /// <summary>Sorts the keys of a template, so that another order of keys does not start a rollout.</summary>
     private static string Canonical(JsonNode? node) =>
         node switch
         {

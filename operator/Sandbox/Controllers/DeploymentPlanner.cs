@@ -4,8 +4,8 @@ using System.Text.Json;
 namespace Bursar.Sandbox.Controllers;
 
 /// <summary>
-/// A Deployment's next step: the ReplicaSet of the present template grows, the others shrink, within maxSurge and
-/// maxUnavailable; or, with Recreate, the others go first.
+/// Plans the next step of a Deployment. The ReplicaSet of the current template scales up and the others down, within maxSurge and
+/// maxUnavailable. With Recreate, the others scale down first. Pure.
 /// </summary>
 internal static class DeploymentPlanner
 {
@@ -50,7 +50,7 @@ internal static class DeploymentPlanner
         }
         else if (others.All(static set => Desired(set) == 0) || paused)
         {
-            // Nothing to roll: the one that carries the replicas follows the Deployment, also while it is paused.
+            // Without a rollout, the current ReplicaSet follows the Deployment's replicas, even if it is paused.
             var carrier = others.All(static set => Desired(set) == 0) ? current : null;
             if (carrier is not null && Desired(carrier) != wanted && !(recreate && others.Any(static set => set.Status.Replicas > 0)))
                 scale[carrier.Metadata.Name] = wanted;
@@ -114,7 +114,7 @@ internal static class DeploymentPlanner
             return;
         var notYetThere = Math.Max(0, Desired(current) - current.Status.AvailableReplicas);
         var room = sets.Sum(Desired) - Math.Max(0, minAvailable) - notYetThere;
-        // First what serves nobody, then what serves, oldest first.
+        // Scale down unhealthy pods first, then healthy ones, oldest ReplicaSet first.
         foreach (var healthy in new[] { false, true })
         {
             foreach (var set in others)
@@ -192,7 +192,7 @@ internal static class DeploymentPlanner
         return same ? null : status;
     }
 
-    /// <summary>A number, or a percentage of the replicas: rounded up for the surge, down for the unavailable.</summary>
+    /// <summary>Resolves a number or a percentage of the replicas, rounded up for maxSurge and down for maxUnavailable.</summary>
     private static int Resolve(JsonElement? value, int replicas, bool up, int fallback)
     {
         var percent = fallback;
@@ -211,14 +211,14 @@ internal sealed record DeploymentPlan
 {
     public static DeploymentPlan Nothing { get; } = new();
 
-    /// <summary>The replicas of the ReplicaSet to create for the present template, or null.</summary>
+    /// <summary>The replicas of the ReplicaSet to create for the current template; null to create none.</summary>
     public int? Create { get; init; }
 
     public long CreateRevision { get; init; }
 
     public string? Current { get; init; }
 
-    /// <summary>Set when an older ReplicaSet became the present one again (a rollback).</summary>
+    /// <summary>The new revision of an older ReplicaSet that became current again (a rollback); else null.</summary>
     public long? RevisionOfCurrent { get; init; }
 
     public IReadOnlyDictionary<string, int> Scale { get; init; } = new Dictionary<string, int>();

@@ -7,12 +7,12 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Sandbox.Controllers;
 
-/// <summary>Carries out what <see cref="JobPlanner"/> says, with the state read anew for every plan.</summary>
+/// <summary>Executes the plans of <see cref="JobPlanner"/>; reads the state again for each plan.</summary>
 internal sealed class JobController(KubeClient client, WorkQueue<ObjectKey> queue, ControllerEvents events, Random random)
 {
     private readonly ControllerWriter _writer = new(client);
 
-    /// <summary>What a FailJob rule said of a pod that may be gone by the time its Job is looked at.</summary>
+    /// <summary>Messages of FailJob rules, because a pod may be deleted before its Job is reconciled.</summary>
     private readonly ConcurrentDictionary<string, string> _failJob = new(StringComparer.Ordinal);
 
     private readonly ConcurrentDictionary<string, PodFailurePolicy> _policies = new(StringComparer.Ordinal);
@@ -36,7 +36,10 @@ internal sealed class JobController(KubeClient client, WorkQueue<ObjectKey> queu
         if (ControllerKeys.OwnerOf(pod, "Job") is not { } key)
             return;
         var uid = pod.Metadata.ControllerReference()!.Uid;
-        if (_policies.TryGetValue(uid, out var policy) && PodFailureRules.Judge(policy, pod) is { Action: PodFailureRules.FailJob } verdict)
+        if (
+            _policies.TryGetValue(uid, out var policy)
+            && PodFailureRules.Evaluate(policy, pod) is { Action: PodFailureRules.FailJob } verdict
+        )
             _failJob.TryAdd(uid, verdict.Message);
         queue.Add(key);
     }
@@ -94,7 +97,7 @@ internal sealed class JobController(KubeClient client, WorkQueue<ObjectKey> queu
 
     private async Task<IReadOnlyList<ControlledPod>> ListPodsAsync(ObjectKey key, CancellationToken cancellationToken)
     {
-        // A name longer than a label's value marks no pods; names of Jobs with pods never are.
+        // Jobs with pods have names that fit into a label value.
         var options = new ListOptions { Namespace = key.Namespace, LabelSelector = $"{JobPlanner.JobNameLabel}={key.Name}" };
         var list = await client.ListAsync<ControlledPod>(options, cancellationToken).ConfigureAwait(false);
         return [.. list.Items.Where(pod => pod.Metadata.ControllerReference() is { Kind: "Job" } owner && owner.Name == key.Name)];

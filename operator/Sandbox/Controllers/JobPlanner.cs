@@ -3,9 +3,9 @@ using System.Globalization;
 namespace Bursar.Sandbox.Controllers;
 
 /// <summary>
-/// The semantics of batch/v1 Job, as a pure function of the Job, its pods and the moment: completions and indexes,
-/// parallelism, back-off of the Job or of each index, deadline, failure and success policy, suspension, and the tracking
-/// finalizer that makes the counting exact. The source is job_controller.go of Kubernetes 1.36.
+/// The semantics of batch/v1 Job as a pure function of the Job, its pods and the time: completions and indexes, parallelism, back-off of
+/// the Job or of each index, deadline, failure and success policy, suspension, and the tracking finalizer that makes counting exact.
+/// Source: job_controller.go of Kubernetes 1.36.
 /// </summary>
 internal sealed class JobPlanner
 {
@@ -30,16 +30,16 @@ internal sealed class JobPlanner
     private JobPlanner(ControlledJob job, IReadOnlyList<ControlledPod> pods, DateTimeOffset now)
     {
         _job = job;
-        // By name, so that a plan does not hang on the order of a list.
+        // Sort by name, so that a plan does not depend on the order of the list.
         _pods = [.. pods.OrderBy(pod => pod.Metadata.CreationTimestamp).ThenBy(pod => pod.Metadata.Name, StringComparer.Ordinal)];
         _now = now;
         _conditions = [.. job.Status.Conditions];
     }
 
-    /// <param name="job">The Job as it stands.</param>
-    /// <param name="pods">All pods it controls.</param>
-    /// <param name="failJob">The message of a FailJob rule that a pod matched before it was gone.</param>
-    /// <param name="now">The moment.</param>
+    /// <param name="job">The Job.</param>
+    /// <param name="pods">All pods that it controls.</param>
+    /// <param name="failJob">The message of a FailJob rule that a deleted pod matched; else null.</param>
+    /// <param name="now">The current time.</param>
     public static JobPlan Plan(ControlledJob job, IReadOnlyList<ControlledPod> pods, string? failJob, DateTimeOffset now)
     {
         if (job.Spec.ManagedBy is { } manager && manager != OwnName)
@@ -78,7 +78,7 @@ internal sealed class JobPlanner
         var suspended = _job.Spec.Suspend == true;
         var start = status.StartTime ?? (suspended ? null : _now);
 
-        // 1. What ended since the last time.
+        // 1. Pods that ended since the last pass.
         var ended = Uncounted();
         var succeeded = status.Succeeded + ended.Succeeded.Count;
         var failed = status.Failed + ended.Failed.Count;
@@ -98,7 +98,7 @@ internal sealed class JobPlanner
         var terminating = _pods.Count(static pod => pod.IsTerminating && !pod.IsFinished);
         var failedIndexes = FailedIndexes(ended);
 
-        // 2. Whether that is the end.
+        // 2. Success or failure of the Job.
         var met = Condition("SuccessCriteriaMet");
         var target = met is null ? Condition("FailureTarget") : null;
         var failure =
@@ -114,7 +114,7 @@ internal sealed class JobPlanner
             Set(failure is null ? "SuccessCriteriaMet" : "FailureTarget", "True", end.Reason, end.Message);
             if (failure is not null)
             {
-                // Pods that a failing Job stops count as failed. Those that a succeeding Job stops do not.
+                // Pods deleted by a failing Job count as failed, pods deleted by a succeeding Job do not.
                 var stopped = Tracked()
                     .Where(pod => IndexIsValid(pod) && !IsIgnored(pod))
                     .Select(static pod => pod.Metadata.Uid)
@@ -125,7 +125,7 @@ internal sealed class JobPlanner
                 ended = ended with { Failed = [.. ended.Failed, .. stopped] };
             }
 
-            // The final condition waits until no pod works any more.
+            // The final condition is set when no pod is active or terminating.
             var over = active.Count == 0 && terminating == 0;
             if (over && failure is not null)
             {
@@ -155,7 +155,7 @@ internal sealed class JobPlanner
             return over && failure is null ? endOfAll with { Status = endOfAll.Status! with { CompletionTime = _now } } : endOfAll;
         }
 
-        // An index's latest failed pod keeps its finalizer, and is not counted, until its replacement has taken over its count of failures.
+        // The latest failed pod of an index keeps its finalizer and is not counted until its replacement has its number of failures.
         var latest = LatestFailures(active, completed, failedIndexes);
         var kept = latest.Values.Select(static pod => pod.Metadata.Uid).ToHashSet(StringComparer.Ordinal);
         failed -= ended.Failed.Count(kept.Contains);
@@ -168,7 +168,7 @@ internal sealed class JobPlanner
             )
             .ToList();
 
-        // 3. Suspension and its end.
+        // 3. Suspend or resume.
         if (suspended)
         {
             if (!status.Is("Suspended"))
@@ -190,7 +190,7 @@ internal sealed class JobPlanner
         if (_job.Spec.ActiveDeadlineSeconds is { } seconds)
             Again(start!.Value.AddSeconds(seconds));
 
-        // 4. As many pods as should be.
+        // 4. Create and delete pods.
         var (create, delete) = Balance(active, terminating, succeeded, completed, failedIndexes);
         if (!_job.HasLimitPerIndex && create.Count > 0 && NextAttempt() is { } attempt && attempt > _now)
         {
@@ -257,7 +257,7 @@ internal sealed class JobPlanner
         };
     }
 
-    /// <summary>Pods that ended and are in no counter yet: written down before, or still with their finalizer.</summary>
+    /// <summary>Returns ended pods that are not in a counter yet: listed in the status, or with their finalizer.</summary>
     private UncountedPods Uncounted()
     {
         var succeeded = new List<string>(_job.Status.UncountedTerminatedPods.Succeeded);
@@ -277,7 +277,7 @@ internal sealed class JobPlanner
         return new UncountedPods { Succeeded = succeeded, Failed = failed };
     }
 
-    /// <summary>A pod being deleted is replaced no sooner than it has failed.</summary>
+    /// <summary>True if a terminating pod is replaced only after it has failed.</summary>
     private bool OnlyWhenFailed => _job.Spec.PodReplacementPolicy == "Failed" || _job.Spec.PodFailurePolicy is not null;
 
     private bool IsFailed(ControlledPod pod) => pod.HasFailed || (pod.IsTerminating && !pod.HasSucceeded && !OnlyWhenFailed);
@@ -288,11 +288,11 @@ internal sealed class JobPlanner
             return ("PodFailurePolicy", failJob);
         foreach (var pod in _pods)
         {
-            if (PodFailureRules.Judge(_job.Spec.PodFailurePolicy, pod) is { Action: PodFailureRules.FailJob } judged)
+            if (PodFailureRules.Evaluate(_job.Spec.PodFailurePolicy, pod) is { Action: PodFailureRules.FailJob } judged)
                 return ("PodFailurePolicy", judged.Message);
         }
 
-        // Failures that the policy ignores are never counted; restarts inside a pod count as failures of their own.
+        // Ignored failures are not counted; restarts inside a pod count as failures.
         var restarts = _pods
             .Where(static pod => pod.Spec.RestartPolicy == "OnFailure" && !pod.IsFinished)
             .Sum(static pod => pod.Status.ContainerStatuses.Sum(static container => container.RestartCount));
@@ -309,7 +309,7 @@ internal sealed class JobPlanner
         : failed > 0 && failed + completed >= _job.Spec.Completions ? ("FailedIndexes", "Job has failed indexes")
         : null;
 
-    /// <summary>The first rule of the success policy that the completed indexes meet.</summary>
+    /// <summary>Returns the first rule of the success policy that the completed indexes meet; null if none.</summary>
     private (string Reason, string Message)? MetRule(SortedSet<int> completed)
     {
         if (!_job.IsIndexed || completed.Count == 0)
@@ -327,7 +327,7 @@ internal sealed class JobPlanner
         return null;
     }
 
-    /// <summary>Indexes that have used up their retries, or that a rule gives up.</summary>
+    /// <summary>Returns the indexes that used up their retries or matched a FailIndex rule.</summary>
     private SortedSet<int> FailedIndexes(UncountedPods ended)
     {
         var failed = CompletionIndexes.Parse(_job.Status.FailedIndexes);
@@ -335,7 +335,7 @@ internal sealed class JobPlanner
             return failed;
         foreach (var pod in _pods.Where(pod => ended.Failed.Contains(pod.Metadata.Uid) && IndexIsValid(pod)))
         {
-            var givenUp = PodFailureRules.Judge(_job.Spec.PodFailurePolicy, pod) is { Action: PodFailureRules.FailIndex };
+            var givenUp = PodFailureRules.Evaluate(_job.Spec.PodFailurePolicy, pod) is { Action: PodFailureRules.FailIndex };
             if (givenUp || FailuresOf(pod) >= _job.Spec.BackoffLimitPerIndex)
                 failed.Add(IndexOf(pod)!.Value);
         }
@@ -343,7 +343,7 @@ internal sealed class JobPlanner
         return failed;
     }
 
-    /// <summary>The latest failed pod of each index that is to be tried again.</summary>
+    /// <summary>Returns the latest failed pod of each index that is retried.</summary>
     private Dictionary<int, ControlledPod> LatestFailures(
         List<ControlledPod> active,
         SortedSet<int> completed,
@@ -363,7 +363,7 @@ internal sealed class JobPlanner
             );
     }
 
-    /// <summary>The next pod of an index; null while the index waits, as <see cref="NextAttempt"/> does for a whole Job.</summary>
+    /// <summary>Returns the next pod of an index; null during its back-off (<see cref="NextAttempt"/> is that of a whole Job).</summary>
     private PlannedPod? Replacement(int index, ControlledPod? last)
     {
         if (last is null)
@@ -392,7 +392,7 @@ internal sealed class JobPlanner
     private int BackoffLimit => _job.Spec.BackoffLimit ?? 6;
 
     private bool IsIgnored(ControlledPod pod) =>
-        PodFailureRules.Judge(_job.Spec.PodFailurePolicy, pod) is { Action: PodFailureRules.Ignore };
+        PodFailureRules.Evaluate(_job.Spec.PodFailurePolicy, pod) is { Action: PodFailureRules.Ignore };
 
     private (string Reason, string Message)? AllCompletions(int succeeded, int active) =>
         (_job.Spec.Completions is { } completions ? succeeded >= completions : succeeded > 0 && active == 0)
@@ -416,7 +416,7 @@ internal sealed class JobPlanner
             taken.UnionWith(failedIndexes);
             foreach (var pod in active)
             {
-                // A second pod for an index, or one beyond the completions, is one too many.
+                // Delete duplicate pods of an index and pods beyond the completions.
                 if (IndexOf(pod) is not { } index || index >= _job.Spec.Completions || !taken.Add(index))
                     delete.Add(pod);
             }
@@ -432,7 +432,7 @@ internal sealed class JobPlanner
                     create.Add(index);
             }
 
-            delete.AddRange(TooMany(active.Except(delete).ToList(), running - parallelism));
+            delete.AddRange(Excess(active.Except(delete).ToList(), running - parallelism));
             return (create, delete);
         }
 
@@ -443,12 +443,12 @@ internal sealed class JobPlanner
         var waiting = OnlyWhenFailed ? terminating : 0;
         for (var i = active.Count + waiting; i < wanted; i++)
             create.Add(null);
-        delete.AddRange(TooMany(active, active.Count - wanted));
+        delete.AddRange(Excess(active, active.Count - wanted));
         return (create, delete);
     }
 
-    /// <summary>Whom to let go first: unbound, then not ready, then the youngest.</summary>
-    private static IEnumerable<ControlledPod> TooMany(List<ControlledPod> active, int count) =>
+    /// <summary>Returns the pods to delete: unbound first, then not ready, then the youngest.</summary>
+    private static IEnumerable<ControlledPod> Excess(List<ControlledPod> active, int count) =>
         count <= 0
             ? []
             : active
@@ -458,13 +458,15 @@ internal sealed class JobPlanner
                 .ThenByDescending(static pod => pod.Metadata.Name, StringComparer.Ordinal)
                 .Take(count);
 
-    /// <summary>After failures in a row a new pod waits 10 s, 20 s, 40 s, … up to ten minutes from the last failure.</summary>
+    /// <summary>
+    /// Returns when the next pod may start: 10 s, 20 s, 40 s, … up to ten minutes after the last of several consecutive failures.
+    /// </summary>
     private DateTimeOffset? NextAttempt()
     {
         var lastSuccess = _pods.Where(static pod => pod.HasSucceeded).Max(static pod => pod.FinishedAt);
         var failures = _pods
             .Where(pod => pod.HasFailed && !IsIgnored(pod))
-            // A pod that lost its finalizer while it was active was let go by a suspension: that is no failure.
+            // A terminating pod without its finalizer was deleted by a suspension, which is not a failure.
             .Where(static pod => !pod.IsTerminating || IsTracked(pod))
             .Select(EndOf)
             .Where(at => lastSuccess is null || at > lastSuccess)

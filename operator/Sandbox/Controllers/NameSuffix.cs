@@ -2,7 +2,7 @@ using System.Text;
 
 namespace Bursar.Sandbox.Controllers;
 
-/// <summary>Suffixes of generated names, from Kubernetes's alphabet without vowels and look-alikes.</summary>
+/// <summary>Suffixes of generated names, from Kubernetes' alphabet without vowels and similar characters.</summary>
 internal static class NameSuffix
 {
     private const string Alphabet = "bcdfghjklmnpqrstvwxz2456789";
@@ -20,11 +20,11 @@ internal static class NameSuffix
         return suffix.ToString();
     }
 
-    /// <summary>A base name with a suffix, cut so that it stays a label.</summary>
+    /// <summary>Joins a base name and a suffix; the base is cut so that the result is a valid label.</summary>
     public static string Join(string name, string suffix) =>
         $"{(name.Length + suffix.Length + 1 > LongestName ? name[..(LongestName - suffix.Length - 1)] : name)}-{suffix}";
 
-    /// <summary>The hash of a template, in the same alphabet: equal templates have equal hashes, however they were written.</summary>
+    /// <summary>Returns the hash of a canonical template in the same alphabet.</summary>
     public static string Hash(string canonical)
     {
         var hash = 2166136261u;

@@ -1,14 +1,14 @@
 namespace Bursar.Sandbox.Controllers;
 
-/// <summary>What a Job's podFailurePolicy says about a pod that failed: the first rule that matches decides.</summary>
+/// <summary>Evaluates a Job's podFailurePolicy for a failed pod. The first matching rule applies.</summary>
 internal static class PodFailureRules
 {
     public const string FailJob = "FailJob";
     public const string FailIndex = "FailIndex";
     public const string Ignore = "Ignore";
 
-    /// <summary>The action and the sentence Kubernetes puts into the Job's condition; null when no rule matches.</summary>
-    public static (string Action, string Message)? Judge(PodFailurePolicy? policy, ControlledPod pod)
+    /// <summary>Returns the action and Kubernetes' message for the Job's condition; null if no rule matches.</summary>
+    public static (string Action, string Message)? Evaluate(PodFailurePolicy? policy, ControlledPod pod)
     {
         if (policy is null || !pod.HasFailed)
             return null;
@@ -40,7 +40,7 @@ internal static class PodFailureRules
     {
         foreach (var container in pod.Status.ContainerStatuses)
         {
-            // An exit code of 0 is no failure, whatever the operator says.
+            // An exit code of 0 is not a failure, whatever the rule's operator.
             if (container.State?.Terminated is not { ExitCode: not 0 } end)
                 continue;
             if (codes.ContainerName is { } name && name != container.Name)

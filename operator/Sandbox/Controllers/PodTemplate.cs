@@ -4,7 +4,7 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Sandbox.Controllers;
 
-/// <summary>Makes pods, and templates of ReplicaSets, from a template that is copied whole, known fields or not.</summary>
+/// <summary>Creates pods and templates of ReplicaSets from a template, including unknown fields.</summary>
 internal static class PodTemplate
 {
     public static JsonObject Pod(JsonElement template, string name, string ns, JsonObject owner)

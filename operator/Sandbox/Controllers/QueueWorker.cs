@@ -4,7 +4,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Bursar.Sandbox.Controllers;
 
-/// <summary>Takes keys from a queue one after another; what fails comes back after a back-off.</summary>
+/// <summary>Processes the keys of a queue one after the other. Failed keys are retried after a back-off.</summary>
 internal sealed partial class QueueWorker<TKey>(
     string name,
     WorkQueue<TKey> queue,
@@ -21,7 +21,7 @@ internal sealed partial class QueueWorker<TKey>(
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
-            // The way it ends.
+            // Cancellation ends the worker normally.
         }
     }
 
@@ -44,9 +44,9 @@ internal sealed partial class QueueWorker<TKey>(
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "{Controller} failed on {Key}")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "Reconciling {Key} failed in {Controller}")]
     private static partial void LogFailed(ILogger logger, Exception failure, string controller, string? key);
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "{Controller} tries {Key} again: {Error}")]
+    [LoggerMessage(Level = LogLevel.Debug, Message = "Retrying {Key} in {Controller}: {Error}")]
     private static partial void LogRetry(ILogger logger, string controller, string? key, string error);
 }

@@ -5,7 +5,7 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Sandbox.Controllers;
 
-/// <summary>Carries out what <see cref="ReplicaSetPlanner"/> says.</summary>
+/// <summary>Executes the plans of <see cref="ReplicaSetPlanner"/>.</summary>
 internal sealed class ReplicaSetController(KubeClient client, WorkQueue<ObjectKey> queue, ControllerEvents events, Random random)
 {
     private readonly ControllerWriter _writer = new(client);
@@ -43,7 +43,7 @@ internal sealed class ReplicaSetController(KubeClient client, WorkQueue<ObjectKe
             queue.AddAfter(key, again);
     }
 
-    /// <summary>The equality part of the selector narrows the list; ownership decides.</summary>
+    /// <summary>Returns the matchLabels as a selector to limit the list. Ownership decides which pods belong to the set.</summary>
     private static string? Selector(ControlledReplicaSet set) =>
         set.Spec.Selector.ValueKind == JsonValueKind.Object
         && set.Spec.Selector.TryGetProperty("matchLabels", out var labels)

@@ -1,6 +1,6 @@
 namespace Bursar.Sandbox.Controllers;
 
-/// <summary>Keeps as many pods as a ReplicaSet asks for.</summary>
+/// <summary>Plans the pods to create and delete for a ReplicaSet. Pure.</summary>
 internal static class ReplicaSetPlanner
 {
     public static ReplicaSetPlan Plan(ControlledReplicaSet set, IReadOnlyList<ControlledPod> pods, DateTimeOffset now)
@@ -36,7 +36,7 @@ internal static class ReplicaSetPlanner
                     .ToList();
         var status = new ControlledReplicaSetStatus
         {
-            // What was just asked for shows with the pods' own events.
+            // Pods created in this pass are counted when the watch reports them.
             Replicas = active.Count,
             FullyLabeledReplicas = active.Count,
             ReadyReplicas = ready,

@@ -3,10 +3,10 @@ using Bursar.Sandbox.Schemas;
 
 namespace Bursar.Sandbox.Discovery;
 
-/// <summary>What a client learns of the served kinds: the aggregated documents of today's kubectl and the older lists.</summary>
+/// <summary>Writes the discovery documents: the aggregated ones for current kubectl, and the older lists.</summary>
 public static class DiscoveryDocuments
 {
-    /// <summary>The content type of an aggregated answer; a client without these parameters gets the older lists.</summary>
+    /// <summary>The content type of aggregated documents; clients that do not accept it get the older lists.</summary>
     public const string AggregatedMediaType = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
     private static readonly string[] StoredVerbs = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
@@ -21,7 +21,7 @@ public static class DiscoveryDocuments
     /// <summary><c>/apis</c>, aggregated.</summary>
     public static JsonObject AggregatedGroups(IEnumerable<KindInfo> kinds) => Aggregated(kinds.Where(k => k.Group.Length > 0));
 
-    /// <summary><c>/api</c> for older clients; the address is what they are told to reach the server by.</summary>
+    /// <summary><c>/api</c> for older clients, with the server's address.</summary>
     public static JsonObject CoreVersions(string serverAddress) =>
         new()
         {
@@ -49,7 +49,7 @@ public static class DiscoveryDocuments
         };
     }
 
-    /// <summary><c>/apis/GROUP</c>; null where nothing of the group is served.</summary>
+    /// <summary><c>/apis/GROUP</c>; null if the group is not served.</summary>
     public static JsonObject? Group(IEnumerable<KindInfo> kinds, string group)
     {
         var found = ByGroup(kinds.Where(k => k.Group == group)).FirstOrDefault();
@@ -64,7 +64,7 @@ public static class DiscoveryDocuments
         return body;
     }
 
-    /// <summary><c>/api/v1</c> and <c>/apis/GROUP/VERSION</c>; null where nothing of it is served.</summary>
+    /// <summary><c>/api/v1</c> and <c>/apis/GROUP/VERSION</c>; null if the version is not served.</summary>
     public static JsonObject? Resources(IEnumerable<KindInfo> kinds, string group, string version)
     {
         var resources = new JsonArray();

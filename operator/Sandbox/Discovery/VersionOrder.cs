@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Bursar.Sandbox.Discovery;
 
-/// <summary>The order in which API versions are preferred: v2, v1, v1beta2, v1beta1, v1alpha1, then other names by letter.</summary>
+/// <summary>The order of preference of API versions: v2, v1, v1beta2, v1beta1, v1alpha1, then other names alphabetically.</summary>
 public sealed class VersionOrder : IComparer<string>
 {
     public static VersionOrder Preferred { get; } = new();

@@ -4,14 +4,14 @@ using Bursar.Sandbox.Values;
 namespace Bursar.Sandbox.Merging;
 
 /// <summary>
-/// A set of field paths, as <c>managedFields</c> keeps them (FieldsV1). A path element is <c>f:name</c>, <c>k:{keys}</c>,
-/// <c>v:value</c> or <c>i:index</c>; a node is a member when the path that ends at it is in the set.
+/// A set of field paths in the format of <c>managedFields</c> (FieldsV1). A path element is <c>f:name</c>, <c>k:{keys}</c>,
+/// <c>v:value</c> or <c>i:index</c>. A node is a member if the path that ends at it is in the set.
 /// </summary>
 public sealed class FieldSet
 {
     private readonly SortedDictionary<string, FieldSet> _children = new(StringComparer.Ordinal);
 
-    /// <summary>Whether the path that ends here is itself in the set.</summary>
+    /// <summary>True if the path that ends at this node is in the set.</summary>
     public bool IsMember { get; set; }
 
     public IReadOnlyDictionary<string, FieldSet> Children => _children;
@@ -130,7 +130,7 @@ public sealed class FieldSet
         && left._children.Count == right._children.Count
         && left._children.All(c => right._children.TryGetValue(c.Key, out var other) && Equal(c.Value, other));
 
-    /// <summary>The member paths as Kubernetes prints them: <c>.spec.containers[name="a"].image</c>.</summary>
+    /// <summary>Returns the member paths in Kubernetes' format: <c>.spec.containers[name="a"].image</c>.</summary>
     public IEnumerable<string> Paths(string prefix = "")
     {
         if (IsMember)

@@ -4,7 +4,7 @@ using Bursar.Sandbox.Values;
 
 namespace Bursar.Sandbox.Merging;
 
-/// <summary>RFC 6902 on a JSON tree. A failed operation refuses the whole patch.</summary>
+/// <summary>Applies JSON patches (RFC 6902). A failed operation refuses the whole patch.</summary>
 public static class JsonPatch
 {
     private const int MaxOperations = 10_000;
@@ -56,7 +56,7 @@ public static class JsonPatch
             case "add":
                 return Put(root, path, operation.At("value")?.DeepClone(), insert: true);
             case "replace":
-                // As the library Kubernetes uses: a missing key of an object is simply set, a missing index of a list is not.
+                // Like Kubernetes' library: a missing key of an object is set, a missing index of a list is an error.
                 return Put(root, path, operation.At("value")?.DeepClone(), insert: false);
             case "remove":
                 return Remove(root, path, "remove");

@@ -4,12 +4,12 @@ using Bursar.Sandbox.Values;
 
 namespace Bursar.Sandbox.Merging;
 
-/// <summary>Who writes: the manager's name, the version it speaks, and the subresource it writes through.</summary>
+/// <summary>A field manager: its name, the API version that it uses, and the subresource that it writes.</summary>
 public sealed record FieldManager(string Name, string ApiVersion, string Subresource);
 
 /// <summary>
-/// Field ownership: records what each manager owns, and carries out server-side apply with conflicts, force, and the removal
-/// of what a manager gave up and nobody else owns. The rules are those of Kubernetes's structured merge.
+/// Field ownership. Records the fields of each manager, and executes server-side apply with conflicts, force, and the removal of fields
+/// that no manager owns any more. The rules are those of Kubernetes' structured merge.
 /// </summary>
 public static class ManagedFields
 {
@@ -28,7 +28,7 @@ public static class ManagedFields
         "deletionGracePeriodSeconds",
     ];
 
-    /// <summary>Records an update (or create) by a manager in the new object's managedFields.</summary>
+    /// <summary>Records an update or create in the new object's managedFields.</summary>
     public static void RecordUpdate(JsonObject? before, JsonObject after, TypeSchema schema, FieldManager manager, DateTimeOffset now)
     {
         var entries = Read(before ?? after);
@@ -54,8 +54,8 @@ public static class ManagedFields
         Write(after, entries);
     }
 
-    /// <summary>Applies a configuration over the live object (null: a new one) and returns the result with its managedFields.</summary>
-    /// <param name="complete">Brings the merged object into its final form (defaults), so that ownership is judged on it.</param>
+    /// <summary>Applies a configuration to the live object (null for a new one) and returns the result with its managedFields.</summary>
+    /// <param name="complete">Adds defaults to the merged object before ownership is computed.</param>
     public static JsonObject Apply(
         JsonObject? live,
         JsonObject config,
@@ -70,7 +70,7 @@ public static class ManagedFields
         var entries = live is null ? [] : Read(live);
         if (live is not null && live.At("metadata", "managedFields") is null)
         {
-            // What nobody owned when the first apply came belongs to a manager of its own, so that the apply cannot take it silently.
+            // Fields without an owner at the first apply get a manager of their own, so that the apply conflicts with them.
             var unowned = TypedValue.Fields(Tracked(live), schema);
             unowned.IsMember = false;
             if (!unowned.IsEmpty)
@@ -112,7 +112,7 @@ public static class ManagedFields
         return merged;
     }
 
-    /// <summary>The object without what ownership never speaks of.</summary>
+    /// <summary>Returns the object without the fields that are not tracked.</summary>
     public static JsonObject Tracked(JsonObject obj)
     {
         var result = obj.Copy();
@@ -134,7 +134,7 @@ public static class ManagedFields
         return result;
     }
 
-    /// <summary>Every object has a root and metadata: nobody owns these themselves.</summary>
+    /// <summary>Removes the root and metadata themselves, which have no owner.</summary>
     private static void Unrooted(FieldSet set)
     {
         set.IsMember = false;
@@ -290,7 +290,7 @@ public static class ManagedFields
 
     private sealed record EntryId(string Manager, string Operation, string ApiVersion, string Subresource)
     {
-        /// <summary>An applier keeps its fields when it moves to another version of the kind.</summary>
+        /// <summary>True for the same applier, also with another API version, so that it keeps its fields.</summary>
         public bool SameApplier(EntryId other) =>
             Operation == "Apply" && other.Operation == "Apply" && Manager == other.Manager && Subresource == other.Subresource;
     }

@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 
 namespace Bursar.Sandbox.Merging;
 
-/// <summary>RFC 7386: objects merge, null removes, everything else replaces.</summary>
+/// <summary>Applies merge patches (RFC 7386): objects are merged, null removes, other values replace.</summary>
 public static class MergePatch
 {
     public static JsonNode? Apply(JsonNode? document, JsonNode? patch)

@@ -5,8 +5,8 @@ using Bursar.Sandbox.Values;
 namespace Bursar.Sandbox.Merging;
 
 /// <summary>
-/// Kubernetes's strategic merge: lists that have a merge key merge by it, sets of scalars unite, and the directives
-/// <c>$patch</c>, <c>$retainKeys</c>, <c>$deleteFromPrimitiveList/x</c> and <c>$setElementOrder/x</c> are obeyed.
+/// Applies Kubernetes' strategic merge patches. Lists with a merge key are merged by it, sets of scalars are united, and the directives
+/// <c>$patch</c>, <c>$retainKeys</c>, <c>$deleteFromPrimitiveList/x</c> and <c>$setElementOrder/x</c> are supported.
 /// </summary>
 public static class StrategicMergePatch
 {
@@ -80,7 +80,7 @@ public static class StrategicMergePatch
             }
         }
 
-        // An order may be given for a list that the patch itself leaves alone.
+        // A patch may set the order of a list that it does not change otherwise.
         foreach (var (key, value) in patch)
         {
             if (
@@ -193,7 +193,7 @@ public static class StrategicMergePatch
             return -1;
         }
 
-        // Items the order does not name keep their place behind the item they follow.
+        // Items that are not in the order stay after their predecessor.
         var ranked = new List<(int Rank, JsonNode? Item)>();
         var last = -1;
         foreach (var item in list)

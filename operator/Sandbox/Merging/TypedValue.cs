@@ -5,14 +5,14 @@ using Bursar.Sandbox.Values;
 namespace Bursar.Sandbox.Merging;
 
 /// <summary>
-/// The schema-aware operations under server-side apply: which fields a value sets, what changed between two values, how one
-/// is merged over another, and how a set of fields is taken out.
+/// The schema-aware operations of server-side apply: the fields of a value, the changes between two values, merging, and the removal of a
+/// set of fields.
 /// </summary>
 public static class TypedValue
 {
     private static readonly TypeSchema AnyType = new() { Type = SchemaType.Any };
 
-    /// <summary>The fields a configuration states.</summary>
+    /// <summary>Returns the fields that a configuration sets.</summary>
     public static FieldSet Fields(JsonNode? value, TypeSchema? schema)
     {
         var set = new FieldSet();
@@ -20,7 +20,7 @@ public static class TypedValue
         return set;
     }
 
-    /// <summary>The fields added, changed and removed from one value to the next.</summary>
+    /// <summary>Returns the fields that were added or changed, and those that were removed.</summary>
     public static (FieldSet Changed, FieldSet Removed) Compare(JsonNode? before, JsonNode? after, TypeSchema? schema)
     {
         var changed = new FieldSet();
@@ -29,7 +29,7 @@ public static class TypedValue
         return (Trim(changed), Trim(removed));
     }
 
-    /// <summary>A configuration laid over a live value: granular structures merge, everything else is replaced.</summary>
+    /// <summary>Merges a configuration into a live value. Granular structures are merged, other values replaced.</summary>
     public static JsonNode? Merge(JsonNode? live, JsonNode? config, TypeSchema? schema)
     {
         var type = schema ?? AnyType;
@@ -57,7 +57,7 @@ public static class TypedValue
         return config.DeepClone();
     }
 
-    /// <summary>The value without the members of a set (and all that lies under them).</summary>
+    /// <summary>Returns the value without the members of a set and their children.</summary>
     public static JsonNode? Without(JsonNode? value, FieldSet gone, TypeSchema? schema)
     {
         var type = schema ?? AnyType;
@@ -103,7 +103,7 @@ public static class TypedValue
         return value.DeepClone();
     }
 
-    /// <summary>The set with every named field on the way to a member made a member too (not keys of maps).</summary>
+    /// <summary>Returns the set with the named parent fields of each member added (not keys of maps).</summary>
     public static FieldSet WithParents(FieldSet set, TypeSchema? schema)
     {
         var type = schema ?? AnyType;
@@ -132,7 +132,7 @@ public static class TypedValue
         }
     }
 
-    /// <summary>The path element of a list's item.</summary>
+    /// <summary>Returns the path element of a list item.</summary>
     public static string Element(JsonNode? item, TypeSchema list)
     {
         if (list.List == ListKind.Set)

@@ -2,7 +2,7 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Sandbox.Nodes;
 
-/// <summary>What the kubelet would give an agent on disk: the mounted Secret, and the pods' log directories by node.</summary>
+/// <summary>The folders that a kubelet provides to an agent: the mounted Secret, and the pods' log directories by node.</summary>
 internal sealed class AgentFolders : IDisposable
 {
     private readonly string _root = Directory.CreateTempSubdirectory("bursar-nodes-").FullName;
@@ -13,7 +13,7 @@ internal sealed class AgentFolders : IDisposable
 
     public string Logs(string node) => Path.Combine(_root, "logs", node);
 
-    /// <summary>Writes the Secret's values; a value that left the Secret leaves the folder.</summary>
+    /// <summary>Writes the Secret's values and deletes the files of other keys. Null deletes all.</summary>
     public void Mount(V1Secret? secret)
     {
         foreach (var file in Directory.EnumerateFiles(Certificates))
@@ -24,7 +24,7 @@ internal sealed class AgentFolders : IDisposable
 
         foreach (var (name, value) in secret?.Data ?? new Dictionary<string, byte[]>())
         {
-            // A whole file at once: the agent may look at any moment.
+            // Replace the file atomically, because the agent may read at any time.
             var temporary = Path.Combine(_root, Path.GetRandomFileName());
             var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
             if (!OperatingSystem.IsWindows())

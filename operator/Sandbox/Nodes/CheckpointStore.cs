@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 
 namespace Bursar.Sandbox.Nodes;
 
-/// <summary>The shared file system of the simulation: the last checkpoint of every workload, which outlives its pods.</summary>
+/// <summary>The last checkpoint of each workload, which survives its pods like a file on a shared file system.</summary>
 internal sealed class CheckpointStore
 {
     private readonly ConcurrentDictionary<string, long> _steps = new(StringComparer.Ordinal);

@@ -3,8 +3,8 @@ using System.Text;
 namespace Bursar.Sandbox.Nodes;
 
 /// <summary>
-/// Chance without a stream: a number that follows from a seed, a name and an index alone, so that asking for step 20,000
-/// does not need the 19,999 before it and every run of a story draws the same.
+/// Random numbers that depend only on a seed, a name and an index. So number 20,000 does not need the 19,999 before it, and each run of a
+/// scenario gets the same numbers.
 /// </summary>
 internal sealed class DeterministicNoise
 {
@@ -12,17 +12,17 @@ internal sealed class DeterministicNoise
 
     public DeterministicNoise(int seed, string name)
     {
-        // FNV-1a over the name; the mixing below takes care of its weak high bits.
+        // FNV-1a over the name; Mix compensates for its weak high bits.
         var hash = 14695981039346656037UL;
         foreach (var b in Encoding.UTF8.GetBytes(name))
             hash = (hash ^ b) * 1099511628211UL;
         _seed = Mix(hash + (ulong)seed * 0x9E3779B97F4A7C15UL);
     }
 
-    /// <summary>A number in [0, 1).</summary>
+    /// <summary>Returns a number in [0, 1).</summary>
     public double At(long index) => (Mix(_seed + (ulong)index * 0x9E3779B97F4A7C15UL) >> 11) * (1.0 / (1UL << 53));
 
-    /// <summary>SplitMix64's finisher.</summary>
+    /// <summary>The finalizer of SplitMix64.</summary>
     private static ulong Mix(ulong z)
     {
         z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9UL;

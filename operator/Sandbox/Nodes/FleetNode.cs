@@ -1,6 +1,6 @@
 namespace Bursar.Sandbox.Nodes;
 
-/// <summary>One simulated node: its name and what hangs in it.</summary>
+/// <summary>The description of a simulated node.</summary>
 public sealed record FleetNode
 {
     public required string Name { get; init; }
@@ -19,10 +19,10 @@ public sealed record FleetNode
 
     public int MaxPods { get; init; } = 110;
 
-    /// <summary>Labels beside those that follow from the other fields.</summary>
+    /// <summary>Labels in addition to those derived from the other fields.</summary>
     public IReadOnlyDictionary<string, string> Labels { get; init; } = new Dictionary<string, string>();
 
-    /// <summary>What GPU feature discovery, the kubelet and a cloud would write on such a node.</summary>
+    /// <summary>Returns the labels that GPU feature discovery, the kubelet and a cloud provider set on such a node.</summary>
     public IReadOnlyDictionary<string, string> AllLabels()
     {
         var labels = new SortedDictionary<string, string>(StringComparer.Ordinal)

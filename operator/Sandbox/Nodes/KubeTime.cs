@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Bursar.Sandbox.Nodes;
 
-/// <summary>Times as a kubelet writes them.</summary>
+/// <summary>Formats times like a kubelet.</summary>
 internal static class KubeTime
 {
     public static string Seconds(DateTimeOffset at) => at.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);

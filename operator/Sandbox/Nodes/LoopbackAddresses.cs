@@ -3,9 +3,9 @@ using System.Net;
 namespace Bursar.Sandbox.Nodes;
 
 /// <summary>
-/// Hands out addresses of 127.0.0.0/8, 1,016 a simulator: every pod, node and agent has its own, so that real ports and
-/// checks of the source address hold. The block follows from the process and a counter, so that test processes side by
-/// side on one machine rarely meet; a port that is taken nevertheless is an error of whoever binds it, never silent.
+/// Allocates addresses of 127.0.0.0/8, 1,016 per simulator. Each pod, node and agent has its own, so that real ports and checks of the
+/// source address work. The block depends on the process id and a counter, so that parallel test processes rarely collide. After a
+/// collision, binding a port fails.
 /// </summary>
 internal sealed class LoopbackAddresses
 {
@@ -19,7 +19,7 @@ internal sealed class LoopbackAddresses
 
     public LoopbackAddresses()
     {
-        // 127.0/16 stays with the machine's own services; 1 to 127 times 256 blocks of 256 addresses, taken four at a time.
+        // 127.0/16 is left to the machine's own services. A block is four /24 networks in 127.1/16 to 127.127/16.
         var block = (Environment.ProcessId * 37 + Interlocked.Increment(ref _blocks)) % (127 * 64);
         _second = (byte)(1 + block / 64);
         _third = (byte)(block % 64 * 4);
@@ -29,7 +29,7 @@ internal sealed class LoopbackAddresses
     {
         lock (_lock)
         {
-            // A returned address rests until the fresh ones are used up, so that late packets meet nobody new.
+            // Reuse returned addresses only after all fresh ones, so that late packets do not reach a new pod.
             if (_next < 4 * 254)
             {
                 var at = _next++;

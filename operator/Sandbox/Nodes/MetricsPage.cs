@@ -4,7 +4,7 @@ using System.Text;
 namespace Bursar.Sandbox.Nodes;
 
 /// <summary>
-/// The text of a simulated server's metrics page. prometheus-net has no histogram with given buckets and sum, which these pages need.
+/// Writes the metrics page of a simulated server. prometheus-net has no histogram with given buckets and sum, which these pages need.
 /// </summary>
 internal sealed class MetricsPage((string Name, string Value)[] labels)
 {
@@ -18,8 +18,8 @@ internal sealed class MetricsPage((string Name, string Value)[] labels)
 
     /// <param name="name">The family's name.</param>
     /// <param name="help">The family's help.</param>
-    /// <param name="value">The value of its one sample.</param>
-    /// <param name="only">The sample's labels as they are written; null for the page's.</param>
+    /// <param name="value">The value of its single sample.</param>
+    /// <param name="only">The sample's formatted labels; null for the page's.</param>
     public MetricsPage Gauge(string name, string help, double value, string? only = null) =>
         Family(name, "gauge", help).Sample(name, only ?? _labels, value);
 
@@ -28,7 +28,7 @@ internal sealed class MetricsPage((string Name, string Value)[] labels)
 
     /// <param name="name">The family's name.</param>
     /// <param name="help">The family's help.</param>
-    /// <param name="buckets">The upper bounds without +Inf, and how many observations are at or below each.</param>
+    /// <param name="buckets">The upper bounds without +Inf and the number of observations at or below each.</param>
     /// <param name="sum">The sum of all observations.</param>
     /// <param name="count">The number of all observations.</param>
     public MetricsPage Histogram(

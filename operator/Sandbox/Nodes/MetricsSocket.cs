@@ -6,8 +6,8 @@ using System.Text;
 namespace Bursar.Sandbox.Nodes;
 
 /// <summary>
-/// One simulated container's port: answers <c>GET /metrics</c> and nothing else, a connection a request. Small on purpose:
-/// a simulation has hundreds of them, and none serves the outside.
+/// The port of a simulated container. It serves only <c>GET /metrics</c>, with one request per connection. It is minimal because a
+/// simulation has hundreds of them.
 /// </summary>
 internal sealed class MetricsSocket : IAsyncDisposable
 {
@@ -51,8 +51,7 @@ internal sealed class MetricsSocket : IAsyncDisposable
                 || (end is InvalidOperationException && _stop.IsCancellationRequested)
             )
         {
-            // The container has ended, and its port with it. A listener that was stopped before it is asked again throws
-            // InvalidOperationException.
+            // The container has ended and its port is closed. A listener that was stopped throws InvalidOperationException.
         }
 
         await Task.WhenAll(open).ConfigureAwait(false);
@@ -80,7 +79,7 @@ internal sealed class MetricsSocket : IAsyncDisposable
         }
         catch (Exception end) when (end is OperationCanceledException or IOException or SocketException or ObjectDisposedException)
         {
-            // The other side left, or the container ended.
+            // The client disconnected, or the container ended.
         }
     }
 

@@ -4,14 +4,14 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Sandbox.Nodes;
 
-/// <summary>The kubelet's part for one node object: that it exists, its status, its lease.</summary>
+/// <summary>Creates Node objects and writes their status and leases like a kubelet.</summary>
 internal sealed class NodeKubelet(KubeClient client, NodeSimulatorOptions options)
 {
     private const string LeaseNamespace = "kube-node-lease";
 
     private bool _namespaceKnown;
 
-    /// <summary>Creates the node or takes over one of that name.</summary>
+    /// <summary>Creates the node or updates an existing one of that name.</summary>
     public async Task RegisterAsync(SimulatedNode node, CancellationToken cancellationToken)
     {
         var obj = NodeStatusWriter.Node(node);
@@ -29,7 +29,7 @@ internal sealed class NodeKubelet(KubeClient client, NodeSimulatorOptions option
         node.LeaseKnown = false;
     }
 
-    /// <summary>Writes what is due; returns when to come again.</summary>
+    /// <summary>Writes the lease and status if they are due. Returns the delay until the next call.</summary>
     public async Task<TimeSpan?> HeartbeatAsync(SimulatedNode node, CancellationToken cancellationToken)
     {
         var now = client.TimeProvider.GetUtcNow();
@@ -51,7 +51,7 @@ internal sealed class NodeKubelet(KubeClient client, NodeSimulatorOptions option
             }
             catch (ApiException gone) when (gone.IsNotFound)
             {
-                // Somebody deleted the node while its kubelet lives: it registers anew.
+                // The node was deleted while its kubelet runs, so register it again.
                 await RegisterAsync(node, cancellationToken).ConfigureAwait(false);
                 return TimeSpan.FromSeconds(1);
             }
@@ -117,7 +117,7 @@ internal sealed class NodeKubelet(KubeClient client, NodeSimulatorOptions option
         }
         catch (ApiException there) when (there.StatusCode == 409)
         {
-            // Left by an earlier life of this node; renewed the next time.
+            // An earlier instance of this node created it; it is renewed next time.
         }
 
         node.LeaseKnown = true;
@@ -143,7 +143,7 @@ internal sealed class NodeKubelet(KubeClient client, NodeSimulatorOptions option
         }
         catch (ApiException there) when (there.StatusCode == 409)
         {
-            // Made by another meanwhile.
+            // Another client created it meanwhile.
         }
     }
 

@@ -6,7 +6,7 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Sandbox.Nodes;
 
-/// <summary>A pod as a scheduler and a kubelet read it.</summary>
+/// <summary>The fields of a pod that a scheduler and a kubelet read.</summary>
 [KubernetesEntity(Group = "", ApiVersion = "v1", Kind = "Pod", PluralName = "pods")]
 public sealed record NodePod : IKubernetesEntity<NodePod>
 {
@@ -46,7 +46,7 @@ public sealed record NodePod : IKubernetesEntity<NodePod>
 
     internal bool IsFinished => Status.Phase is "Succeeded" or "Failed";
 
-    /// <summary>Whether a scheduler of the default name may bind it now.</summary>
+    /// <summary>True if one of the schedulers may bind the pod now.</summary>
     internal bool WaitsForNode(IReadOnlySet<string> schedulers) =>
         string.IsNullOrEmpty(Spec.NodeName)
         && Metadata.DeletionTimestamp is null
@@ -54,7 +54,7 @@ public sealed record NodePod : IKubernetesEntity<NodePod>
         && Spec.SchedulingGates.Count == 0
         && schedulers.Contains(Spec.SchedulerName ?? "default-scheduler");
 
-    /// <summary>What the scheduler reserves: all containers and sidecars together, or one init container if that is more.</summary>
+    /// <summary>The effective GPU request: the sum of containers and sidecars, or one init container if that is more.</summary>
     internal int Gpus
     {
         get

@@ -5,8 +5,8 @@ using Bursar.Kubernetes.Informers;
 namespace Bursar.Sandbox.Nodes;
 
 /// <summary>
-/// Binds pods where no scheduler runs: by priority, then age, to the first node of the fleet that has the GPUs free, the
-/// labels asked for, and room for a pod.
+/// Binds pods if no other scheduler runs: by priority, then age, to the first node of the fleet that has enough free GPUs, the requested
+/// labels and capacity for another pod.
 /// </summary>
 internal sealed class NodeScheduler(
     KubeClient client,
@@ -15,7 +15,7 @@ internal sealed class NodeScheduler(
     Func<IEnumerable<SimulatedNode>> nodes
 )
 {
-    /// <summary>Bound by this scheduler, but not seen so on the watch yet.</summary>
+    /// <summary>Pods that this scheduler bound and the watch has not confirmed yet.</summary>
     private readonly Dictionary<string, string> _assumed = new(StringComparer.Ordinal);
 
     public async Task RunOnceAsync(CancellationToken cancellationToken)
@@ -104,7 +104,7 @@ internal sealed class NodeScheduler(
         }
         catch (ApiException moved) when (moved.StatusCode is 404 or 409)
         {
-            // Gone, bound by another, or on its way out: the watch tells.
+            // The pod was deleted or bound by another client; the watch reports it.
             return false;
         }
     }
@@ -153,7 +153,7 @@ internal sealed class NodeScheduler(
         }
         catch (ApiException gone) when (gone.IsNotFound)
         {
-            // It no longer waits.
+            // The pod was deleted or bound meanwhile.
         }
     }
 }

@@ -13,9 +13,9 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Sandbox.Nodes;
 
 /// <summary>
-/// Nodes with GPUs and what runs on them, as a client of the API: the same against the Sandbox and a real API server. It
-/// binds (if asked to), runs, ends and reports pods, sends heartbeats, and hosts Bursar's agents. One worker does all of it,
-/// woken by the watch or by one timer for each pod's next change, so that what it does is a function of the order of events.
+/// Simulates nodes with GPUs and their pods, as a client of the Sandbox or of a real API server. It binds pods (optional), runs, ends and
+/// reports them, sends heartbeats, and hosts Bursar's agents. A single worker does all of it, woken by the watch or by one timer for each
+/// pod's next change, so that its actions depend only on the order of events.
 /// </summary>
 public sealed partial class NodeSimulator : IAsyncDisposable
 {
@@ -71,7 +71,7 @@ public sealed partial class NodeSimulator : IAsyncDisposable
         }
     }
 
-    /// <summary>Registers the nodes and begins; returns once the nodes are Ready and the present pods known.</summary>
+    /// <summary>Starts the simulator. Returns when the nodes are Ready and the existing pods are known.</summary>
     public static async Task<NodeSimulator> StartAsync(KubeClient client, NodeSimulatorOptions options, CancellationToken cancellationToken)
     {
         var simulator = new NodeSimulator(client, options);
@@ -87,7 +87,7 @@ public sealed partial class NodeSimulator : IAsyncDisposable
         }
     }
 
-    /// <summary>The pods that the simulated kubelets know at this moment, by namespace and name.</summary>
+    /// <summary>Returns the pods of the simulated kubelets, ordered by namespace and name.</summary>
     public IReadOnlyList<SimulatedPodInfo> Pods() =>
         [
             .. _hosted
@@ -99,11 +99,11 @@ public sealed partial class NodeSimulator : IAsyncDisposable
     public SimulatedPodInfo? Find(string ns, string name) =>
         _hosted.TryGetValue(new ObjectKey(ns, name), out var hosted) ? Info(hosted) : null;
 
-    /// <summary>The agent on a node, while one runs there.</summary>
+    /// <summary>Returns the agent on a node, or null if none runs there.</summary>
     public AgentServer? Agent(string node) =>
         _hosted.Values.FirstOrDefault(hosted => hosted.Node.Name == node && hosted.Agent is not null)?.Agent;
 
-    /// <summary>Lets requests flow into the inference pods of these labels, those that are there and those to come.</summary>
+    /// <summary>Sends a load to the inference pods with these labels, including pods that start later.</summary>
     public void Serve(string ns, IReadOnlyDictionary<string, string> labels, ServedLoad load)
     {
         _loads = [.. _loads, (ns, labels, load)];
@@ -125,7 +125,7 @@ public sealed partial class NodeSimulator : IAsyncDisposable
                 )
                 .Load;
 
-    /// <summary>The node falls silent: no heartbeat, no status, no agent, no sockets. What runs on it runs on unseen.</summary>
+    /// <summary>Disconnects a node: no heartbeat, status, agent or sockets. Its pods continue to run unobserved.</summary>
     public void LoseNode(string name)
     {
         var node = Node(name);
@@ -133,7 +133,7 @@ public sealed partial class NodeSimulator : IAsyncDisposable
         _queue.Add(SimulatorKey.Node(name));
     }
 
-    /// <summary>A lost node is heard again, and reports what happened meanwhile.</summary>
+    /// <summary>Reconnects a lost node, which then reports what happened meanwhile.</summary>
     public void ReturnNode(string name)
     {
         var node = Node(name);
@@ -145,7 +145,7 @@ public sealed partial class NodeSimulator : IAsyncDisposable
         _queue.Add(SimulatorKey.Schedule);
     }
 
-    /// <summary>The agent of a node ends, and starts anew, with a new journal, after <paramref name="away"/>.</summary>
+    /// <summary>Stops the agent of a node and starts it again with a new journal after <paramref name="away"/>.</summary>
     public void RestartAgent(string node, TimeSpan away)
     {
         var hosted = _hosted.Values.FirstOrDefault(hosted => hosted.Node.Name == Node(node).Name && hosted.IsAgent)
@@ -261,7 +261,7 @@ public sealed partial class NodeSimulator : IAsyncDisposable
             }
             catch (ApiException there) when (there.StatusCode == 409)
             {
-                // Left by an earlier run against the same server; taken over.
+                // An earlier run against the same server created it.
             }
         }
     }
@@ -337,10 +337,10 @@ public sealed partial class NodeSimulator : IAsyncDisposable
                 return;
         }
 
-        await LiveAsync(key, pod, hosted, cancellationToken).ConfigureAwait(false);
+        await AdvanceAsync(key, pod, hosted, cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>What a kubelet checks when a pod is new to it; null when the pod was refused.</summary>
+    /// <summary>Checks a new pod like a kubelet. Null if the pod was rejected.</summary>
     private async Task<Hosted?> AdmitAsync(ObjectKey key, NodePod pod, SimulatedNode node, CancellationToken cancellationToken)
     {
         var now = _time.GetUtcNow();
@@ -352,7 +352,7 @@ public sealed partial class NodeSimulator : IAsyncDisposable
 
         var address = pod.Spec.HostNetwork == true ? node.Address : _addresses.Next();
         var simulated = new SimulatedPod(pod, address, workload, now, _options.ImagePull, _checkpoints, _options.Seed);
-        if (node.Give(simulated, pod.Gpus) is not { } devices)
+        if (node.Allocate(simulated, pod.Gpus) is not { } devices)
         {
             if (pod.Spec.HostNetwork != true)
                 _addresses.Return(address);
@@ -382,8 +382,8 @@ public sealed partial class NodeSimulator : IAsyncDisposable
         return hosted;
     }
 
-    /// <summary>Lets the pod live up to now and tells the API what changed.</summary>
-    private async Task LiveAsync(ObjectKey key, NodePod pod, Hosted hosted, CancellationToken cancellationToken)
+    /// <summary>Advances the pod to now and writes its changed status.</summary>
+    private async Task AdvanceAsync(ObjectKey key, NodePod pod, Hosted hosted, CancellationToken cancellationToken)
     {
         var now = _time.GetUtcNow();
         DateTimeOffset? next;
@@ -454,13 +454,13 @@ public sealed partial class NodeSimulator : IAsyncDisposable
         }
     }
 
-    /// <summary>Looks whether a checkpoint is wanted, or says that one is written.</summary>
+    /// <summary>Polls for a checkpoint request, or acknowledges a written checkpoint.</summary>
     private async Task CheckpointAsync(ObjectKey key, CancellationToken cancellationToken)
     {
         if (!_hosted.TryGetValue(key, out var hosted) || hosted.Pod.Workload is not TrainingWorkload training)
             return;
         var pod = hosted.Pod;
-        (string Id, DateTimeOffset Done, long Step, bool Told)? saving;
+        (string Id, DateTimeOffset Done, long Step, bool Acknowledged)? saving;
         bool runs;
         lock (pod.Lock)
             (saving, runs) = (pod.Saving, pod.Started is not null && pod.TermAt is null);
@@ -471,12 +471,12 @@ public sealed partial class NodeSimulator : IAsyncDisposable
         }
 
         var wait = training.CheckpointPoll;
-        // A lost node's pods still compute, but nobody hears them.
+        // The pods of a disconnected node still run, but do not report.
         if (hosted.Node.LostAt is null)
         {
             var agent = _hosted.Values.FirstOrDefault(other => other.Node == hosted.Node && other.Agent is not null)?.Pod.Address;
             var byAgent = training.OnRequest != CheckpointAnswers.Annotation;
-            if (saving is { Told: false } written)
+            if (saving is { Acknowledged: false } written)
             {
                 if (
                     written.Done <= _time.GetUtcNow()
@@ -491,7 +491,7 @@ public sealed partial class NodeSimulator : IAsyncDisposable
                 )
                 {
                     lock (pod.Lock)
-                        pod.Saving = written with { Told = true };
+                        pod.Saving = written with { Acknowledged = true };
                 }
             }
             else
@@ -506,7 +506,7 @@ public sealed partial class NodeSimulator : IAsyncDisposable
                     lock (pod.Lock)
                         pod.Save(id, now);
                     wait = training.CheckpointTime;
-                    // It ends that much later.
+                    // The checkpoint delays the pod's end.
                     _queue.Add(new SimulatorKey(SimulatorWork.Pod, key.Namespace, key.Name));
                 }
             }
@@ -539,7 +539,7 @@ public sealed partial class NodeSimulator : IAsyncDisposable
             return;
         }
 
-        // A lost node's pods still compute, but nobody hears them.
+        // The pods of a disconnected node still run, but do not report.
         if (hosted.Node.LostAt is null)
         {
             var agent = _hosted.Values.FirstOrDefault(other => other.Node == hosted.Node && other.Agent is not null);
@@ -556,7 +556,7 @@ public sealed partial class NodeSimulator : IAsyncDisposable
         _queue.AddAfter(new SimulatorKey(SimulatorWork.Report, key.Namespace, key.Name), training.ReportEvery);
     }
 
-    /// <summary>Opens or closes the pod's sockets; false when what should listen does not.</summary>
+    /// <summary>Opens or closes the pod's sockets. False if a socket could not be opened.</summary>
     private async Task<bool> ServeAsync(Hosted hosted, bool serves, DateTimeOffset now, CancellationToken cancellationToken)
     {
         if (!serves || hosted.ServesFrom > now)
@@ -648,12 +648,12 @@ public sealed partial class NodeSimulator : IAsyncDisposable
             await RemoveAsync(pod, cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>False when the pod of this UID is gone.</summary>
+    /// <summary>Writes a status. False if the pod with this UID no longer exists.</summary>
     private async Task<bool> WriteAsync(NodePod pod, JsonObject status, CancellationToken cancellationToken)
     {
         var patch = new JsonObject
         {
-            // A UID that differs is a conflict: a namesake must not get this pod's status.
+            // A different UID is a conflict, so that a new pod of the same name does not get this status.
             ["metadata"] = new JsonObject { ["uid"] = pod.Metadata.Uid },
             ["status"] = status.DeepClone(),
         };
@@ -678,7 +678,7 @@ public sealed partial class NodeSimulator : IAsyncDisposable
         }
     }
 
-    /// <summary>Lets a pod go that is being deleted and has ended.</summary>
+    /// <summary>Deletes a terminating pod that has ended from the API server.</summary>
     private async Task RemoveAsync(NodePod pod, CancellationToken cancellationToken)
     {
         if (pod.Metadata.DeletionTimestamp is null)
@@ -696,11 +696,11 @@ public sealed partial class NodeSimulator : IAsyncDisposable
         }
         catch (ApiException gone) when (gone.StatusCode is 404 or 409)
         {
-            // Gone already, or a namesake stands there.
+            // Already deleted, or replaced by a new pod of the same name.
         }
     }
 
-    /// <summary>The API's times are whole seconds: the fraction that the present one has lost is given back.</summary>
+    /// <summary>Returns the time to a deadline. API times are truncated to seconds, so now is truncated too.</summary>
     private static TimeSpan Grace(DateTimeOffset deadline, DateTimeOffset now)
     {
         var whole = now.AddTicks(-(now.Ticks % TimeSpan.TicksPerSecond));
@@ -709,16 +709,16 @@ public sealed partial class NodeSimulator : IAsyncDisposable
 
     private static DateTimeOffset Earlier(DateTimeOffset? one, DateTimeOffset other) => one < other ? one.Value : other;
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Pod {Namespace}/{Name} is refused: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Rejected pod {Namespace}/{Name}: {Reason}")]
     private partial void LogRefused(string? @namespace, string name, string reason);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Pod {Pod} cannot listen on {Address}: {Error}")]
     private partial void LogNotListening(string pod, IPAddress address, string error);
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "The agent did not take the progress of {Namespace}/{Name}")]
+    [LoggerMessage(Level = LogLevel.Debug, Message = "The agent did not accept the progress of {Namespace}/{Name}")]
     private partial void LogNotPosted(string @namespace, string name);
 
-    /// <summary>A pod with what the simulator keeps beside it.</summary>
+    /// <summary>A pod with the simulator's state for it.</summary>
     private sealed class Hosted(SimulatedPod pod, SimulatedNode node, TimeProvider time)
     {
         public SimulatedPod Pod { get; } = pod;
@@ -735,7 +735,7 @@ public sealed partial class NodeSimulator : IAsyncDisposable
 
         public MetricsSocket? Socket { get; set; }
 
-        /// <summary>Until then nothing listens, though the container runs.</summary>
+        /// <summary>Before this time the sockets are closed although the container runs.</summary>
         public DateTimeOffset ServesFrom { get; set; } = DateTimeOffset.MinValue;
 
         public bool Released { get; set; }
@@ -744,7 +744,7 @@ public sealed partial class NodeSimulator : IAsyncDisposable
 
         public bool Asks { get; set; }
 
-        /// <summary>The status as it was last written.</summary>
+        /// <summary>The last written status; null before the first write.</summary>
         public string? Written { get; set; }
 
         public async Task StopServingAsync()

@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 
 namespace Bursar.Sandbox.Nodes;
 
-/// <summary>The Node object as a kubelet with the NVIDIA device plugin writes it.</summary>
+/// <summary>Creates Node objects like a kubelet with the NVIDIA device plugin.</summary>
 internal static class NodeStatusWriter
 {
     public static JsonObject Node(SimulatedNode node)
@@ -47,7 +47,7 @@ internal static class NodeStatusWriter
         };
     }
 
-    /// <summary>What a node controller writes when a node has not been heard of.</summary>
+    /// <summary>Returns the conditions that a node controller writes for an unreachable node.</summary>
     public static JsonArray LostConditions(DateTimeOffset lastHeard, DateTimeOffset now) =>
         Conditions("Unknown", "Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status.", lastHeard, now);
 

@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 
 namespace Bursar.Sandbox.Nodes;
 
-/// <summary>A pod's status as a kubelet writes it.</summary>
+/// <summary>Creates the status of a pod like a kubelet.</summary>
 internal static class PodStatusWriter
 {
     public static JsonObject Status(SimulatedPod pod, SimulatedNode node, DateTimeOffset now, bool mayBeReady)
@@ -44,7 +44,7 @@ internal static class PodStatusWriter
         return status;
     }
 
-    /// <summary>What a kubelet says of a pod it does not take.</summary>
+    /// <summary>Returns the status of a pod that the kubelet rejects.</summary>
     public static JsonObject Refused(string reason, string message, DateTimeOffset now) =>
         new()
         {

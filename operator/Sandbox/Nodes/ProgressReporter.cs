@@ -12,13 +12,13 @@ using Bursar.Kubernetes.Objects;
 namespace Bursar.Sandbox.Nodes;
 
 /// <summary>
-/// How a simulated trainer tells its progress: a POST to its node's agent from its own address, or annotations on its Job.
+/// Reports the progress of a simulated trainer: by POST to its node's agent from the pod's own address, or by annotations on its Job.
 /// </summary>
 internal sealed class ProgressReporter(KubeClient client)
 {
-    private const int PodDoor = 9466;
+    private const int AgentPort = 9466;
 
-    /// <summary>Whether the agent took it; an agent that is away is the trainer's ordinary fate.</summary>
+    /// <summary>Posts progress. False if the agent is unreachable or refuses it, which a trainer must tolerate.</summary>
     public async Task<bool> PostAsync(SimulatedPod pod, TrainingProgress progress, IPAddress agent, CancellationToken cancellationToken)
     {
         using var http = From(pod, agent);
@@ -39,7 +39,9 @@ internal sealed class ProgressReporter(KubeClient client)
             is not null;
     }
 
-    /// <summary>The checkpoint that the node's agent says is wanted; null where none is, or the agent is away.</summary>
+    /// <summary>
+    /// Returns the id of the checkpoint requested by the node's agent. Null if there is none or the agent is unreachable.
+    /// </summary>
     public async Task<string?> WantedAsync(SimulatedPod pod, IPAddress agent, CancellationToken cancellationToken)
     {
         using var http = From(pod, agent);
@@ -48,7 +50,7 @@ internal sealed class ProgressReporter(KubeClient client)
             : null;
     }
 
-    /// <summary>Tells the agent that the checkpoint is written.</summary>
+    /// <summary>Acknowledges to the agent that the checkpoint is written.</summary>
     public async Task<bool> AcknowledgeAsync(
         SimulatedPod pod,
         string id,
@@ -76,14 +78,14 @@ internal sealed class ProgressReporter(KubeClient client)
             is not null;
     }
 
-    /// <summary>The checkpoint that the pod's Job says is wanted.</summary>
+    /// <summary>Returns the checkpoint request in the annotation of the pod's Job; null if there is none.</summary>
     public async Task<string?> WantedAsync(SimulatedPod pod, CancellationToken cancellationToken) =>
         pod.Pod.Metadata.ControllerReference() is { Kind: "Job" } job
         && await client.GetOrNullAsync<V1Job>(job.Name, pod.Pod.Metadata.Namespace, cancellationToken).ConfigureAwait(false) is { } found
             ? found.Metadata.Annotations.GetValueOrDefault("bursar.dev/checkpoint-requested")
             : null;
 
-    /// <summary>The answer's text; null where the agent is away or refuses.</summary>
+    /// <summary>Returns the response's text. Null if the agent is unreachable or refuses.</summary>
     private static async Task<string?> SendAsync(
         HttpClient http,
         IPAddress agent,
@@ -92,7 +94,7 @@ internal sealed class ProgressReporter(KubeClient client)
         CancellationToken cancellationToken
     )
     {
-        var address = new Uri($"http://{agent}:{PodDoor}{path}");
+        var address = new Uri($"http://{agent}:{AgentPort}{path}");
         using var content = body is null ? null : new StringContent(body, Encoding.UTF8, "application/json");
         try
         {
@@ -119,7 +121,7 @@ internal sealed class ProgressReporter(KubeClient client)
                 try
                 {
                     socket.Bind(new IPEndPoint(pod.Address, 0));
-                    await socket.ConnectAsync(new IPEndPoint(agent, PodDoor), ct).ConfigureAwait(false);
+                    await socket.ConnectAsync(new IPEndPoint(agent, AgentPort), ct).ConfigureAwait(false);
                     return new NetworkStream(socket, ownsSocket: true);
                 }
                 catch
@@ -132,7 +134,7 @@ internal sealed class ProgressReporter(KubeClient client)
         return new HttpClient(handler) { Timeout = TimeSpan.FromSeconds(5) };
     }
 
-    /// <summary>Writes <c>bursar.dev/progress</c>, and <c>bursar.dev/last-checkpoint</c> where there is one, on the pod's Job.</summary>
+    /// <summary>Writes <c>bursar.dev/progress</c>, and <c>bursar.dev/last-checkpoint</c> if there is one, on the pod's Job.</summary>
     public async Task AnnotateAsync(SimulatedPod pod, TrainingProgress progress, CancellationToken cancellationToken)
     {
         if (pod.Pod.Metadata.ControllerReference() is not { Kind: "Job" } job)
@@ -152,7 +154,7 @@ internal sealed class ProgressReporter(KubeClient client)
         }
         catch (ApiException gone) when (gone.IsNotFound)
         {
-            // The Job was deleted under its pod.
+            // The Job was deleted before its pod.
         }
     }
 }

@@ -2,23 +2,19 @@ using Bursar.Core.Scaling;
 
 namespace Bursar.Sandbox.Nodes;
 
-/// <summary>A request that servers are to answer.</summary>
+/// <summary>A request to the simulated servers.</summary>
 public readonly record struct ServedRequest(DateTimeOffset At, int PromptTokens, int OutputTokens);
 
-/// <summary>How a request went.</summary>
-/// <param name="Arrived">When it came.</param>
-/// <param name="FirstToken">When its first token came.</param>
-/// <param name="Ended">When its last one did.</param>
-/// <param name="Server">Who answered it.</param>
+/// <summary>The times of an answered request and its server.</summary>
 public readonly record struct ServedOutcome(DateTimeOffset Arrived, DateTimeOffset FirstToken, DateTimeOffset Ended, string Server);
 
-/// <summary>How fast a server is.</summary>
+/// <summary>Capacity and speed of a server.</summary>
 public sealed record ServiceModel
 {
-    /// <summary>Requests that a server works on at once.</summary>
+    /// <summary>Requests that a server processes at the same time.</summary>
     public int Slots { get; init; } = 32;
 
-    /// <summary>Requests that wait at a server; more wait before all of them, for whoever has room first.</summary>
+    /// <summary>Requests in the queue of a server. Others wait in a common queue for the first server with capacity.</summary>
     public int MaxWaiting { get; init; } = int.MaxValue;
 
     public double PrefillTokensPerSecond { get; init; } = 8000;
@@ -26,7 +22,7 @@ public sealed record ServiceModel
     public TimeSpan BetweenTokens { get; init; } = TimeSpan.FromMilliseconds(30);
 }
 
-/// <summary>What a server shows at a moment.</summary>
+/// <summary>The load of a server at one time.</summary>
 public sealed record ServerLoad
 {
     public int Running { get; init; }
@@ -39,7 +35,7 @@ public sealed record ServerLoad
 
     public long Requests { get; init; }
 
-    /// <summary>Seconds that all first tokens, all tokens after them, and all requests took.</summary>
+    /// <summary>Total seconds of all first tokens, of all tokens after them, and of all requests.</summary>
     public (double FirstToken, double BetweenTokens, double EndToEnd) Sums { get; init; }
 
     public required LatencyHistogram FirstToken { get; init; }
@@ -48,20 +44,20 @@ public sealed record ServerLoad
 
     public required LatencyHistogram EndToEnd { get; init; }
 
-    /// <summary>The share of its slots in use.</summary>
+    /// <summary>The share of slots in use, 0 to 1.</summary>
     public double Use { get; init; }
 
-    /// <summary>The share of the moment in which its devices work.</summary>
+    /// <summary>The utilization of its devices, 0 to 1.</summary>
     public double Busy { get; init; }
 
-    /// <summary>Device time worked so far.</summary>
+    /// <summary>Busy time of its devices so far.</summary>
     public TimeSpan Worked { get; init; }
 }
 
 /// <summary>
-/// Requests that flow into servers as these come and go: each goes to the one with the least to do, waits there for a slot, is read
-/// (prefill), and answered token by token. A server that goes gives back what it had not ended, and it begins elsewhere, late. What
-/// happened up to a moment is worked out when it is asked for, so it needs no clock and is the same however often that is.
+/// Simulates requests to a changing set of servers. Each request goes to the least loaded server, waits for a slot, is read (prefill), and
+/// answered token by token. The unfinished requests of a server that leaves restart on another one. The state is computed on demand up to
+/// the given time, so it needs no clock and does not depend on how often it is read. Safe for concurrent use.
 /// </summary>
 public sealed class ServedLoad
 {
@@ -156,14 +152,14 @@ public sealed class ServedLoad
             Offer(request);
     }
 
-    /// <summary>One more; one of the past arrives when time next moves on.</summary>
+    /// <summary>Adds a request. A request in the past arrives at the next time that is evaluated.</summary>
     public void Offer(ServedRequest request)
     {
         lock (_gate)
             _arrivals.Enqueue(request, (request.At, _order++));
     }
 
-    /// <summary>A server is ready. One that is known already is not made anew.</summary>
+    /// <summary>Adds a server that is ready. Does nothing if it is known.</summary>
     public void Join(string name, DateTimeOffset at)
     {
         lock (_gate)
@@ -176,7 +172,7 @@ public sealed class ServedLoad
         }
     }
 
-    /// <summary>A server is told to end: it gets nothing more.</summary>
+    /// <summary>Stops sending requests to a server, because it terminates.</summary>
     public void Drain(string name, DateTimeOffset at)
     {
         lock (_gate)
@@ -187,7 +183,7 @@ public sealed class ServedLoad
         }
     }
 
-    /// <summary>A server has ended.</summary>
+    /// <summary>Removes a server that has ended.</summary>
     public void Leave(string name, DateTimeOffset at)
     {
         lock (_gate)
@@ -205,7 +201,7 @@ public sealed class ServedLoad
         }
     }
 
-    /// <summary>Null for a server that is not there.</summary>
+    /// <summary>Returns the load of a server; null if it is unknown.</summary>
     public ServerLoad? Of(string name, DateTimeOffset now)
     {
         lock (_gate)
@@ -215,7 +211,7 @@ public sealed class ServedLoad
         }
     }
 
-    /// <summary>Requests that wait before all servers, as a gateway would count them.</summary>
+    /// <summary>Returns the number of requests in the common queue, as a gateway would count them.</summary>
     public int WaitingBefore(DateTimeOffset now)
     {
         lock (_gate)
@@ -225,7 +221,7 @@ public sealed class ServedLoad
         }
     }
 
-    /// <summary>Requests that came up to a moment.</summary>
+    /// <summary>Returns the number of requests that arrived by <paramref name="now"/>.</summary>
     public long ArrivedBy(DateTimeOffset now)
     {
         lock (_gate)
@@ -235,7 +231,7 @@ public sealed class ServedLoad
         }
     }
 
-    /// <summary>Those that were answered to the end, in the order of their ends.</summary>
+    /// <summary>Returns the requests that ended by <paramref name="now"/>, in the order of their ends.</summary>
     public IReadOnlyList<ServedOutcome> EndedBy(DateTimeOffset now)
     {
         lock (_gate)
@@ -329,7 +325,7 @@ public sealed class ServedLoad
 
         public Server? On { get; set; }
 
-        /// <summary>What was due of an earlier one is void.</summary>
+        /// <summary>Scheduled events of an earlier attempt are ignored.</summary>
         public int Attempt { get; set; }
 
         public DateTimeOffset First { get; set; }
@@ -360,7 +356,7 @@ public sealed class ServedLoad
 
         public Observations EndToEnd { get; } = new(EndToEndBounds);
 
-        /// <summary>Before what runs changes.</summary>
+        /// <summary>Adds up the busy time; must be called before <c>Running</c> changes.</summary>
         public void Tick(DateTimeOffset now, ServiceModel model)
         {
             if (_ticked is { } before && now > before)
@@ -394,7 +390,7 @@ public sealed class ServedLoad
             };
         }
 
-        /// <summary>One request keeps a device busier than its share of the batch: the weights are read for it alone.</summary>
+        /// <summary>A single request uses more than its share of the batch, because the weights are read for it alone.</summary>
         private double Busy(ServiceModel model) => Running.Count == 0 ? 0 : 0.3 + 0.65 * Running.Count / model.Slots;
     }
 

@@ -1,8 +1,8 @@
 namespace Bursar.Sandbox.Nodes;
 
 /// <summary>
-/// One simulated device. What it did is a sum over the pods that held it, computed when asked for; a board draws its idle
-/// power, and the busy share of the rest.
+/// A simulated device. Its activity is a sum over the pods that held it, computed on demand. Its power is the idle power plus the busy
+/// share of the difference to the maximum.
 /// </summary>
 internal sealed class SimulatedGpu(string uuid, int index, SimulatedGpuModel model, DateTimeOffset since)
 {
@@ -17,7 +17,7 @@ internal sealed class SimulatedGpu(string uuid, int index, SimulatedGpuModel mod
 
     public SimulatedPod? Holder { get; private set; }
 
-    public void Give(SimulatedPod pod)
+    public void Allocate(SimulatedPod pod)
     {
         lock (_lock)
         {
@@ -36,7 +36,7 @@ internal sealed class SimulatedGpu(string uuid, int index, SimulatedGpuModel mod
         }
     }
 
-    /// <summary>The share of the present moment in which the device works.</summary>
+    /// <summary>Returns the utilization, 0 to 1.</summary>
     public double BusyShare(DateTimeOffset now)
     {
         lock (_lock)
@@ -45,7 +45,7 @@ internal sealed class SimulatedGpu(string uuid, int index, SimulatedGpuModel mod
 
     public long MemoryUsedBytes(DateTimeOffset now)
     {
-        // A trainer or server takes most of the memory and keeps it; the driver keeps some for itself.
+        // A trainer or server reserves most of the memory; the driver reserves a little.
         var share = BusyShare(now) > 0 ? 0.8 : 0.01;
         return (long)(Model.MemoryMiB * share) * 1024 * 1024;
     }
@@ -53,7 +53,7 @@ internal sealed class SimulatedGpu(string uuid, int index, SimulatedGpuModel mod
     public long PowerMilliwatts(DateTimeOffset now) =>
         (long)((Model.IdleWatts + (Model.MaxWatts - Model.IdleWatts) * BusyShare(now)) * 1000);
 
-    /// <summary>Since the simulated driver was loaded.</summary>
+    /// <summary>Returns the energy since the simulated driver was loaded.</summary>
     public long EnergyMillijoules(DateTimeOffset now)
     {
         lock (_lock)

@@ -1,8 +1,7 @@
 namespace Bursar.Sandbox.Nodes;
 
 /// <summary>
-/// A GPU product as its feature discovery label and NVML name it. Board power is the vendor's figure; what an idle board
-/// draws is an assumption of the simulation.
+/// A GPU product with its names in the feature discovery label and NVML. Maximum power is the vendor's figure, idle power an assumption.
 /// </summary>
 public sealed record SimulatedGpuModel(string Product, string NvmlName, int MemoryMiB, int IdleWatts, int MaxWatts)
 {

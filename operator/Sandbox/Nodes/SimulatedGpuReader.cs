@@ -2,7 +2,7 @@ using Bursar.Agent.Nvml;
 
 namespace Bursar.Sandbox.Nodes;
 
-/// <summary>What NVML would say on a simulated node.</summary>
+/// <summary>Returns the readings that NVML would return on a simulated node.</summary>
 internal sealed class SimulatedGpuReader(SimulatedNode node, TimeProvider time) : IGpuReader
 {
     public GpuSnapshot Read()
@@ -15,7 +15,7 @@ internal sealed class SimulatedGpuReader(SimulatedNode node, TimeProvider time) 
 
     public void Dispose()
     {
-        // Nothing is held: the devices are the node's.
+        // The devices belong to the node.
     }
 
     private static GpuReading Reading(SimulatedGpu gpu, DateTimeOffset now)
@@ -38,6 +38,6 @@ internal sealed class SimulatedGpuReader(SimulatedNode node, TimeProvider time) 
         };
     }
 
-    /// <summary>A number that stays with the pod; there is no process behind it.</summary>
+    /// <summary>Returns a stable process id for the pod. No such process exists.</summary>
     private static int Pid(SimulatedPod pod) => 100_000 + (int)(new DeterministicNoise(0, pod.Uid).At(0) * 900_000);
 }

@@ -2,7 +2,7 @@ using System.Net;
 
 namespace Bursar.Sandbox.Nodes;
 
-/// <summary>A node of the fleet with its devices and its present state.</summary>
+/// <summary>A node of the fleet with its devices and state.</summary>
 internal sealed class SimulatedNode
 {
     private readonly Lock _lock = new();
@@ -24,7 +24,7 @@ internal sealed class SimulatedNode
 
     public IReadOnlyList<SimulatedGpu> Gpus { get; }
 
-    /// <summary>When the node was lost; null while it is there.</summary>
+    /// <summary>When the node was disconnected; null while it is connected.</summary>
     public DateTimeOffset? LostAt { get; set; }
 
     public DateTimeOffset ReadySince { get; set; }
@@ -35,8 +35,8 @@ internal sealed class SimulatedNode
 
     public bool MarkedLost { get; set; }
 
-    /// <summary>Gives the pod its devices, the lowest free ones; null when there are not enough.</summary>
-    public IReadOnlyList<SimulatedGpu>? Give(SimulatedPod pod, int count)
+    /// <summary>Allocates the lowest free devices to a pod. Null if there are not enough.</summary>
+    public IReadOnlyList<SimulatedGpu>? Allocate(SimulatedPod pod, int count)
     {
         lock (_lock)
         {
@@ -44,7 +44,7 @@ internal sealed class SimulatedNode
             if (free.Count < count)
                 return null;
             foreach (var gpu in free)
-                gpu.Give(pod);
+                gpu.Allocate(pod);
             return free;
         }
     }

@@ -3,8 +3,8 @@ using System.Net;
 namespace Bursar.Sandbox.Nodes;
 
 /// <summary>
-/// The life of one pod on a simulated node: pull, run, perhaps start anew, end. It changes only in <see cref="Advance"/>,
-/// which also says when it will change next; everything between is a formula of time. Callers hold its lock.
+/// The lifecycle of a pod on a simulated node: pull, run, restart, end. It changes only in <see cref="Advance"/>, which also returns when
+/// it changes next. Between changes, everything is a function of time. Callers must acquire its lock.
 /// </summary>
 internal sealed class SimulatedPod
 {
@@ -47,18 +47,18 @@ internal sealed class SimulatedPod
 
     public IReadOnlyList<SimulatedGpu> Devices { get; set; } = [];
 
-    /// <summary>The requests that it serves with others; null where it serves at the even pace of its annotations.</summary>
+    /// <summary>The load that it serves with other pods; null if it serves at the constant rate of its annotations.</summary>
     public ServedLoad? Load { get; set; }
 
     public DateTimeOffset Admitted { get; }
 
-    /// <summary>When the container starts, or starts anew.</summary>
+    /// <summary>When the container starts or restarts.</summary>
     public DateTimeOffset StartAt { get; private set; }
 
-    /// <summary>When the running container started.</summary>
+    /// <summary>When the running container started; null if none runs.</summary>
     public DateTimeOffset? Started { get; private set; }
 
-    /// <summary>How the last container ended.</summary>
+    /// <summary>The end of the last container; null if none has ended.</summary>
     public ContainerEnd? LastEnd { get; private set; }
 
     public int Restarts { get; private set; }
@@ -67,15 +67,17 @@ internal sealed class SimulatedPod
 
     public TimeSpan Grace { get; private set; }
 
-    /// <summary>The pod has ended for good.</summary>
+    /// <summary>The pod has ended and does not restart.</summary>
     public bool IsOver { get; private set; }
 
     public TrainingSchedule? Schedule { get; private set; }
 
-    /// <summary>The checkpoint that was asked for last: when it is written, which step it holds, and whether that was said.</summary>
-    public (string Id, DateTimeOffset Done, long Step, bool Told)? Saving { get; set; }
+    /// <summary>
+    /// The last requested checkpoint: when it is written, its step, and whether it was acknowledged. Null without a request.
+    /// </summary>
+    public (string Id, DateTimeOffset Done, long Step, bool Acknowledged)? Saving { get; set; }
 
-    /// <summary>Begins to write a checkpoint.</summary>
+    /// <summary>Starts to write a checkpoint.</summary>
     public void Save(string id, DateTimeOffset now)
     {
         if (Workload is not TrainingWorkload training || Schedule is not { } schedule || Started is not { } started)
@@ -85,7 +87,7 @@ internal sealed class SimulatedPod
         Saving = (id, now + training.CheckpointTime, step, false);
     }
 
-    /// <summary>What the workload's checkpoints are kept under: they belong to the Job, and within it to the rank.</summary>
+    /// <summary>The key of the workload's checkpoints, which belong to the Job and the rank within it.</summary>
     public string WorkloadKey
     {
         get
@@ -97,7 +99,7 @@ internal sealed class SimulatedPod
         }
     }
 
-    /// <summary>SIGTERM, with the time that remains; a shorter grace replaces a longer one.</summary>
+    /// <summary>Sends SIGTERM with a grace period. A shorter grace period replaces a longer one.</summary>
     public void Terminate(DateTimeOffset at, TimeSpan grace)
     {
         if (TermAt is not null && at + grace >= TermAt + Grace)
@@ -106,7 +108,7 @@ internal sealed class SimulatedPod
         Grace = at + grace - TermAt.Value;
     }
 
-    /// <summary>Does everything that was due by <paramref name="now"/>; returns when the next change is due.</summary>
+    /// <summary>Applies all changes due by <paramref name="now"/>. Returns when the next change is due; null if there is none.</summary>
     public DateTimeOffset? Advance(DateTimeOffset now)
     {
         while (!IsOver)
@@ -117,7 +119,7 @@ internal sealed class SimulatedPod
                 {
                     if (term > now)
                         return term;
-                    // Never ran (again): the kubelet reports such a container as killed.
+                    // The container did not start (again); the kubelet reports it as killed.
                     LastEnd ??= new ContainerEnd(null, term, 137, "ContainerStatusUnknown");
                     IsOver = true;
                     break;
@@ -142,10 +144,10 @@ internal sealed class SimulatedPod
 
     public bool IsReady(DateTimeOffset now) => Started is { } started && TermAt is null && Ready(started) <= now;
 
-    /// <summary>When the running container became ready.</summary>
+    /// <summary>Returns when a container started at <paramref name="started"/> becomes ready.</summary>
     public DateTimeOffset Ready(DateTimeOffset started) => Workload.ReadyAfterStartup ? started + Workload.Startup : started;
 
-    /// <summary>How long the running container has been past its startup.</summary>
+    /// <summary>Returns the time since the end of the running container's startup.</summary>
     public TimeSpan Served(DateTimeOffset now) =>
         Started is { } started && now > started + Workload.Startup ? now - started - Workload.Startup : TimeSpan.Zero;
 
@@ -154,14 +156,14 @@ internal sealed class SimulatedPod
         : Load is { } load ? load.Of(Uid, now)?.Busy ?? 0
         : Workload.Busy;
 
-    /// <summary>Device time worked so far, over all its containers.</summary>
+    /// <summary>Returns the busy time of its devices over all its containers.</summary>
     public TimeSpan Worked(DateTimeOffset now) =>
         _workedBefore + (now == DateTimeOffset.MaxValue ? TimeSpan.Zero : WorkedOfThisContainer(now));
 
     private TimeSpan WorkedOfThisContainer(DateTimeOffset now) =>
         Load is { } load ? load.Of(Uid, now)?.Worked ?? TimeSpan.Zero : Served(now) * Workload.Busy;
 
-    /// <summary>Steps made, the total, and when the last checkpoint was written; null for what does not train.</summary>
+    /// <summary>Returns completed and total steps and the time of the last checkpoint; null if it does not train.</summary>
     public TrainingProgress? Progress(DateTimeOffset now)
     {
         if (Workload is not TrainingWorkload training || Schedule is not { } schedule || Started is not { } started)
@@ -229,18 +231,18 @@ internal sealed class SimulatedPod
             return;
         }
 
-        // The first restart is immediate, then 10 s, 20 s, 40 s, … up to five minutes.
+        // The first restart is immediate, then after 10 s, 20 s, 40 s, … up to five minutes.
         var wait = Restarts == 0 ? TimeSpan.Zero : TimeSpan.FromSeconds(10 * Math.Pow(2, Math.Min(Restarts - 1, 8)));
         StartAt = at + (wait < LongestCrashWait ? wait : LongestCrashWait);
         Restarts++;
     }
 }
 
-/// <param name="Started">When the container had started; null if it never did.</param>
+/// <param name="Started">When the container started; null if it never did.</param>
 /// <param name="Finished">When it ended.</param>
-/// <param name="ExitCode">What it left with.</param>
-/// <param name="Reason">The kubelet's word for it.</param>
+/// <param name="ExitCode">Its exit code.</param>
+/// <param name="Reason">The kubelet's reason.</param>
 internal sealed record ContainerEnd(DateTimeOffset? Started, DateTimeOffset Finished, int ExitCode, string Reason);
 
-/// <summary>How far a trainer has come.</summary>
+/// <summary>The progress of a trainer.</summary>
 internal sealed record TrainingProgress(long Step, long Total, DateTimeOffset? CheckpointAt);

@@ -2,7 +2,7 @@ using System.Net;
 
 namespace Bursar.Sandbox.Nodes;
 
-/// <summary>What the simulator knows of a pod at a moment, for tests and demonstrations.</summary>
+/// <summary>The state of a simulated pod, for tests and the demo.</summary>
 public sealed record SimulatedPodInfo
 {
     public required string Namespace { get; init; }
@@ -19,13 +19,13 @@ public sealed record SimulatedPodInfo
 
     public int Restarts { get; init; }
 
-    /// <summary>The exit code of the last container that ended.</summary>
+    /// <summary>The exit code of the last container; null if none has ended.</summary>
     public int? ExitCode { get; init; }
 
-    /// <summary>UUIDs of the devices it holds.</summary>
+    /// <summary>The UUIDs of its devices.</summary>
     public IReadOnlyList<string> Devices { get; init; } = [];
 
-    /// <summary>Steps done and steps in all, for what trains.</summary>
+    /// <summary>Completed steps; null if the pod does not train.</summary>
     public long? Step { get; init; }
 
     public long? Steps { get; init; }

@@ -2,7 +2,7 @@ using Bursar.Agent.PodResources;
 
 namespace Bursar.Sandbox.Nodes;
 
-/// <summary>What the kubelet's PodResources socket would list on a simulated node.</summary>
+/// <summary>Lists the devices that the kubelet's PodResources API would list on a simulated node.</summary>
 internal sealed class SimulatedPodResources(Func<IReadOnlyList<SimulatedPod>> pods) : IPodResources
 {
     public Task<IReadOnlyList<PodDevice>> ListAsync(CancellationToken cancellationToken)

@@ -11,7 +11,7 @@ internal enum SimulatorWork
     Checkpoint,
 }
 
-/// <summary>One thing for the simulator's worker to look at.</summary>
+/// <summary>A key in the queue of the simulator's worker.</summary>
 internal readonly record struct SimulatorKey(SimulatorWork Work, string Namespace, string Name)
 {
     public static SimulatorKey Schedule { get; } = new(SimulatorWork.Schedule, "", "");

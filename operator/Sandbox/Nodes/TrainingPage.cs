@@ -1,6 +1,6 @@
 namespace Bursar.Sandbox.Nodes;
 
-/// <summary>The metrics page of a simulated trainer, with the names the agent looks for.</summary>
+/// <summary>Writes the metrics page of a simulated trainer, with the names that the agent reads.</summary>
 internal static class TrainingPage
 {
     public static byte[] Write(TrainingProgress? progress)

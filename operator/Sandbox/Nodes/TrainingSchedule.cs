@@ -1,9 +1,8 @@
 namespace Bursar.Sandbox.Nodes;
 
 /// <summary>
-/// When a training run makes which step, as a formula of the time since its container started: nothing has to tick.
-/// Step n is complete at <c>startup + n steps of step-time (slower after slow-after) + jitter + a pause for every
-/// checkpoint written before</c>, counted from the step the run resumed at.
+/// The steps of a training run as a function of the time since its container started. Step n completes at <c>startup + n × step-time
+/// (slower after slow-after) + jitter + the time of each checkpoint before</c>, counted from the step at which the run resumed.
 /// </summary>
 internal sealed record TrainingSchedule
 {
@@ -11,7 +10,7 @@ internal sealed record TrainingSchedule
 
     public required TimeSpan StepTime { get; init; }
 
-    /// <summary>The checkpoint's step the run goes on from; 0 for a new run.</summary>
+    /// <summary>The step of the checkpoint from which the run continues; 0 for a new run.</summary>
     public long ResumeStep { get; init; }
 
     public TimeSpan Startup { get; init; }
@@ -25,7 +24,7 @@ internal sealed record TrainingSchedule
     public TimeSpan CheckpointTime { get; init; }
 
     /// <summary>
-    /// Checkpoints that were asked for: when each was begun, in this order, and how long it took. No step is made meanwhile.
+    /// Requested checkpoints in order: when each was started and how long it took. No step is made meanwhile.
     /// </summary>
     public IReadOnlyList<(TimeSpan At, TimeSpan Took)> Requested { get; init; } = [];
 
@@ -33,17 +32,17 @@ internal sealed record TrainingSchedule
 
     public required DeterministicNoise Noise { get; init; }
 
-    /// <summary>When the last step is complete.</summary>
+    /// <summary>The time at which the last step completes.</summary>
     public TimeSpan Length => CompletedAt(TotalSteps);
 
-    /// <summary>When <paramref name="step"/> is complete; steps up to the resumed one were complete at the startup's end.</summary>
+    /// <summary>Returns when <paramref name="step"/> completes; for steps up to the resumed one, the end of the startup.</summary>
     public TimeSpan CompletedAt(long step)
     {
         if (step <= ResumeStep)
             return Startup;
         var slow = SlowAfter is { } from ? Math.Max(0, step - Math.Max(from, ResumeStep)) : 0;
         var units = step - ResumeStep - slow + slow * SlowFactor;
-        // The noise of one step stays below a step, so that the steps keep their order.
+        // The noise is less than a step, so that the order of steps is kept.
         units += Jitter * (Noise.At(step) + (step - ResumeStep) * (Noise.At(-1) - 0.5));
         var ticks = Startup.Ticks + (long)(units * StepTime.Ticks) + CheckpointsBefore(step) * CheckpointTime.Ticks;
         foreach (var (at, took) in Requested)
@@ -52,7 +51,7 @@ internal sealed record TrainingSchedule
         return TimeSpan.FromTicks(ticks);
     }
 
-    /// <summary>The last step that is complete at <paramref name="elapsed"/> since the container's start.</summary>
+    /// <summary>Returns the last step that is complete at <paramref name="elapsed"/> since the container's start.</summary>
     public long StepAt(TimeSpan elapsed)
     {
         long low = ResumeStep,
@@ -69,7 +68,7 @@ internal sealed record TrainingSchedule
         return low;
     }
 
-    /// <summary>The last checkpoint that is written in full at <paramref name="elapsed"/>, and when it was.</summary>
+    /// <summary>Returns the last checkpoint that is complete at <paramref name="elapsed"/> and its time; null if there is none.</summary>
     public (long Step, TimeSpan At)? CheckpointAt(TimeSpan elapsed)
     {
         var last = PeriodicAt(elapsed);

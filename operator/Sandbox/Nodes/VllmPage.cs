@@ -3,18 +3,18 @@ using Bursar.Core.Scaling;
 
 namespace Bursar.Sandbox.Nodes;
 
-/// <summary>The metrics page of a simulated vLLM server (V1 engine).</summary>
+/// <summary>Writes the metrics page of a simulated vLLM server (V1 engine).</summary>
 internal static class VllmPage
 {
-    /// <summary>How many tokens a simulated request generates at an even pace.</summary>
+    /// <summary>The tokens that each request generates at a constant rate.</summary>
     private const int TokensPerRequest = 200;
 
-    /// <summary>What vLLM lets run at once before requests wait.</summary>
+    /// <summary>The most requests that vLLM runs at the same time.</summary>
     private const int FullBatch = 256;
 
     private static readonly TimeSpan BetweenTokens = TimeSpan.FromMilliseconds(20);
 
-    /// <summary>Of a server that has served for a while at an even pace.</summary>
+    /// <summary>Writes the page of a server that has served at a constant rate for <paramref name="served"/>.</summary>
     public static byte[] Write(InferenceWorkload workload, TimeSpan served)
     {
         var seconds = Math.Max(0, served.TotalSeconds);
@@ -41,7 +41,7 @@ internal static class VllmPage
         );
     }
 
-    /// <summary>Of a server that answers requests; null for one that has not begun.</summary>
+    /// <summary>Writes the page of a server with a simulated load; null for a server without requests so far.</summary>
     public static byte[] Write(string model, ServerLoad? load, long? cacheBytes = null)
     {
         var page = new MetricsPage([("model_name", model), ("engine", "0")])
@@ -80,7 +80,7 @@ internal static class VllmPage
         return page.ToUtf8();
     }
 
-    /// <summary>All of the same length.</summary>
+    /// <summary>Returns a histogram of <paramref name="count"/> equal observations.</summary>
     private static LatencyHistogram All(long count, double seconds)
     {
         double[] bounds = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80];

@@ -5,7 +5,7 @@ using Bursar.Sandbox.Controllers;
 
 namespace Bursar.Sandbox.Nodes;
 
-/// <summary>What a pod does, as its annotations say.</summary>
+/// <summary>The workload of a simulated pod, from its annotations.</summary>
 internal abstract record Workload
 {
     public TimeSpan Startup { get; init; }
@@ -16,16 +16,16 @@ internal abstract record Workload
 
     public int TermExitCode { get; init; } = 143;
 
-    /// <summary>The share of its devices' time in which it works, once started.</summary>
+    /// <summary>The utilization of its devices after startup, 0 to 1.</summary>
     public double Busy { get; init; }
 
     /// <summary>The port of its metrics page, or null.</summary>
     public int? Port { get; init; }
 
-    /// <summary>Whether readiness waits for the startup: a server is ready when it serves, a batch when it runs.</summary>
+    /// <summary>True if the pod is ready only after its startup, as for a server.</summary>
     public virtual bool ReadyAfterStartup => false;
 
-    /// <summary>Reads a workload; <paramref name="error"/> says which annotation cannot be read.</summary>
+    /// <summary>Reads a workload; on failure <paramref name="error"/> names the invalid annotation.</summary>
     public static bool TryRead(
         IReadOnlyDictionary<string, string> annotations,
         [NotNullWhen(true)] out Workload? workload,
@@ -134,7 +134,7 @@ internal abstract record Workload
         public bool Flag(string key) =>
             Read(key, "true or false", static text => bool.TryParse(text, out var value) ? value : (bool?)null) ?? false;
 
-        /// <summary>Whether the pod's completion index, and its attempt at it, is one that fails.</summary>
+        /// <summary>True if this attempt of the pod's completion index must fail.</summary>
         public bool IndexFails()
         {
             var attempts = Int(SimulationAnnotations.FailAttempts);
@@ -204,7 +204,7 @@ internal abstract record Workload
     }
 }
 
-/// <summary>What a trainer makes of a request for a checkpoint.</summary>
+/// <summary>How a trainer reacts to a checkpoint request.</summary>
 internal enum CheckpointAnswers
 {
     None,
@@ -213,7 +213,7 @@ internal enum CheckpointAnswers
     Ignore,
 }
 
-/// <summary>How a trainer tells its progress.</summary>
+/// <summary>How a trainer reports its progress.</summary>
 [Flags]
 internal enum ProgressReports
 {
@@ -223,7 +223,7 @@ internal enum ProgressReports
     Annotation = 4,
 }
 
-/// <summary>Runs, holding what it was given; for a time, or until it is ended.</summary>
+/// <summary>Runs for a given time, or until it is terminated.</summary>
 internal sealed record RunWorkload : Workload
 {
     public TimeSpan? RunFor { get; init; }
@@ -280,10 +280,10 @@ internal sealed record InferenceWorkload : Workload
     /// <summary>Generated tokens per second while it serves.</summary>
     public double TokensPerSecond { get; init; }
 
-    /// <summary>Four prompt tokens for a generated one unless said otherwise.</summary>
+    /// <summary>Null means four prompt tokens per generated token.</summary>
     public double? PromptTokensPerSecond { get; init; }
 
-    /// <summary>The bytes of each GPU that the KV cache takes; null for a server that was not told how many.</summary>
+    /// <summary>The bytes of each GPU that the KV cache reserves; null if they are not exposed.</summary>
     public long? CacheBytes { get; init; }
 
     public int Waiting { get; init; }

@@ -3,7 +3,7 @@ using Bursar.Sandbox.Schemas;
 
 namespace Bursar.Sandbox.OpenApi;
 
-/// <summary>Writes the components of a document: every named type that its kinds reach, referred to by name.</summary>
+/// <summary>Writes the components of a document: every named type that its kinds reference.</summary>
 internal sealed class ComponentWriter(IReadOnlyList<KindInfo> kinds)
 {
     private readonly SortedDictionary<string, JsonObject> _written = new(StringComparer.Ordinal);
@@ -43,7 +43,7 @@ internal sealed class ComponentWriter(IReadOnlyList<KindInfo> kinds)
     {
         if (_named.Add(type.Name!))
         {
-            // A field may hold the type with a default or an enumeration of its own; the component is the plain type.
+            // A field may add its own default or enumeration to a type; the component is the type without them.
             _waiting.Enqueue(type);
         }
 
@@ -69,7 +69,7 @@ internal sealed class ComponentWriter(IReadOnlyList<KindInfo> kinds)
             return reference;
         }
 
-        // Beside a $ref nothing else counts, so what the field adds stands around it.
+        // Siblings of a $ref are ignored, so wrap it in allOf with the field's additions.
         var around = new JsonObject();
         if (description.Length > 0)
         {

@@ -7,14 +7,14 @@ using Bursar.Sandbox.Schemas;
 namespace Bursar.Sandbox.OpenApi;
 
 /// <summary>
-/// The OpenAPI v3 documents of a server, one per group version. Documents are kept as long as the kinds of their group
-/// version stay the same objects, since kubectl asks for them with nearly every command.
+/// The OpenAPI v3 documents of a server, one per group version. They are cached until a kind of the group version changes, because kubectl
+/// requests them with nearly every command.
 /// </summary>
 public sealed class OpenApiDocuments
 {
     private readonly ConcurrentDictionary<string, Built> _built = new(StringComparer.Ordinal);
 
-    /// <summary><c>/openapi/v3</c>: where each document lies, with a hash that changes when it does.</summary>
+    /// <summary>Returns <c>/openapi/v3</c>: the path of each document with the hash of its content.</summary>
     public JsonObject Index(IEnumerable<KindInfo> kinds)
     {
         var paths = new JsonObject();
@@ -26,7 +26,7 @@ public sealed class OpenApiDocuments
         return new JsonObject { ["paths"] = paths };
     }
 
-    /// <summary>The document of <c>api/v1</c> or <c>apis/GROUP/VERSION</c> in UTF-8 JSON; null where nothing of it is served.</summary>
+    /// <summary>Returns the document of <c>api/v1</c> or <c>apis/GROUP/VERSION</c>; null if it is not served.</summary>
     public OpenApiDocument? Document(IEnumerable<KindInfo> kinds, string path)
     {
         foreach (var (candidate, members) in ByPath(kinds))
@@ -78,5 +78,5 @@ public sealed class OpenApiDocuments
     private sealed record Built(KindInfo[] Kinds, byte[] Json, string Hash);
 }
 
-/// <summary>One document in UTF-8 JSON and the hash that the index names it by.</summary>
+/// <summary>A document in UTF-8 JSON and its hash in the index.</summary>
 public sealed record OpenApiDocument(byte[] Json, string Hash);

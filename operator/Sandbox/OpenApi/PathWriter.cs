@@ -4,8 +4,8 @@ using Bursar.Sandbox.Schemas;
 namespace Bursar.Sandbox.OpenApi;
 
 /// <summary>
-/// Writes the paths of a document. kubectl reads from them which kinds take the query parameters <c>fieldValidation</c> and
-/// <c>dryRun</c>, and which path belongs to which kind.
+/// Writes the paths of a document. kubectl reads from them which kinds support the query parameters <c>fieldValidation</c> and
+/// <c>dryRun</c>, and the path of each kind.
 /// </summary>
 internal static class PathWriter
 {
@@ -135,7 +135,7 @@ internal static class PathWriter
                 operation["requestBody"] = Content(("application/json", body.DeepClone()), ("application/yaml", body.DeepClone()));
                 break;
             case "patch":
-                // kubectl takes the form of its patches from here: custom kinds know no strategic merge.
+                // kubectl chooses its patch type by this list. Custom kinds do not support strategic merge.
                 (string, JsonNode)[] forms =
                 [
                     ("application/apply-patch+yaml", Free()),

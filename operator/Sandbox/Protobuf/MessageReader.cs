@@ -6,10 +6,10 @@ using WireType = Google.Protobuf.WireFormat.WireType;
 
 namespace Bursar.Sandbox.Protobuf;
 
-/// <summary>Reads one message by its type's field numbers into the JSON that the same object would have.</summary>
+/// <summary>Decodes a message by the field numbers of its type to the JSON of the same object.</summary>
 internal static class MessageReader
 {
-    /// <summary>Deeper than any built-in type nests; a guard against bodies made to exhaust the stack.</summary>
+    /// <summary>Deeper than any built-in type; prevents bodies from exhausting the stack.</summary>
     private const int MaximumDepth = 64;
 
     public static JsonObject Read(byte[] bytes, TypeSchema schema, int depth)
@@ -109,7 +109,7 @@ internal static class MessageReader
         }
     }
 
-    /// <summary>A value that a client always writes, set or not, when the field cannot be absent in its memory.</summary>
+    /// <summary>True for a zero value that clients write even if the field is not set.</summary>
     private static bool SaysNothing(JsonNode value, TypeSchema type) =>
         type.Type switch
         {
@@ -152,7 +152,7 @@ internal static class MessageReader
                     key = input.ReadString();
                     break;
                 case 2 when values.Type == SchemaType.Array:
-                    // A map's value cannot be repeated, so such lists travel in a message of their own.
+                    // The value of a protobuf map cannot be repeated, so such lists have their own message.
                     var wrapped = new JsonArray();
                     var inner = new CodedInputStream(input.ReadBytes().ToByteArray());
                     while (inner.ReadTag() is var innerTag and not 0)
@@ -254,7 +254,7 @@ internal static class MessageReader
             }
         }
 
-        // The first second of year 1 is how the clients' zero time would look; it says "not set".
+        // Go's zero time, the first second of year 1, means that the field is not set.
         const long zero = -62135596800;
         const long last = 253402300799;
         if (seconds == zero)

@@ -6,8 +6,8 @@ using Google.Protobuf;
 namespace Bursar.Sandbox.Protobuf;
 
 /// <summary>
-/// Reads a request body of <c>application/vnd.kubernetes.protobuf</c>: four magic bytes, then an envelope that names the
-/// kind and holds the object's own message.
+/// Decodes a request body of type <c>application/vnd.kubernetes.protobuf</c>: four magic bytes, then an envelope with the kind and the
+/// object's message.
 /// </summary>
 public static class ProtobufBody
 {
@@ -17,7 +17,8 @@ public static class ProtobufBody
 
     public static bool HasMagic(ReadOnlySpan<byte> body) => body.StartsWith(Magic);
 
-    /// <summary>The object in JSON, its apiVersion and kind taken from the envelope. Throws <see cref="ProtobufBodyException"/>.</summary>
+    /// <summary>Returns the object as JSON with apiVersion and kind from the envelope.</summary>
+    /// <exception cref="ProtobufBodyException">The body is malformed, or its kind has no protobuf form.</exception>
     public static JsonObject Decode(ReadOnlySpan<byte> body, Func<string, string, TypeSchema?> schemas)
     {
         ArgumentNullException.ThrowIfNull(schemas);
@@ -36,12 +37,12 @@ public static class ProtobufBody
         }
         catch (Exception e) when (e is JsonException or ArgumentException)
         {
-            // JsonNode reports a key that stands twice as an argument.
+            // JsonNode throws ArgumentException for a duplicate key.
             throw new ProtobufBodyException($"The protobuf body holds malformed JSON: {e.Message}", e);
         }
     }
 
-    /// <summary>What the clients of Kubernetes call runtime.Unknown.</summary>
+    /// <summary>The message runtime.Unknown.</summary>
     private sealed record Envelope(string ApiVersion, string Kind, byte[] Raw, string Encoding, string ContentType)
     {
         public static Envelope Read(byte[] bytes)
@@ -102,7 +103,7 @@ public static class ProtobufBody
                 content = MessageReader.Read(Raw, schema, depth: 0);
             }
 
-            // The message of an object has no fields for these two; they lead the object as in any other form.
+            // The object's message has no fields for these two. Put them first, as in other formats.
             content.Remove("apiVersion");
             content.Remove("kind");
             content.Insert(0, "apiVersion", JsonValue.Create(ApiVersion));

@@ -1,6 +1,6 @@
 namespace Bursar.Sandbox.Protobuf;
 
-/// <summary>A protobuf body that cannot be read; the message says why in a sentence.</summary>
+/// <summary>A protobuf body that cannot be decoded; the message says why.</summary>
 public sealed class ProtobufBodyException : FormatException
 {
     public ProtobufBodyException(string message)
@@ -9,6 +9,6 @@ public sealed class ProtobufBodyException : FormatException
     public ProtobufBodyException(string message, Exception inner)
         : base(message, inner) { }
 
-    /// <summary>The body is well formed, but its kind has no protobuf form here (an API server says 415).</summary>
+    /// <summary>The body is valid, but its kind has no protobuf form here (415 on an API server).</summary>
     public bool IsUnknownKind { get; init; }
 }

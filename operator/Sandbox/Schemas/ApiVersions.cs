@@ -1,6 +1,6 @@
 namespace Bursar.Sandbox.Schemas;
 
-/// <summary>The <c>apiVersion</c> of an object: a version alone for the core group, else group and version.</summary>
+/// <summary>Splits an <c>apiVersion</c>: only a version for the core group, else group and version.</summary>
 public static class ApiVersions
 {
     public static (string Group, string Version) Split(string apiVersion)

@@ -7,9 +7,9 @@ public static class BuiltInKinds
 
     private static readonly IReadOnlyList<KindInfo> Asked = [.. BuiltInTypes.Table.Kinds.Where(k => k.CreateOnly)];
 
-    /// <summary>The kinds that are stored.</summary>
+    /// <summary>The kinds whose objects are stored.</summary>
     public static IReadOnlyList<KindInfo> All => Stored;
 
-    /// <summary>The kinds that are only created and answered, never stored: access and token reviews.</summary>
+    /// <summary>The kinds whose objects are not stored: access and token reviews.</summary>
     public static IReadOnlyList<KindInfo> Reviews => Asked;
 }

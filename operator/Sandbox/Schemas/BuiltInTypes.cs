@@ -1,6 +1,6 @@
 namespace Bursar.Sandbox.Schemas;
 
-/// <summary>The built-in types by name, among them those that are no kind of their own (<c>DeleteOptions</c>, <c>Scale</c>).</summary>
+/// <summary>The built-in types by name, including types that are not a stored kind (<c>DeleteOptions</c>, <c>Scale</c>).</summary>
 public static class BuiltInTypes
 {
     private const string Resource = "Bursar.Sandbox.Schemas.builtin.types";
@@ -13,11 +13,11 @@ public static class BuiltInTypes
 
     internal static TypeTable Table => Parsed.Value;
 
-    /// <summary>A type by its component name (<c>io.k8s.api.core.v1.Pod</c>).</summary>
+    /// <summary>Returns a type by its component name (<c>io.k8s.api.core.v1.Pod</c>), or null.</summary>
     public static TypeSchema? Find(string name) => Table.Find(name);
 
     /// <summary>
-    /// The type a body of this apiVersion and kind has. DeleteOptions travel under the group version of what they delete.
+    /// Returns the type of a body with this apiVersion and kind, or null. DeleteOptions have the group version of the deleted object.
     /// </summary>
     public static TypeSchema? For(string apiVersion, string kind)
     {

@@ -1,17 +1,17 @@
 namespace Bursar.Sandbox.Schemas;
 
-/// <summary>An expression that names a function which a real API server knows and this one cannot judge.</summary>
-internal sealed class CelNotJudgedException(string function) : Exception(function);
+/// <summary>An expression uses a function that a real API server supports and this one does not.</summary>
+internal sealed class UnsupportedCelException(string function) : Exception(function);
 
 /// <summary>
-/// Finds what cannot be right in an expression whatever its values: unknown names and fields, and types that no overload takes.
+/// Finds errors in an expression that do not depend on values: unknown names and fields, and types without an overload.
 /// </summary>
-/// <remarks>What it does not know it lets pass; the evaluation then ends with an error.</remarks>
+/// <remarks>Unknown types are accepted; the evaluation then ends with an error if they do not fit.</remarks>
 internal sealed class CelChecker(IReadOnlyDictionary<string, CelType> variables)
 {
     private readonly List<(string Name, CelType Type)> _bound = [];
 
-    /// <summary>The mistakes, with the offset of each.</summary>
+    /// <summary>The errors with their offsets.</summary>
     public List<(int Position, string Message)> Errors { get; } = [];
 
     public CelType Check(CelExpression expression)
@@ -110,9 +110,9 @@ internal sealed class CelChecker(IReadOnlyDictionary<string, CelType> variables)
                 return CelType.Dyn;
         }
 
-        if (CelFunctions.IsNotJudged(call.Function))
+        if (CelFunctions.IsUnsupported(call.Function))
         {
-            throw new CelNotJudgedException(call.Function);
+            throw new UnsupportedCelException(call.Function);
         }
 
         if (!CelFunctions.IsKnown(call.Function))

@@ -1,9 +1,9 @@
 namespace Bursar.Sandbox.Schemas;
 
-/// <summary>Evaluates a parsed expression. One evaluator serves one evaluation and one thread.</summary>
+/// <summary>Evaluates a parsed expression. Use one instance per evaluation.</summary>
 internal sealed class CelEvaluator(Func<string, (bool Found, object? Value)> variables)
 {
-    /// <summary>The steps after which an evaluation ends with an error, so that no rule keeps the server busy.</summary>
+    /// <summary>The steps after which an evaluation ends with an error, so that a rule cannot block the server.</summary>
     private const int MaxSteps = 1_000_000;
 
     private readonly List<(string Name, object? Value)> _bound = [];
@@ -81,8 +81,8 @@ internal sealed class CelEvaluator(Func<string, (bool Found, object? Value)> var
     }
 
     /// <summary>
-    /// Evaluates <c>&amp;&amp;</c> (decided by false) and <c>||</c> (decided by true); an error on one side yields to a deciding other
-    /// side.
+    /// Evaluates <c>&amp;&amp;</c> (decided by false) and <c>||</c> (decided by true). An error on one side is ignored if the other side
+    /// decides.
     /// </summary>
     private bool Junction(CelCall call, bool decides)
     {
@@ -95,7 +95,7 @@ internal sealed class CelEvaluator(Func<string, (bool Found, object? Value)> var
         }
         catch (CelException) when (_steps <= MaxSteps)
         {
-            // Not in the filter, which runs before the left side's variables are removed.
+            // Not in the exception filter, which runs before the left side's variables are removed.
             if (Decides(call.Arguments[1], decides))
             {
                 return decides;
@@ -107,7 +107,7 @@ internal sealed class CelEvaluator(Func<string, (bool Found, object? Value)> var
         return Bool(Evaluate(call.Arguments[1]));
     }
 
-    /// <summary>Whether an expression evaluates to the value that decides; an error decides nothing.</summary>
+    /// <summary>Returns true if an expression evaluates to the deciding value; false on an error.</summary>
     private bool Decides(CelExpression expression, bool decides)
     {
         try
@@ -208,7 +208,7 @@ internal sealed class CelEvaluator(Func<string, (bool Found, object? Value)> var
                 return target is CelOptional { HasValue: true } held ? With(macro, held.Value, null, macro.Arguments[0]) : CelOptional.None;
         }
 
-        // One variable is a list's item or a map's key; two are an index and an item, or a key and a value.
+        // One variable is the item of a list or the key of a map. Two are index and item, or key and value.
         var range = target switch
         {
             CelList list => list.Select((item, index) => macro.Second is null ? (item, null) : ((object?)(long)index, item)),

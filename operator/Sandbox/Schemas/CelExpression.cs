@@ -8,7 +8,7 @@ internal sealed record CelLiteral(int Position, object? Value) : CelExpression(P
 internal sealed record CelIdentifier(int Position, string Name) : CelExpression(Position);
 
 /// <summary>
-/// A field of a value. <see cref="IsTest"/> asks whether it is there (<c>has()</c>), <see cref="IsOptional"/> is <c>.?</c>.
+/// A field of a value. <see cref="IsTest"/> is <c>has()</c>, <see cref="IsOptional"/> is <c>.?</c>.
 /// </summary>
 internal sealed record CelSelect(int Position, CelExpression Operand, string Field, bool IsTest, bool IsOptional) : CelExpression(Position);
 
@@ -31,11 +31,11 @@ internal sealed record CelMacro(
     IReadOnlyList<CelExpression> Arguments
 ) : CelExpression(Position);
 
-/// <summary>An expression that cannot be compiled, with the offset of the mistake.</summary>
+/// <summary>An expression that cannot be compiled, with the offset of the error.</summary>
 internal sealed class CelSyntaxException(int position, string message) : Exception(message)
 {
     public int Position => position;
 }
 
-/// <summary>An error that evaluation ends with, in cel-go's text.</summary>
+/// <summary>An error of an evaluation, with cel-go's message.</summary>
 internal sealed class CelException(string message) : Exception(message);

@@ -8,10 +8,9 @@ using Bursar.Sandbox.Values;
 
 namespace Bursar.Sandbox.Schemas;
 
-/// <summary>One overload: the checker reads its types, the evaluator calls it.</summary>
+/// <summary>An overload of a function, for the checker and the evaluator.</summary>
 /// <param name="Parameters">Type names as <see cref="CelValues.TypeOf"/> returns them; <c>dyn</c> accepts any.</param>
-/// <param name="Result">A type name, <c>element</c> (of the first argument), <c>same</c> (as the first argument), or <c>list
-/// string</c>.</param>
+/// <param name="Result">A type name, <c>element</c> or <c>same</c> (of the first argument), or <c>list string</c>.</param>
 internal sealed record CelOverload(bool IsMember, string[] Parameters, string Result, Func<object?[], object?> Body);
 
 /// <summary>CEL's standard functions and operators, its string extension, and Kubernetes' own libraries.</summary>
@@ -23,8 +22,8 @@ internal static partial class CelFunctions
     private static readonly TimeSpan RegexLimit = TimeSpan.FromSeconds(1);
     private static readonly Dictionary<string, List<CelOverload>> OverloadsByName = new(StringComparer.Ordinal);
 
-    /// <summary>Names that a real API server knows and this evaluator does not.</summary>
-    private static readonly HashSet<string> NotJudged =
+    /// <summary>Functions that a real API server supports and this evaluator does not.</summary>
+    private static readonly HashSet<string> UnsupportedFunctions =
     [
         "format.named",
         "semver",
@@ -60,13 +59,14 @@ internal static partial class CelFunctions
     public static bool IsKnown(string name) => OverloadsByName.ContainsKey(name);
 
     public static bool IsQualified(string name) =>
-        name.Contains('.', StringComparison.Ordinal) && (OverloadsByName.ContainsKey(name) || NotJudged.Contains(name));
+        name.Contains('.', StringComparison.Ordinal) && (OverloadsByName.ContainsKey(name) || UnsupportedFunctions.Contains(name));
 
-    public static bool IsNotJudged(string name) => NotJudged.Contains(name);
+    public static bool IsUnsupported(string name) => UnsupportedFunctions.Contains(name);
 
     public static IReadOnlyList<CelOverload> Overloads(string name) => OverloadsByName.TryGetValue(name, out var found) ? found : [];
 
-    /// <summary>Calls the overload that takes these values.</summary>
+    /// <summary>Calls the overload for these values.</summary>
+    /// <exception cref="CelException">There is none, or it fails.</exception>
     public static object? Call(string name, bool isMember, object?[] arguments)
     {
         foreach (var overload in Overloads(name))
@@ -449,7 +449,7 @@ internal static partial class CelFunctions
         Add("@quantity:sub(int) quantity", a => new CelQuantity(Q(a).Nano - (long)a[1]! * new System.Numerics.BigInteger(1_000_000_000)));
     }
 
-    /// <summary>Parses an RFC 3339 time, or a date alone as the schema format <c>date</c> has it; null when it is neither.</summary>
+    /// <summary>Parses an RFC 3339 time, or a date as in the schema format <c>date</c>; null if it is neither.</summary>
     public static DateTimeOffset? Timestamp(string text) =>
         DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time)
         && text.Length >= 10
@@ -457,7 +457,7 @@ internal static partial class CelFunctions
             ? time
             : null;
 
-    /// <summary>Parses a duration of Go (<c>1h30m</c>); null when it is none.</summary>
+    /// <summary>Parses a Go duration (<c>1h30m</c>); null if it is invalid.</summary>
     public static TimeSpan? Duration(string text)
     {
         if (text is "0" or "+0" or "-0")
@@ -550,7 +550,7 @@ internal static partial class CelFunctions
         };
 
     /// <summary>
-    /// Compiles a pattern of RE2, whose syntax .NET shares but for the end of the text, which is <c>$</c> without an optional line break.
+    /// Compiles an RE2 pattern. .NET's syntax differs in <c>$</c>, which in RE2 does not match before a final line break.
     /// </summary>
     private static Regex Pattern(string pattern)
     {
@@ -714,7 +714,7 @@ internal static partial class CelFunctions
         return text.ToString();
     }
 
-    /// <summary>The text of a value as <c>string()</c> and <c>%s</c> print it.</summary>
+    /// <summary>Formats a value like <c>string()</c> and <c>%s</c>.</summary>
     public static string Text(object? value) =>
         value switch
         {

@@ -53,8 +53,7 @@ internal sealed class CelParser
 
     private Token Current => _tokens[_next];
 
-    /// <summary>Parses an expression.</summary>
-    /// <exception cref="CelSyntaxException">The text is no expression.</exception>
+    /// <exception cref="CelSyntaxException">The text is not an expression.</exception>
     public static CelExpression Parse(string source)
     {
         var parser = new CelParser(source);
@@ -449,7 +448,7 @@ internal sealed class CelParser
             return at + 1;
         }
 
-        // A magnitude of 2^63 is an int only behind a minus sign.
+        // 2^63 is an int only after a minus sign.
         Add(whole is ulong small and <= long.MaxValue ? (long)small : whole, "int");
         return at;
 
@@ -511,7 +510,9 @@ internal sealed class CelParser
         }
     }
 
-    /// <summary>The code point of an escape, its length with the backslash, and whether it stands for a byte in a bytes literal.</summary>
+    /// <summary>
+    /// Returns the code point of an escape, its length with the backslash, and whether it is a single byte in a bytes literal.
+    /// </summary>
     private (int Value, int Length, bool IsByte) Escape(int at)
     {
         var c = _source[at + 1];
@@ -541,7 +542,7 @@ internal sealed class CelParser
             }
             catch (FormatException)
             {
-                // The error below names the place.
+                // The error below names the position.
             }
         }
 

@@ -11,11 +11,11 @@ internal sealed class CelProgram
         Type = type;
     }
 
-    /// <summary>The type of its result as far as it is known.</summary>
+    /// <summary>The type of its result; <c>dyn</c> if unknown.</summary>
     public CelType Type { get; }
 
-    /// <summary>Compiles an expression; null, with the mistakes in cel-go's form, when it cannot be right.</summary>
-    /// <exception cref="CelNotJudgedException">It names a function that this evaluator does not have.</exception>
+    /// <summary>Compiles an expression. Null if it is invalid; <paramref name="errors"/> then has the errors in cel-go's format.</summary>
+    /// <exception cref="UnsupportedCelException">The expression uses a function that this evaluator does not support.</exception>
     public static CelProgram? Compile(string source, IReadOnlyDictionary<string, CelType> variables, out string errors)
     {
         errors = "";
@@ -42,7 +42,6 @@ internal sealed class CelProgram
     /// <exception cref="CelException">The evaluation ends with an error.</exception>
     public object? Evaluate(Func<string, (bool Found, object? Value)> variables) => new CelEvaluator(variables).Evaluate(_expression);
 
-    /// <summary>Whether the expression reads a variable.</summary>
     public bool Reads(string variable) => Reads(_expression, variable);
 
     private static bool Reads(CelExpression expression, string name) =>

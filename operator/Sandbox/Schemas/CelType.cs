@@ -1,7 +1,7 @@
 namespace Bursar.Sandbox.Schemas;
 
 /// <summary>
-/// A type that the checker knows of an expression. Its name is the one overloads use; <c>dyn</c> is known at run time only.
+/// The static type of an expression, with the name that overloads use. <c>dyn</c> is known only at run time.
 /// </summary>
 internal sealed record CelType(string Name, CelType? Element = null, CelType? Key = null)
 {
@@ -15,12 +15,12 @@ internal sealed record CelType(string Name, CelType? Element = null, CelType? Ke
         Fields = new Dictionary<string, CelType>(StringComparer.Ordinal) { ["name"] = String, ["generateName"] = String },
     };
 
-    /// <summary>The fields of an object; null for a map or when they are not known.</summary>
+    /// <summary>The fields of an object; null for a map or if they are unknown.</summary>
     public IReadOnlyDictionary<string, CelType>? Fields { get; init; }
 
     public bool IsDyn => Name == "dyn";
 
-    /// <summary>Makes the type that a rule sees of a schema's value; null when rules cannot see it.</summary>
+    /// <summary>Returns the type of a schema's value in rules; null if rules cannot access it.</summary>
     /// <remarks>Source: kubernetes/apiserver:pkg/cel/common/schemas.go.</remarks>
     public static CelType? From(TypeSchema schema, bool hasMetadata)
     {
@@ -67,7 +67,7 @@ internal sealed record CelType(string Name, CelType? Element = null, CelType? Ke
         }
     }
 
-    /// <summary>The name by which an expression reaches a property; null when none does.</summary>
+    /// <summary>Returns the name of a property in expressions; null if they cannot access it.</summary>
     public static string? EscapedName(string name)
     {
         if (
@@ -107,10 +107,10 @@ internal sealed record CelType(string Name, CelType? Element = null, CelType? Ke
             : null;
     }
 
-    /// <summary>Whether a value of this type may be used where the other is asked for.</summary>
+    /// <summary>Returns true if a value of this type is accepted for a parameter.</summary>
     public bool Fits(string parameter) => IsDyn || parameter == "dyn" || Name == parameter || (parameter == "map" && Name == "object");
 
-    /// <summary>Whether the two may be compared for equality.</summary>
+    /// <summary>Returns true if values of the two types may be compared for equality.</summary>
     public bool Agrees(CelType other)
     {
         if (IsDyn || other.IsDyn)

@@ -5,7 +5,7 @@ using Bursar.Sandbox.Values;
 
 namespace Bursar.Sandbox.Schemas;
 
-/// <summary>A list. One that a schema calls a set or a map compares without order, and adds by its elements or keys.</summary>
+/// <summary>A list. Lists that are sets or maps in the schema are compared without order and concatenated by elements or keys.</summary>
 internal sealed class CelList(ListKind kind = ListKind.Atomic, IReadOnlyList<string>? keys = null) : List<object?>
 {
     public ListKind Kind => kind;
@@ -28,7 +28,7 @@ internal sealed record CelOptional(bool HasValue, object? Value)
     public static readonly CelOptional None = new(false, null);
 }
 
-/// <summary>A type as a value, as <c>type(x)</c> returns it.</summary>
+/// <summary>A type as a value, the result of <c>type(x)</c>.</summary>
 internal sealed record CelTypeName(string Name);
 
 /// <summary>A Kubernetes quantity, in billionths.</summary>
@@ -71,7 +71,7 @@ internal static class CelValues
 {
     public static readonly IEqualityComparer<object> Comparer = new KeyComparer();
 
-    /// <summary>The name of a value's type in an overload's signature.</summary>
+    /// <summary>Returns the name of a value's type in overloads.</summary>
     public static string TypeOf(object? value) =>
         value switch
         {
@@ -159,7 +159,7 @@ internal static class CelValues
     }
 }
 
-/// <summary>A network with the address it was written with.</summary>
+/// <summary>A network with the address that it was written with (not masked).</summary>
 internal sealed record CelNetwork(IPAddress Address, int PrefixLength)
 {
     public IPNetwork Network => new(Masked, PrefixLength);

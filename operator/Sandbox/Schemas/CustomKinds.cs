@@ -2,15 +2,14 @@ using System.Text.Json.Nodes;
 
 namespace Bursar.Sandbox.Schemas;
 
-/// <summary>Turns a CustomResourceDefinition into the kinds it serves.</summary>
+/// <summary>Converts a CustomResourceDefinition to the kinds that it serves.</summary>
 public static class CustomKinds
 {
     /// <summary>
-    /// The served versions of a CRD. What makes the CRD invalid is added to <paramref name="errors"/>, one sentence each,
-    /// led by the path of the field; the kinds are then not to be served. A CEL rule that is valid and cannot be judged here is
-    /// added to <paramref name="notJudged"/>.
+    /// Returns the served versions of a CRD. If it is invalid, <paramref name="errors"/> has one sentence per error, each with the path of
+    /// the field, and the kinds must not be served. Valid CEL rules that are not supported are added to <paramref name="unsupported"/>.
     /// </summary>
-    public static IReadOnlyList<KindInfo> FromCrd(JsonObject crd, List<string> errors, List<string>? notJudged = null)
+    public static IReadOnlyList<KindInfo> FromCrd(JsonObject crd, List<string> errors, List<string>? unsupported = null)
     {
         ArgumentNullException.ThrowIfNull(crd);
         ArgumentNullException.ThrowIfNull(errors);
@@ -59,7 +58,7 @@ public static class CustomKinds
 
             var isStorage = Flag(version, "storage");
             stored += isStorage ? 1 : 0;
-            var schema = ReadSchema(version, path, ComponentName(group, name, kind), errors, notJudged ?? []);
+            var schema = ReadSchema(version, path, ComponentName(group, name, kind), errors, unsupported ?? []);
             if (!Flag(version, "served"))
             {
                 continue;
@@ -132,7 +131,7 @@ public static class CustomKinds
         }
     }
 
-    private static TypeSchema ReadSchema(JsonObject version, string path, string name, List<string> errors, List<string> notJudged)
+    private static TypeSchema ReadSchema(JsonObject version, string path, string name, List<string> errors, List<string> unsupported)
     {
         path += ".schema.openAPIV3Schema";
         if (version["schema"]?["openAPIV3Schema"] is not JsonObject source)
@@ -151,7 +150,7 @@ public static class CustomKinds
             };
         }
 
-        return new StructuralSchema(errors, notJudged).ReadRoot(source, path, name);
+        return new StructuralSchema(errors, unsupported).ReadRoot(source, path, name);
     }
 
     private static ScalePaths? ReadScale(JsonObject? scale, string path, List<string> errors)
@@ -228,7 +227,7 @@ public static class CustomKinds
         return read;
     }
 
-    /// <summary>The component's name as an API server forms it: the group's labels turned round.</summary>
+    /// <summary>Returns the component name like an API server: the labels of the group in reverse order.</summary>
     private static string ComponentName(string group, string version, string kind) =>
         $"{string.Join('.', group.Split('.').Reverse())}.{version}.{kind}";
 

@@ -1,15 +1,15 @@
 namespace Bursar.Sandbox.Schemas;
 
-/// <summary>A printer column as a CRD declares it; built-in kinds print through their own row functions.</summary>
+/// <summary>A printer column of a CRD. Built-in kinds have their own row functions.</summary>
 public sealed record ColumnInfo(string Name, string Type, string JsonPath, string Format = "", string Description = "", int Priority = 0);
 
 /// <summary>The JSON paths of a scale subresource (<c>.spec.replicas</c>, <c>.status.replicas</c>, <c>.status.selector</c>).</summary>
 public sealed record ScalePaths(string SpecReplicas, string StatusReplicas, string? LabelSelector);
 
-/// <summary>A subresource that takes objects of another kind (<c>pods/eviction</c> takes a <c>policy/v1</c> Eviction).</summary>
+/// <summary>A subresource with objects of another kind, such as <c>pods/eviction</c> with <c>policy/v1</c> Eviction.</summary>
 public sealed record SubresourceInfo(string Name, string ApiVersion, string Kind);
 
-/// <summary>One served version of a kind: what discovery, the request router and OpenAPI need to know of it.</summary>
+/// <summary>A served version of a kind, for discovery, routing and OpenAPI.</summary>
 public sealed class KindInfo
 {
     public required string Group { get; init; }
@@ -38,16 +38,16 @@ public sealed class KindInfo
 
     public bool IsCustom { get; init; }
 
-    /// <summary>Reviews are created and answered, but not stored.</summary>
+    /// <summary>True for reviews, which are not stored.</summary>
     public bool CreateOnly { get; init; }
 
-    /// <summary>Subresources besides status and scale, all of them only created.</summary>
+    /// <summary>Subresources other than status and scale; they support only create.</summary>
     public IReadOnlyList<SubresourceInfo> Subresources { get; init; } = [];
 
-    /// <summary>Whether a CRD stores this version; built-in kinds store one version only.</summary>
+    /// <summary>True if objects are stored in this version.</summary>
     public bool IsStorage { get; init; } = true;
 
-    /// <summary>Columns a CRD declares; empty means name and age.</summary>
+    /// <summary>The columns of a CRD; empty means name and age.</summary>
     public IReadOnlyList<ColumnInfo> Columns { get; init; } = [];
 
     public string ApiVersion => Group.Length == 0 ? Version : $"{Group}/{Version}";

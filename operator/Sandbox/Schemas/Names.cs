@@ -1,9 +1,9 @@
 namespace Bursar.Sandbox.Schemas;
 
-/// <summary>The shapes that names of the API have.</summary>
+/// <summary>Checks names of the API.</summary>
 internal static class Names
 {
-    /// <summary>A label of DNS that begins with a letter (RFC 1035), at most 63 characters.</summary>
+    /// <summary>True for a DNS label that starts with a letter (RFC 1035), at most 63 characters.</summary>
     public static bool IsLabel(string text) =>
         text.Length is > 0 and <= 63
         && char.IsAsciiLetterLower(text[0])

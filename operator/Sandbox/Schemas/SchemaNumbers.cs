@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 
 namespace Bursar.Sandbox.Schemas;
 
-/// <summary>Numbers in JSON, whatever CLR type a node happens to hold.</summary>
+/// <summary>Reads numbers from JSON nodes of any CLR type.</summary>
 public static class SchemaNumbers
 {
     public static bool TryDecimal(JsonNode node, out decimal number) =>

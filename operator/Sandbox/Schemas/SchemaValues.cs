@@ -3,11 +3,11 @@ using Bursar.Sandbox.Values;
 
 namespace Bursar.Sandbox.Schemas;
 
-/// <summary>Converts JSON into the values that rules see.</summary>
+/// <summary>Converts JSON to the values that CEL rules use.</summary>
 internal static class SchemaValues
 {
-    /// <param name="schema">What is known of the value; null where nothing is.</param>
-    /// <param name="hasMetadata">Whether the value is an object of the API, of whose metadata rules see the name alone.</param>
+    /// <param name="schema">The schema of the value; null if unknown.</param>
+    /// <param name="hasMetadata">True for an API object; rules see only the names in its metadata.</param>
     public static object? From(JsonNode? node, TypeSchema? schema, bool hasMetadata = false)
     {
         switch (node)
@@ -29,7 +29,7 @@ internal static class SchemaValues
                         : null;
                     if (value is not null || !isField)
                     {
-                        // A field that is null is absent.
+                        // A null field counts as absent.
                         map[isField ? CelType.EscapedName(key) ?? key : key] = From(value, type, type?.EmbeddedResource == true);
                     }
                 }

@@ -5,10 +5,10 @@ using System.Text.RegularExpressions;
 namespace Bursar.Sandbox.Schemas;
 
 /// <summary>
-/// Reads a CRD's openAPIV3Schema. The schema must be structural: every field's type is said outside of any logical junctor,
-/// so that pruning, defaulting and merging know each field.
+/// Reads a CRD's openAPIV3Schema. It must be structural: the type of every field is declared outside of logical junctors, so that pruning,
+/// defaulting and merging know each field.
 /// </summary>
-internal sealed class StructuralSchema(List<string> errors, List<string> notJudged)
+internal sealed class StructuralSchema(List<string> errors, List<string> unsupported)
 {
     private static readonly string[] Forbidden =
     [
@@ -26,7 +26,7 @@ internal sealed class StructuralSchema(List<string> errors, List<string> notJudg
 
     private static readonly string[] Junctors = ["allOf", "anyOf", "oneOf"];
 
-    /// <summary>The path of the outermost list above whose items cannot be matched with those before; null when there is none.</summary>
+    /// <summary>The path of the outermost parent list whose items cannot be matched with the old ones; null if there is none.</summary>
     private string? _uncorrelated;
 
     public TypeSchema ReadRoot(JsonObject source, string path, string name)
@@ -95,7 +95,7 @@ internal sealed class StructuralSchema(List<string> errors, List<string> notJudg
             MinProperties = Count(source, "minProperties"),
             MaxProperties = Count(source, "maxProperties"),
         };
-        schema.Rules = ValidationRule.ReadAll(source, schema, isRoot || embedded, path, _uncorrelated, errors, notJudged);
+        schema.Rules = ValidationRule.ReadAll(source, schema, isRoot || embedded, path, _uncorrelated, errors, unsupported);
         return embedded && type == SchemaType.Object ? WithMeta(schema, name: null) : schema;
     }
 
@@ -290,7 +290,7 @@ internal sealed class StructuralSchema(List<string> errors, List<string> notJudg
         }
     }
 
-    /// <summary>Inside allOf, anyOf, oneOf and not, only bounds may stand; what they say of a field must be known outside.</summary>
+    /// <summary>Checks that allOf, anyOf, oneOf and not contain only constraints on fields that are declared outside.</summary>
     private void CheckJunctors(JsonObject source, string path, SchemaType type)
     {
         foreach (var name in Junctors)
@@ -378,7 +378,7 @@ internal sealed class StructuralSchema(List<string> errors, List<string> notJudg
         }
     }
 
-    /// <summary>Every object of the API has apiVersion, kind and metadata, whether its schema names them or not.</summary>
+    /// <summary>Adds apiVersion, kind and metadata, which every API object has.</summary>
     private static TypeSchema WithMeta(TypeSchema schema, string? name)
     {
         var properties = new Dictionary<string, FieldSchema>(StringComparer.Ordinal)

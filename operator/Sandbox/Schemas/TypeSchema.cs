@@ -19,7 +19,7 @@ public enum SchemaType
     Bytes,
 }
 
-/// <summary>How server-side apply and strategic merge treat a list: as one value, a set of scalars, or a map by keys.</summary>
+/// <summary>How server-side apply and strategic merge treat a list: as a single value, a set of scalars, or a map by keys.</summary>
 public enum ListKind
 {
     Atomic,
@@ -28,14 +28,14 @@ public enum ListKind
 }
 
 /// <summary>
-/// One type of the API, built-in or from a CRD. Validation, defaulting, pruning, strict decoding, OpenAPI, explain, merge
-/// keys and protobuf decoding all read this one description.
+/// A type of the API, built-in or from a CRD. Validation, defaulting, pruning, strict decoding, OpenAPI, explain, merging and protobuf
+/// decoding all use it.
 /// </summary>
 public sealed class TypeSchema
 {
     private bool? _hasRules;
 
-    /// <summary>The OpenAPI component's name for a named built-in type (<c>io.k8s.api.core.v1.Container</c>); null when inline.</summary>
+    /// <summary>The OpenAPI component name of a built-in type (<c>io.k8s.api.core.v1.Container</c>); null if inline.</summary>
     public string? Name { get; init; }
 
     public SchemaType Type { get; init; }
@@ -45,16 +45,16 @@ public sealed class TypeSchema
     /// <summary>The fields of an object, in declaration order.</summary>
     public IReadOnlyDictionary<string, FieldSchema> Properties { get; init; } = new Dictionary<string, FieldSchema>();
 
-    /// <summary>The element of an array, or the value of a map.</summary>
+    /// <summary>The type of an array's elements or a map's values; else null.</summary>
     public TypeSchema? Items { get; init; }
 
     public ListKind List { get; init; } = ListKind.Atomic;
 
-    /// <summary>The keys of a list of kind <see cref="ListKind.Map"/>, as server-side apply uses them.</summary>
+    /// <summary>The keys of a list of kind <see cref="ListKind.Map"/>, for server-side apply.</summary>
     public IReadOnlyList<string> ListMapKeys { get; init; } = [];
 
     /// <summary>
-    /// Strategic merge's key for this list, where it has one (<c>name</c>, <c>containerPort</c>); else the list is replaced.
+    /// The merge key of this list for strategic merge (<c>name</c>, <c>containerPort</c>). If null, the list is replaced.
     /// </summary>
     public string? PatchMergeKey { get; init; }
 
@@ -103,24 +103,26 @@ public sealed class TypeSchema
     /// <summary>The CEL rules of a custom resource's schema; built-in types have none.</summary>
     public IReadOnlyList<ValidationRule> Rules { get; internal set; } = [];
 
-    /// <summary>Whether this type or one within it has rules.</summary>
+    /// <summary>True if this type or a nested one has rules.</summary>
     public bool HasRules => _hasRules ??= Rules.Count > 0 || Items?.HasRules == true || Properties.Values.Any(p => p.Type.HasRules);
 }
 
 /// <summary>A field of an object; <see cref="ProtobufNumber"/> is 0 for custom resources, which have no protobuf form.</summary>
 public sealed record FieldSchema(string Name, TypeSchema Type, int ProtobufNumber = 0, string Description = "")
 {
-    /// <summary>The number of the message that holds this field where JSON inlines that message (a volume's source); else 0.</summary>
+    /// <summary>
+    /// The field number of the message that contains this field, if JSON inlines that message (a volume's source); else 0.
+    /// </summary>
     public int ProtobufInlineNumber { get; init; }
 
     /// <summary>
-    /// Whether protobuf tells a zero or empty value of this field from an absent one; elsewhere a zero says nothing and is dropped.
+    /// True if protobuf distinguishes a zero or empty value of this field from an absent one. Otherwise zero values are dropped.
     /// </summary>
     public bool HasPresence { get; init; }
 
     /// <summary>
-    /// Strategic merge clears the keys of this object, or of each of this list's objects, that the patch's <c>$retainKeys</c> does not
-    /// name.
+    /// True if strategic merge removes the keys of this object, or of this list's objects, that are not in the patch's
+    /// <c>$retainKeys</c>.
     /// </summary>
     public bool PatchRetainsKeys { get; init; }
 }

@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 namespace Bursar.Sandbox.Schemas;
 
 /// <summary>
-/// Reads the table of types (<c>builtin.types</c>, whose head describes the notation) into schemas and served kinds.
+/// Reads the table of types (<c>builtin.types</c>, whose header describes the notation) into schemas and served kinds.
 /// </summary>
 internal sealed class TypeTable
 {
@@ -51,7 +51,7 @@ internal sealed class TypeTable
             }
         }
 
-        // Fields come second, since types refer to each other in both directions (JSONSchemaProps even to itself).
+        // Read fields in a second pass, because types reference each other in both directions.
         TypeDeclaration? current = null;
         foreach (var line in lines)
         {
@@ -76,7 +76,7 @@ internal sealed class TypeTable
         return table;
     }
 
-    /// <summary>The type of an alias (<c>core.Pod</c>) or of a component name (<c>io.k8s.api.core.v1.Pod</c>).</summary>
+    /// <summary>Returns a type by alias (<c>core.Pod</c>) or component name (<c>io.k8s.api.core.v1.Pod</c>), or null.</summary>
     public TypeSchema? Find(string name)
     {
         if (_types.TryGetValue(name, out var declared))
@@ -341,7 +341,9 @@ internal sealed class TypeTable
             }
         }
 
-        /// <summary>An enumeration on a list or a map speaks of its elements; everything else of the list itself.</summary>
+        /// <summary>
+        /// Returns the options of a list's or map's elements. An enumeration applies to the elements, the rest to the list.
+        /// </summary>
         public FieldOptions ForItems() => new() { Enum = Enum };
     }
 }

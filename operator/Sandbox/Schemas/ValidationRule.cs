@@ -4,7 +4,7 @@ using Bursar.Sandbox.Values;
 
 namespace Bursar.Sandbox.Schemas;
 
-/// <summary>A rule of a schema (<c>x-kubernetes-validations</c>), compiled.</summary>
+/// <summary>A compiled rule of a schema (<c>x-kubernetes-validations</c>).</summary>
 /// <remarks>Source: kubernetes/apiextensions-apiserver:pkg/apis/apiextensions/validation, pkg/apiserver/schema/cel.</remarks>
 public sealed partial class ValidationRule
 {
@@ -22,12 +22,12 @@ public sealed partial class ValidationRule
     public string Reason { get; private init; } = "FieldValueInvalid";
 
     /// <summary>
-    /// The path of the field that a failure is reported for, relative to the rule's own (<c>.name</c>, <c>[key]</c>); empty for itself.
+    /// The path of the reported field, relative to the rule's own (<c>.name</c>, <c>[key]</c>); empty for the rule's own.
     /// </summary>
     public string FieldPath { get; private init; } = "";
 
     /// <summary>
-    /// Whether the rule compares with the object before, and so holds for updates alone unless <see cref="IsOldSelfOptional"/>.
+    /// True if the rule uses the old object. It then applies only to updates, unless <see cref="IsOldSelfOptional"/> is true.
     /// </summary>
     public bool ReadsOldSelf { get; private init; }
 
@@ -37,11 +37,10 @@ public sealed partial class ValidationRule
 
     internal CelProgram? MessageProgram { get; private init; }
 
-    /// <summary>Reads the rules of one node of a schema.</summary>
-    /// <param name="uncorrelated">The path of the list whose items cannot be matched with those before; null when there is none
-    /// above.</param>
-    /// <param name="errors">What makes the schema invalid, led by its path.</param>
-    /// <param name="notJudged">The rules that are valid and cannot be judged here, led by their path.</param>
+    /// <summary>Reads the rules of a node of a schema.</summary>
+    /// <param name="uncorrelated">The path of a parent list whose items cannot be matched with the old ones; else null.</param>
+    /// <param name="errors">Receives errors with their paths.</param>
+    /// <param name="unsupported">Receives valid rules that are not supported, with their paths.</param>
     internal static IReadOnlyList<ValidationRule> ReadAll(
         JsonObject source,
         TypeSchema schema,
@@ -49,7 +48,7 @@ public sealed partial class ValidationRule
         string path,
         string? uncorrelated,
         List<string> errors,
-        List<string> notJudged
+        List<string> unsupported
     )
     {
         if (source["x-kubernetes-validations"] is not JsonArray declared || CelType.From(schema, hasMetadata) is not { } self)
@@ -68,9 +67,9 @@ public sealed partial class ValidationRule
                     rules.Add(read);
                 }
             }
-            catch (CelNotJudgedException e)
+            catch (UnsupportedCelException e)
             {
-                notJudged.Add($"{at}: {e.Message}()");
+                unsupported.Add($"{at}: {e.Message}()");
             }
         }
 
@@ -120,7 +119,7 @@ public sealed partial class ValidationRule
             errors.Add($"{path}.fieldPath: Invalid value: {Json.Quote(fieldPath)}: must be a valid path");
         }
 
-        // A rule is compiled only where its form is right.
+        // Compile a rule only if its fields are valid.
         if (errors.Count > before)
         {
             return null;
@@ -182,7 +181,7 @@ public sealed partial class ValidationRule
                 MessageProgram = messageProgram,
             };
 
-        // As Go prints the rule, markup characters escaped.
+        // Like Go's JSON, with escaped markup characters.
         string Shown() =>
             Json.ToText(
                     new JsonObject
@@ -201,7 +200,7 @@ public sealed partial class ValidationRule
     }
 
     /// <summary>
-    /// Converts a field path of a rule (<c>.spec['a.b']</c>) into the form of error paths; null when the schema has no such field.
+    /// Converts the field path of a rule (<c>.spec['a.b']</c>) to the format of error paths; null if the schema has no such field.
     /// </summary>
     private static string? Resolve(string fieldPath, TypeSchema schema)
     {

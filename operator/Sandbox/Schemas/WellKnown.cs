@@ -1,6 +1,6 @@
 namespace Bursar.Sandbox.Schemas;
 
-/// <summary>The types whose JSON form is not that of an object with fields; every table and every CRD shares them.</summary>
+/// <summary>Common types whose JSON is not an object with fields.</summary>
 public static class WellKnown
 {
     public static TypeSchema Quantity { get; } =

@@ -14,12 +14,12 @@ public enum ChangeType
     Deleted,
 }
 
-/// <summary>One committed write of a resource; <see cref="Previous"/> lets a watch see an object leave its selection.</summary>
+/// <summary>A committed write. A watch compares <see cref="Previous"/> to detect that an object no longer matches its selector.</summary>
 public sealed record Change(long ResourceVersion, ChangeType Type, StoredObject Object, StoredObject? Previous);
 
 /// <summary>
-/// All objects in memory under one growing resource version. Every write appends to its resource's bounded history, which
-/// watches follow; lists are snapshots of immutable trees, so readers never wait for writers.
+/// Stores all objects in memory with one increasing resource version. Every write is appended to its resource's bounded history, which
+/// watches follow. Lists are snapshots of immutable trees, so readers do not wait for writers. Safe for concurrent use.
 /// </summary>
 public sealed class ObjectStore(int historyLength)
 {
@@ -27,12 +27,12 @@ public sealed class ObjectStore(int historyLength)
     private readonly Dictionary<ResourceKey, Table> _tables = [];
     private long _revision = 1000;
 
-    /// <summary>Called inside each write, in order; it must only hand the change on.</summary>
+    /// <summary>Called inside each write, in order and under the lock, so it must only enqueue the change.</summary>
     public Action<ResourceKey, Change>? Committed { get; set; }
 
     public long Revision => Volatile.Read(ref _revision);
 
-    /// <summary>The store's resources that hold at least one object.</summary>
+    /// <summary>The resources with at least one object.</summary>
     public IReadOnlyList<ResourceKey> Resources
     {
         get
@@ -47,7 +47,7 @@ public sealed class ObjectStore(int historyLength)
     public StoredObject? Get(ResourceKey resource, string @namespace, string name) =>
         Of(resource).Objects.TryGetValue(@namespace, out var names) && names.TryGetValue(name, out var found) ? found : null;
 
-    /// <summary>A consistent picture of a resource (of one namespace, or of all when null) and the version it stands for.</summary>
+    /// <summary>Returns a snapshot of a resource (all namespaces if null) and its version.</summary>
     public (IEnumerable<StoredObject> Objects, long Revision) List(ResourceKey resource, string? @namespace)
     {
         Spaces spaces;
@@ -66,7 +66,7 @@ public sealed class ObjectStore(int historyLength)
         return (spaces.Values.SelectMany(n => n.Values), revision);
     }
 
-    /// <summary>Stores a new object; null when one of this name exists.</summary>
+    /// <summary>Stores a new object. Null if the name exists.</summary>
     public StoredObject? Create(ResourceKey resource, string @namespace, string name, JsonObject obj)
     {
         lock (_gate)
@@ -84,7 +84,7 @@ public sealed class ObjectStore(int historyLength)
         }
     }
 
-    /// <summary>Replaces the exact version given; null when the object has changed or gone since.</summary>
+    /// <summary>Replaces an object. Null if it is no longer at the expected version.</summary>
     public StoredObject? Replace(ResourceKey resource, StoredObject expected, JsonObject obj)
     {
         lock (_gate)
@@ -103,7 +103,7 @@ public sealed class ObjectStore(int historyLength)
     }
 
     /// <summary>
-    /// Removes the exact version given and returns its last state under the version of its removal; null when it has changed since.
+    /// Removes an object and returns its last state with the version of its removal. Null if it is no longer at the expected version.
     /// </summary>
     public StoredObject? Remove(ResourceKey resource, StoredObject expected, JsonObject lastState)
     {
@@ -123,8 +123,8 @@ public sealed class ObjectStore(int historyLength)
     }
 
     /// <summary>
-    /// Follows a resource from just after a version (null: from a snapshot taken in the same step). Null when the history no
-    /// longer reaches back that far. <paramref name="signal"/> is called inside the write, so it must only set a flag.
+    /// Follows a resource after a version, or from a snapshot if <paramref name="after"/> is null. Returns null if the history no longer
+    /// contains that version. <paramref name="signal"/> is called under the lock, so it must only set a flag.
     /// </summary>
     public Subscription? Follow(ResourceKey resource, long? after, Action signal)
     {
@@ -147,7 +147,7 @@ public sealed class ObjectStore(int historyLength)
         }
     }
 
-    /// <summary>Forgets every resource's history, so that watches from older versions answer 410.</summary>
+    /// <summary>Drops the history of every resource, so that watches from older versions get 410.</summary>
     public void ForgetHistory()
     {
         lock (_gate)
@@ -193,7 +193,7 @@ public sealed class ObjectStore(int historyLength)
 
         public List<Subscription> Followers { get; } = [];
 
-        /// <summary>Changes up to this version are no longer in the history.</summary>
+        /// <summary>The version up to which changes were dropped from the history.</summary>
         public long ForgottenUpTo { get; private set; } = createdAt;
 
         public long NextPosition => _first + _history.Count;
@@ -253,11 +253,11 @@ public sealed class ObjectStore(int historyLength)
             return position;
         }
 
-        /// <summary>The changes from a position on; null when some of them are forgotten.</summary>
+        /// <summary>Returns the changes from a position on; null if some were dropped.</summary>
         public List<Change>? From(long position) => position < _first ? null : [.. _history.Skip((int)(position - _first))];
     }
 
-    /// <summary>A watch's place in a resource's history.</summary>
+    /// <summary>The position of a watch in a resource's history.</summary>
     public sealed class Subscription : IDisposable
     {
         private readonly ObjectStore _store;
@@ -278,15 +278,15 @@ public sealed class ObjectStore(int historyLength)
         /// <summary>The store's version when the subscription began.</summary>
         public long Revision { get; init; }
 
-        /// <summary>What stood in the store when the subscription began.</summary>
+        /// <summary>Returns the objects in the store when the subscription began.</summary>
         public IEnumerable<StoredObject> Initial(string? @namespace) =>
             @namespace is null ? Snapshot.Values.SelectMany(n => n.Values)
             : Snapshot.TryGetValue(@namespace, out var names) ? names.Values
             : [];
 
         /// <summary>
-        /// The changes since the last call and the version up to which they are complete; null changes mean the follower fell off the
-        /// history.
+        /// Returns the changes since the last call and the version up to which they are complete. Changes are null if some were dropped
+        /// from the history.
         /// </summary>
         public (List<Change>? Changes, long Revision) Take()
         {

@@ -3,7 +3,7 @@ using Bursar.Sandbox.Values;
 
 namespace Bursar.Sandbox.Storage;
 
-/// <summary>Which fields besides <c>metadata.name</c> and <c>metadata.namespace</c> a field selector may name, by resource.</summary>
+/// <summary>The fields that a field selector may use in addition to <c>metadata.name</c> and <c>metadata.namespace</c>.</summary>
 public static class SelectableFields
 {
     private static readonly Dictionary<ResourceKey, string[]> Paths = new()
@@ -66,7 +66,7 @@ public static class SelectableFields
 
     private static string Value(JsonObject obj, string path)
     {
-        // The stored path of two selectors differs from their name.
+        // Two selectors differ from the path of their field.
         if (path == "source")
         {
             return obj.Text("source", "component") ?? obj.Text("reportingComponent") ?? "";

@@ -2,7 +2,7 @@ using Bursar.Sandbox.Values;
 
 namespace Bursar.Sandbox.Storage;
 
-/// <summary>Label and field selectors of one request.</summary>
+/// <summary>The label and field selectors of a request.</summary>
 public sealed class Selection
 {
     private readonly SelectorRequirement[] _labels;
@@ -49,7 +49,7 @@ public sealed class Selection
     }
 }
 
-/// <summary>One requirement on labels: equality, set membership, existence, or comparison as integers.</summary>
+/// <summary>A requirement on labels: equality, set membership, existence, or comparison as integers.</summary>
 public sealed record SelectorRequirement(string Key, string Operator, IReadOnlyList<string> Values)
 {
     public static SelectorRequirement[] ParseAll(string text)
@@ -201,7 +201,7 @@ public sealed record SelectorRequirement(string Key, string Operator, IReadOnlyL
         ApiError.BadRequest($"unable to parse requirement: {why} (in the label selector \"{text}\")");
 }
 
-/// <summary>One requirement on a field: equal or not equal.</summary>
+/// <summary>A requirement on a field: equal or not equal.</summary>
 public sealed record FieldRequirement(string Path, bool Equal, string Value)
 {
     public static FieldRequirement[] ParseAll(ResourceKey resource, string text, Func<string, string> fieldName)

@@ -3,18 +3,18 @@ using Bursar.Sandbox.Values;
 
 namespace Bursar.Sandbox.Storage;
 
-/// <summary>The key of a resource's table: all served versions of a kind share it.</summary>
+/// <summary>The key of a resource, which all served versions of a kind share.</summary>
 public readonly record struct ResourceKey(string Group, string Plural)
 {
     public override string ToString() => Group.Length == 0 ? Plural : $"{Plural}.{Group}";
 }
 
-/// <summary>An owner as the garbage collector sees it.</summary>
+/// <summary>An ownerReference, as the garbage collector needs it.</summary>
 public sealed record OwnerLink(string Uid, string ApiVersion, string Kind, string Name, bool BlockOwnerDeletion);
 
 /// <summary>
-/// One version of one object: its JSON as it goes over the wire, and the few fields that selectors and the garbage
-/// collector read. Immutable, so lists, watches and snapshots share it.
+/// A version of an object: its JSON in wire format, and the fields that selectors and the garbage collector read. Immutable, so that
+/// lists, watches and snapshots share it.
 /// </summary>
 public sealed class StoredObject
 {
@@ -43,7 +43,7 @@ public sealed class StoredObject
 
     public string[] Finalizers { get; private init; } = [];
 
-    /// <summary>The values of the fields a field selector may name for this resource.</summary>
+    /// <summary>The values of the fields that a field selector may use.</summary>
     public KeyValuePair<string, string>[] Fields { get; private init; } = [];
 
     public JsonObject Parse() => Values.Json.ParseObject(Json);

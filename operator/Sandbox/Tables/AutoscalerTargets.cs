@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 
 namespace Bursar.Sandbox.Tables;
 
-/// <summary>The targets column of an autoscaler: for each metric, what it is now against what it should be.</summary>
+/// <summary>Formats the targets column of an autoscaler: the current and the target value of each metric.</summary>
 internal static class AutoscalerTargets
 {
     public static string Print(JsonObject autoscaler)

@@ -1,6 +1,6 @@
 namespace Bursar.Sandbox.Tables;
 
-/// <summary>Which built-in kind prints through which layout; kinds that are not named here print name and age.</summary>
+/// <summary>The table layouts of built-in kinds; other kinds have the columns name and age.</summary>
 internal static class BuiltInTables
 {
     public static TableLayout? Find(string group, string kind) =>

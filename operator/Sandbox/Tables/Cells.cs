@@ -5,7 +5,7 @@ using Bursar.Sandbox.Schemas;
 
 namespace Bursar.Sandbox.Tables;
 
-/// <summary>Reads the values that cells show; a missing field reads as empty, never as an error.</summary>
+/// <summary>Reads the values of cells; a missing field is empty, not an error.</summary>
 internal static class Cells
 {
     public const string None = "<none>";
@@ -74,7 +74,7 @@ internal static class Cells
             ? string.Join(',', map.OrderBy(p => p.Key, StringComparer.Ordinal).Select(p => $"{p.Key}={p.Value.Text()}"))
             : None;
 
-    /// <summary>A label selector on one line (<c>app=web,tier in (a,b)</c>).</summary>
+    /// <summary>Formats a label selector on one line (<c>app=web,tier in (a,b)</c>).</summary>
     public static string Selector(JsonNode? selector, string whenEmpty = None)
     {
         var parts = new List<string>();
@@ -101,7 +101,7 @@ internal static class Cells
         return parts.Count == 0 ? whenEmpty : string.Join(',', parts);
     }
 
-    /// <summary>Names and images of a pod template's containers, as the wide columns show them.</summary>
+    /// <summary>Returns the names and images of a pod's containers for the wide columns.</summary>
     public static (string Names, string Images) Containers(JsonNode? podSpec)
     {
         var containers = podSpec.List("containers");

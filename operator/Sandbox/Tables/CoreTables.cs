@@ -5,7 +5,7 @@ using static Bursar.Sandbox.Tables.TableLayout;
 
 namespace Bursar.Sandbox.Tables;
 
-/// <summary>Nodes, namespaces, services, configuration, events and leases.</summary>
+/// <summary>Tables of nodes, namespaces, services, configuration, events and leases.</summary>
 internal static class CoreTables
 {
     private const string RoleLabel = "node-role.kubernetes.io/";
@@ -103,7 +103,7 @@ internal static class CoreTables
             [Name(o), o.Text("spec", "holderIdentity"), Age(o, now)]
         );
 
-    /// <summary>Events of both groups; each names its fields differently.</summary>
+    /// <summary>Events of both groups, which have different field names.</summary>
     public static TableLayout Event { get; } =
         new(
             [

@@ -5,12 +5,12 @@ using Bursar.Sandbox.Values;
 
 namespace Bursar.Sandbox.Tables;
 
-/// <summary>The table of a custom kind: the name, then the columns that its CRD declares.</summary>
+/// <summary>The table of a custom kind: the name and the columns of its CRD.</summary>
 internal static class CustomTable
 {
     public static TableLayout Layout(IReadOnlyList<ColumnInfo> columns)
     {
-        // The CRD was refused if a path could not be read.
+        // CRDs with an invalid path are refused, so parsing succeeds.
         var paths = columns.Select(c => JsonPath.Parse(c.JsonPath)).ToArray();
         return new TableLayout([TableLayout.NameColumn, .. columns], (source, now) =>
         {
@@ -49,7 +49,7 @@ internal static class CustomTable
             case "date" when kind == JsonValueKind.String:
                 return Cells.TryTime(first, out var time) ? HumanDuration.Format(now - time) : "<invalid>";
             default:
-                // A value of another type than the column's shows as missing.
+                // A value of another type than the column is shown as missing.
                 return null;
         }
     }

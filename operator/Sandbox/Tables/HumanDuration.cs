@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Bursar.Sandbox.Tables;
 
-/// <summary>Durations as kubectl users know them: at most two units, coarser as they grow (<c>5m12s</c>, <c>3h</c>, <c>2d4h</c>).</summary>
+/// <summary>Formats durations like kubectl: at most two units (<c>5m12s</c>, <c>3h</c>, <c>2d4h</c>).</summary>
 public static class HumanDuration
 {
     private const long Hour = 60;

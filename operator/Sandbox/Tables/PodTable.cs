@@ -5,7 +5,7 @@ using static Bursar.Sandbox.Tables.TableLayout;
 
 namespace Bursar.Sandbox.Tables;
 
-/// <summary>Pods: the status column condenses phase, init containers, containers and deletion into one word.</summary>
+/// <summary>The table of pods. The status column combines phase, init containers, containers and deletion.</summary>
 internal static class PodTable
 {
     public static TableLayout Layout { get; } =
@@ -127,7 +127,7 @@ internal static class PodTable
                 : $"ExitCode:{Plain(terminated.Number("exitCode"))}";
         }
 
-        /// <summary>Whether the pod is still held up by its init containers.</summary>
+        /// <summary>Returns true if the pod still waits for its init containers.</summary>
         private bool ReadInitContainers(JsonObject pod)
         {
             var specs = pod.List("spec", "initContainers").ToDictionary(c => c.Text("name"), StringComparer.Ordinal);
@@ -182,7 +182,7 @@ internal static class PodTable
                 }
             }
 
-            // A pod with one container done and others at work is not done.
+            // A pod with a completed and a running container is not completed.
             if (Status == "Completed" && running)
             {
                 Status = Condition(pod, "Ready").Text("status") == "True" ? "Running" : "NotReady";

@@ -4,10 +4,10 @@ using static Bursar.Sandbox.Tables.TableLayout;
 
 namespace Bursar.Sandbox.Tables;
 
-/// <summary>Rights, network and disruption policies, admission and custom resource definitions.</summary>
+/// <summary>Tables of RBAC, network and disruption policies, admission and custom resource definitions.</summary>
 internal static class PolicyTables
 {
-    /// <summary>Roles and CRDs show the moment of creation instead of an age.</summary>
+    /// <summary>Roles and CRDs have their creation time instead of an age.</summary>
     public static TableLayout CreatedAt { get; } =
         new([NameColumn, new Schemas.ColumnInfo("Created At", "date", "", "", "When the object was created.")], (o, _) =>
             [Name(o), o.Text("metadata", "creationTimestamp")]

@@ -3,13 +3,12 @@ using Bursar.Sandbox.Schemas;
 
 namespace Bursar.Sandbox.Tables;
 
-/// <summary>Prints objects as a <c>meta.k8s.io/v1</c> Table, which kubectl shows as it is.</summary>
+/// <summary>Converts objects to a <c>meta.k8s.io/v1</c> Table, which kubectl prints.</summary>
 public static class TablePrinter
 {
-    /// <summary>The table of these objects.</summary>
-    /// <param name="includeObject">How much of each object its row carries: <c>None</c>, <c>Metadata</c> (the default) or
-    /// <c>Object</c>.</param>
-    /// <param name="withColumns">False for the events of a watch after the first, which repeat no column definitions.</param>
+    /// <summary>Creates a table.</summary>
+    /// <param name="includeObject">The part of the object in each row: <c>None</c>, <c>Metadata</c> (default) or <c>Object</c>.</param>
+    /// <param name="withColumns">False for the events of a watch after the first, which have no column definitions.</param>
     /// <param name="listMeta">The metadata of the list, for paging and a following watch.</param>
     public static JsonObject Print(
         KindInfo kind,

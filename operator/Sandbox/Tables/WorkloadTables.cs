@@ -5,7 +5,7 @@ using static Bursar.Sandbox.Tables.TableLayout;
 
 namespace Bursar.Sandbox.Tables;
 
-/// <summary>Deployments, jobs and the other kinds that keep pods.</summary>
+/// <summary>Tables of Deployments, Jobs and the other kinds that own pods.</summary>
 internal static class WorkloadTables
 {
     public static TableLayout Deployment { get; } =

@@ -12,21 +12,21 @@ namespace Bursar.Sandbox.Time;
 /// class, which knows what is under way, moves it by <see cref="Advance"/>, which waits for nothing.
 /// </summary>
 /// <remarks>
-/// What hangs on a timer must be known to the tracker by the time the timer's callback returns; code behind an
-/// <c>await Task.Delay(…, time)</c> runs on inside that callback, so that a request or a queue item it begins is seen.
-/// A few hops over the thread pool cover continuations that were queued instead of run on.
+/// Work that a timer starts must be known to the tracker when the timer's callback returns. Code after an
+/// <c>await Task.Delay(…, time)</c> continues inside that callback, so a request or queue item that it begins is counted. A few hops over
+/// the thread pool cover continuations that were queued instead.
 /// </remarks>
 public sealed class VirtualTimeProvider : TimeProvider, IVirtualClock
 {
-    /// <summary>How many times in a row the world must be found idle, a hop over the thread pool apart.</summary>
+    /// <summary>How many times in a row the tracker must be idle, with a hop over the thread pool in between.</summary>
     private const int QuietRounds = 3;
 
     /// <summary>
-    /// Other work in this process (parallel tests) may keep the thread pool's queue filled: then the tracker alone decides.
+    /// After so many rounds only the tracker counts, because other work in this process (parallel tests) may keep the thread pool busy.
     /// </summary>
     private const int MaxBusyPoolRounds = 64;
 
-    /// <summary>More timers than this at one moment is a loop that does not let time pass.</summary>
+    /// <summary>More timers than this at the same time are treated as an endless loop.</summary>
     private const int MaxFiringsAtOneMoment = 50_000;
 
     private static readonly Comparer<VirtualTimer> ByDue = Comparer<VirtualTimer>.Create(
@@ -63,7 +63,7 @@ public sealed class VirtualTimeProvider : TimeProvider, IVirtualClock
         _idleTimeout = idleTimeout ?? TimeSpan.FromSeconds(30);
     }
 
-    /// <summary>What is under way. The types of Bursar.Concurrency and the client count it by this clock.</summary>
+    /// <summary>The work in progress, counted by the types of Bursar.Concurrency and the Kubernetes client.</summary>
     internal ActivityTracker Activity { get; } = new();
 
     ActivityTracker IVirtualClock.Activity => Activity;
@@ -72,7 +72,7 @@ public sealed class VirtualTimeProvider : TimeProvider, IVirtualClock
 
     public override TimeZoneInfo LocalTimeZone => TimeZoneInfo.Utc;
 
-    /// <summary>How many timers are waiting.</summary>
+    /// <summary>The number of waiting timers.</summary>
     public int Pending
     {
         get
@@ -82,7 +82,7 @@ public sealed class VirtualTimeProvider : TimeProvider, IVirtualClock
         }
     }
 
-    /// <summary>When the next timer is due, if any waits.</summary>
+    /// <summary>When the next timer is due; null if none waits.</summary>
     public DateTimeOffset? NextDue
     {
         get
@@ -139,12 +139,12 @@ public sealed class VirtualTimeProvider : TimeProvider, IVirtualClock
         return RunUntilAsync(GetUtcNow() + by, ct);
     }
 
-    /// <summary>As <see cref="AdvanceAsync"/>, to a moment; a moment that has passed only waits until the world is idle.</summary>
+    /// <summary>Advances to a time, like <see cref="AdvanceAsync"/>. If it has passed, only waits until no work is in progress.</summary>
     public Task RunUntilAsync(DateTimeOffset until, CancellationToken ct = default) => RunAsync(until, static () => false, ct);
 
     /// <summary>
-    /// Goes on until the condition holds, but no further than <paramref name="limit"/> from now. The condition is asked
-    /// while the world is idle, before each timer. Returns whether it held.
+    /// Advances until the condition is true, but at most by <paramref name="limit"/>. The condition is evaluated before each timer, while
+    /// no work is in progress. Returns whether it became true.
     /// </summary>
     public Task<bool> RunUntilAsync(Func<bool> condition, TimeSpan limit, CancellationToken ct = default)
     {
@@ -152,7 +152,7 @@ public sealed class VirtualTimeProvider : TimeProvider, IVirtualClock
         return RunAsync(GetUtcNow() + limit, condition, ct);
     }
 
-    /// <summary>Waits, without letting time pass, until nothing is under way.</summary>
+    /// <summary>Waits until no work is in progress, without advancing the clock.</summary>
     public async Task WhenIdleAsync(CancellationToken ct = default)
     {
         using var guard = new CancellationTokenSource(_idleTimeout, _wall);
@@ -173,9 +173,8 @@ public sealed class VirtualTimeProvider : TimeProvider, IVirtualClock
     }
 
     /// <summary>
-    /// Runs at <paramref name="speed"/> times the wall clock's pace, from a start in the past, and never passes the wall
-    /// clock: once it has caught up it goes with it. A world that is slower than that holds time back instead of being
-    /// overrun. Returns when cancelled.
+    /// Runs at <paramref name="speed"/> times the wall clock's speed from a start in the past, and follows the wall clock once it has
+    /// caught up. If the work in progress is slower, the clock waits for it. Returns when cancelled.
     /// </summary>
     public async Task PaceAsync(double speed, CancellationToken ct)
     {
@@ -192,7 +191,7 @@ public sealed class VirtualTimeProvider : TimeProvider, IVirtualClock
         }
         catch (OperationCanceledException) when (ct.IsCancellationRequested)
         {
-            // The caller's way to end the pacing.
+            // Cancellation ends the pacing normally.
         }
         finally
         {
@@ -237,7 +236,7 @@ public sealed class VirtualTimeProvider : TimeProvider, IVirtualClock
             throw new ArgumentOutOfRangeException(name, value, "A timer's span is not negative, or infinite.");
     }
 
-    /// <summary>Comes back after everything that waits in the thread pool's global queue has been taken up.</summary>
+    /// <summary>Completes after the items in the thread pool's global queue were dequeued.</summary>
     private static Task HopAsync()
     {
         var hop = new TaskCompletionSource();
@@ -270,7 +269,9 @@ public sealed class VirtualTimeProvider : TimeProvider, IVirtualClock
         }
     }
 
-    /// <summary>Takes the next timer due by <paramref name="until"/> and sets the clock to it, or sets the clock to the end.</summary>
+    /// <summary>
+    /// Dequeues the next timer due by <paramref name="until"/> and sets the clock to it, else to <paramref name="until"/>.
+    /// </summary>
     private bool TryTakeDue(DateTimeOffset until, [NotNullWhen(true)] out VirtualTimer? timer, out bool moved)
     {
         lock (_lock)
@@ -307,7 +308,7 @@ public sealed class VirtualTimeProvider : TimeProvider, IVirtualClock
             }
             catch (OperationCanceledException) when (!ct.IsCancellationRequested)
             {
-                // A request may hang for its own reasons; a live demonstration goes on after a second.
+                // A request may be stuck; continue after a second, since this is a live demo.
             }
         }
 
@@ -370,7 +371,7 @@ public sealed class VirtualTimeProvider : TimeProvider, IVirtualClock
             throw new InvalidOperationException("Virtual time is already being moved; only one caller may do so at a time.");
     }
 
-    /// <summary>While paced, time flows between the timers but stops at the next one until that has fired.</summary>
+    /// <summary>While paced, time advances between timers, but not beyond the next one until it has fired.</summary>
     private DateTimeOffset Now_NeedsLock()
     {
         if (_pace is not { } pace)
@@ -402,7 +403,7 @@ public sealed class VirtualTimeProvider : TimeProvider, IVirtualClock
         Interlocked.Increment(ref _changes);
     }
 
-    /// <summary>The line that couples the two clocks.</summary>
+    /// <summary>The linear relation of the two clocks.</summary>
     private sealed record Pace(DateTimeOffset Start, DateTimeOffset WallStart, double Speed)
     {
         public DateTimeOffset At(DateTimeOffset wall)
@@ -413,7 +414,7 @@ public sealed class VirtualTimeProvider : TimeProvider, IVirtualClock
             return paced < wall ? paced : wall;
         }
 
-        /// <summary>How long the wall clock goes until the paced clock shows <paramref name="due"/>; at least a millisecond.</summary>
+        /// <summary>Returns the wall time until the paced clock reaches <paramref name="due"/>; at least a millisecond.</summary>
         public TimeSpan WallUntil(DateTimeOffset due, DateTimeOffset wall)
         {
             var byPace = WallStart + (due - Start) / Speed;
@@ -421,7 +422,7 @@ public sealed class VirtualTimeProvider : TimeProvider, IVirtualClock
             var wait = at - wall;
             if (wait < TimeSpan.FromMilliseconds(1))
                 return TimeSpan.FromMilliseconds(1);
-            // Task.Delay takes no more than some 49 days; waking early is harmless.
+            // Task.Delay accepts at most about 49 days. Waking early is harmless.
             return wait > TimeSpan.FromDays(1) ? TimeSpan.FromDays(1) : wait;
         }
     }

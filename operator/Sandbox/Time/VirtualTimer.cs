@@ -1,6 +1,6 @@
 namespace Bursar.Sandbox.Time;
 
-/// <summary>One timer of a <see cref="VirtualTimeProvider"/>; all its state is guarded by the provider's lock.</summary>
+/// <summary>A timer of a <see cref="VirtualTimeProvider"/>, guarded by the provider's lock.</summary>
 internal sealed class VirtualTimer : ITimer
 {
     private readonly VirtualTimeProvider _time;
@@ -17,12 +17,12 @@ internal sealed class VirtualTimer : ITimer
         _context = ExecutionContext.Capture();
     }
 
-    /// <summary>The timers of one moment fire in the order in which they were created.</summary>
+    /// <summary>Order of creation, in which timers that are due at the same time fire.</summary>
     public long Order { get; }
 
     public DateTimeOffset Due { get; set; }
 
-    /// <summary>Whether the timer waits in the provider's queue.</summary>
+    /// <summary>True while the timer is in the provider's queue.</summary>
     public bool Armed { get; set; }
 
     public bool Disposed { get; set; }
@@ -40,8 +40,8 @@ internal sealed class VirtualTimer : ITimer
     }
 
     /// <summary>
-    /// Runs the callback in the context that made the timer. No synchronization context is current meanwhile: only so
-    /// does the code behind an <c>await Task.Delay</c> run on inside this call, where the pump can see what it began.
+    /// Runs the callback in the execution context of the timer's creation, without a synchronization context. Only then does the code
+    /// after an <c>await Task.Delay</c> continue inside this call, where the work that it begins is counted.
     /// </summary>
     public void Fire()
     {

@@ -6,8 +6,8 @@ using Bursar.Sandbox.Values;
 namespace Bursar.Sandbox.Validation;
 
 /// <summary>
-/// What decoding into a typed object checks for built-in kinds: a value of the wrong type refuses the request with 400,
-/// before any rule of the kind is looked at.
+/// Checks the types of values of built-in kinds, like decoding to a Go type. A wrong type is refused with 400 before any rule of the kind
+/// is evaluated.
 /// </summary>
 public static class BuiltInDecoding
 {

@@ -4,7 +4,7 @@ using Bursar.Sandbox.Values;
 
 namespace Bursar.Sandbox.Validation;
 
-/// <summary>The defaults Kubernetes writes into built-in kinds on every write.</summary>
+/// <summary>Sets the defaults of built-in kinds, as Kubernetes does on every write.</summary>
 public static class BuiltInDefaults
 {
     public static void Apply(KindInfo kind, JsonObject obj)
@@ -161,7 +161,7 @@ public static class BuiltInDefaults
         }
     }
 
-    /// <summary>A limit without a request is the request: in pods, not in templates.</summary>
+    /// <summary>Sets a missing request to the limit; only in pods, not in templates.</summary>
     private static void Resources(JsonObject spec)
     {
         foreach (var container in spec.Objects("containers").Concat(spec.Objects("initContainers")))
@@ -284,7 +284,7 @@ public static class BuiltInDefaults
         Template(spec.Child("jobTemplate").Child("spec"));
     }
 
-    /// <summary>A request that says no number is for one device.</summary>
+    /// <summary>Sets the default count of device requests, which is one.</summary>
     private static void DeviceRequests(JsonObject spec)
     {
         foreach (var request in (spec.At("devices", "requests") as JsonArray ?? []).OfType<JsonObject>())

@@ -4,10 +4,10 @@ using Bursar.Sandbox.Values;
 
 namespace Bursar.Sandbox.Validation;
 
-/// <summary>The rules of built-in kinds beyond their schema: what a create must hold and what an update may not change.</summary>
+/// <summary>The rules of built-in kinds beyond their schema: required fields on create and immutable fields on update.</summary>
 public static class KindRules
 {
-    // Marked required in the published schema, but a nil slice or a zero passes Kubernetes's own validation.
+    // Required in the published schema, but Kubernetes' validation accepts a nil slice or a zero.
     private static readonly HashSet<string> Lenient =
     [
         "rules",
@@ -255,7 +255,7 @@ public static class KindRules
 
                 foreach (var (resource, limit) in container.At("resources", "limits") as JsonObject ?? [])
                 {
-                    // A device cannot be overcommitted: its request, where given, is its limit.
+                    // Devices cannot be overcommitted, so a request must equal its limit.
                     if (
                         resource.Contains('/', StringComparison.Ordinal)
                         && container.At("resources", "requests", resource) is { } request
@@ -527,7 +527,7 @@ public static class KindRules
         var next = after.At("spec", "template")?.DeepClone();
         if (before.Flag("spec", "suspend") == true && before.Text("status", "startTime") is null)
         {
-            // A job that has not started may still be told where and how big to run.
+            // Scheduling directives and resources of a Job are mutable until it has started.
             foreach (var template in (JsonNode?[])[old, next])
             {
                 (template.At("metadata") as JsonObject)?.Remove("labels");

@@ -4,7 +4,7 @@ using Bursar.Sandbox.Values;
 
 namespace Bursar.Sandbox.Validation;
 
-/// <summary>The rules of <c>metadata</c>: names, labels, annotations, owners, finalizers.</summary>
+/// <summary>Validates <c>metadata</c>: names, labels, annotations, ownerReferences, finalizers.</summary>
 public static class MetadataRules
 {
     private const int MaxAnnotationBytes = 256 * 1024;

@@ -2,7 +2,7 @@ using System.Text.RegularExpressions;
 
 namespace Bursar.Sandbox.Validation;
 
-/// <summary>Kubernetes's rules for names, labels and annotations. Each answers null when the text is right, else what is wrong.</summary>
+/// <summary>Kubernetes' rules for names, labels and annotations. Each method returns null if the text is valid, else the error.</summary>
 public static partial class NameRules
 {
     private const string SubdomainPattern = "[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*";
@@ -33,7 +33,7 @@ public static partial class NameRules
         : LabelRegex().IsMatch(name) ? null
         : LabelText;
 
-    /// <summary>RBAC objects may be called anything that fits into a path.</summary>
+    /// <summary>RBAC objects may have any name that is a valid path segment.</summary>
     public static string? PathSegment(string name) =>
         name switch
         {

@@ -5,12 +5,12 @@ using Bursar.Sandbox.Values;
 
 namespace Bursar.Sandbox.Validation;
 
-/// <summary>Judges an object of a custom kind by its schema and by the schema's CEL rules, in Kubernetes' order and texts.</summary>
+/// <summary>Validates an object of a custom kind by its schema and CEL rules, with Kubernetes' order and messages.</summary>
 /// <remarks>Source: kubernetes/apiextensions-apiserver:pkg/registry/customresource/strategy.go,
 /// pkg/apiserver/schema/cel/validation.go.</remarks>
 internal sealed class RuleValidator
 {
-    /// <summary>Kubernetes takes no longer message from an expression.</summary>
+    /// <summary>Kubernetes ignores longer results of a message expression.</summary>
     private const int MaxMessageLength = 5 * 1024;
 
     private readonly List<FieldCause> _errors;
@@ -22,9 +22,9 @@ internal sealed class RuleValidator
         _warnings = warnings;
     }
 
-    /// <summary>Judges an object.</summary>
-    /// <param name="before">The object that is replaced; null on creation.</param>
-    /// <param name="warnings">Takes what an unchanged value violates: it refuses no update.</param>
+    /// <summary>Returns the errors of an object.</summary>
+    /// <param name="before">The old object; null on creation.</param>
+    /// <param name="warnings">Receives errors of unchanged values, which do not refuse an update.</param>
     public static List<FieldCause> Validate(JsonObject obj, JsonObject? before, TypeSchema schema, List<string> warnings)
     {
         var errors = SchemaValidator.Validate(obj, schema);
@@ -58,8 +58,8 @@ internal sealed class RuleValidator
         return errors;
     }
 
-    /// <param name="old">The same value before; null when there was none or nothing tells which it was.</param>
-    /// <param name="parentIsUnchanged">Whether the nearest value above that has a counterpart before is equal to it.</param>
+    /// <param name="old">The old value; null if there was none or it cannot be matched.</param>
+    /// <param name="parentIsUnchanged">True if the nearest parent that can be matched is unchanged.</param>
     private void Visit(JsonNode? node, JsonNode? old, TypeSchema schema, string path, bool hasMetadata, bool parentIsUnchanged)
     {
         if (node is null || !schema.HasRules)
@@ -70,7 +70,7 @@ internal sealed class RuleValidator
         var isUnchanged = old is null ? parentIsUnchanged : Json.Same(node, old);
         if (schema.Rules.Count > 0)
         {
-            Judge(node, old, schema, path, hasMetadata, isUnchanged);
+            EvaluateRules(node, old, schema, path, hasMetadata, isUnchanged);
         }
 
         switch (node)
@@ -112,7 +112,7 @@ internal sealed class RuleValidator
         }
     }
 
-    private void Judge(JsonNode node, JsonNode? old, TypeSchema schema, string path, bool hasMetadata, bool isUnchanged)
+    private void EvaluateRules(JsonNode node, JsonNode? old, TypeSchema schema, string path, bool hasMetadata, bool isUnchanged)
     {
         var self = SchemaValues.From(node, schema, hasMetadata);
         var oldSelf = old is null ? null : SchemaValues.From(old, schema, hasMetadata);
@@ -146,7 +146,7 @@ internal sealed class RuleValidator
             }
             else if (!_warnings.Contains(error.ToString()))
             {
-                // A write that is tried again after a conflict comes here twice.
+                // A write that is retried after a conflict is validated twice.
                 _warnings.Add(error.ToString());
             }
         }
@@ -197,7 +197,7 @@ internal sealed class RuleValidator
         };
     }
 
-    /// <summary>Evaluates the rule's message expression; null when there is none or it gives no usable text.</summary>
+    /// <summary>Evaluates the rule's message expression; null if there is none or its result is not usable.</summary>
     private static string? Message(ValidationRule rule, Func<string, (bool, object?)> variables)
     {
         try

@@ -3,7 +3,7 @@ using Bursar.Sandbox.Schemas;
 
 namespace Bursar.Sandbox.Validation;
 
-/// <summary>Fills in the defaults a schema states, inside structures that are present.</summary>
+/// <summary>Sets the defaults of a schema inside structures that are present.</summary>
 public static class SchemaDefaults
 {
     public static void Apply(JsonNode? node, TypeSchema schema)
@@ -42,7 +42,7 @@ public static class SchemaDefaults
         }
     }
 
-    /// <summary>Drops nulls: for built-in types null means absent everywhere, for custom ones where the field is not nullable.</summary>
+    /// <summary>Removes nulls: everywhere for built-in types, and from fields that are not nullable for custom types.</summary>
     public static void DropNulls(JsonNode? node, TypeSchema? schema, bool custom)
     {
         switch (node)

@@ -7,7 +7,7 @@ using Bursar.Sandbox.Values;
 namespace Bursar.Sandbox.Validation;
 
 /// <summary>
-/// Judges an object by its schema; the texts are those of Kubernetes's own validator. <see cref="RuleValidator"/> judges the CEL rules.
+/// Validates an object by its schema, with Kubernetes' messages. <see cref="RuleValidator"/> evaluates the CEL rules.
 /// </summary>
 public static partial class SchemaValidator
 {
@@ -170,7 +170,7 @@ public static partial class SchemaValidator
 
     private static void Text(JsonValue value, string text, TypeSchema schema, string path, List<FieldCause> errors)
     {
-        // Kubernetes reports the first of these three, and a wrong format beside it.
+        // Kubernetes reports only the first of these three errors, and an invalid format in addition.
         var length = text.EnumerateRunes().Count();
         if (length > schema.MaxLength)
         {

@@ -3,7 +3,7 @@ using Bursar.Sandbox.Schemas;
 
 namespace Bursar.Sandbox.Validation;
 
-/// <summary>Finds and removes the fields a schema does not know.</summary>
+/// <summary>Removes fields that are not in a schema.</summary>
 public static class UnknownFields
 {
     /// <summary>Removes unknown fields and returns their paths (<c>spec.containers[0].foo</c>).</summary>

@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 
 namespace Bursar.Sandbox.Values;
 
-/// <summary>One invalid field: its path, Kubernetes's cause reason, and the text without the path.</summary>
+/// <summary>An invalid field: its path, Kubernetes' cause reason, and the message without the path.</summary>
 public sealed record FieldCause(string Field, string Reason, string Detail)
 {
     public static FieldCause Required(string field, string detail = "") =>
@@ -24,7 +24,7 @@ public sealed record FieldCause(string Field, string Reason, string Detail)
 
     public override string ToString() => $"{Field}: {Detail}";
 
-    /// <summary>Objects print as their JSON; strings in quotes.</summary>
+    /// <summary>Formats a value for a message: objects as JSON, strings in quotes.</summary>
     public static string Shown(JsonNode? value) =>
         value switch
         {
@@ -34,7 +34,7 @@ public sealed record FieldCause(string Field, string Reason, string Detail)
         };
 }
 
-/// <summary>A refusal, as the <c>metav1.Status</c> that goes to the client.</summary>
+/// <summary>An error of a request; the client gets it as a <c>metav1.Status</c>.</summary>
 public sealed class ApiError : Exception
 {
     public ApiError(int code, string reason, string message, JsonObject? details = null)
@@ -142,7 +142,7 @@ public sealed class ApiError : Exception
         return new ApiError(422, "Invalid", $"{Qualified(group, kind)} \"{name}\" is invalid: {shown}", details);
     }
 
-    /// <summary>A patch that could not be carried out on the object as it is.</summary>
+    /// <summary>Creates the error for a patch that does not apply to the object.</summary>
     public static ApiError Unprocessable(string cause) =>
         new(
             422,
@@ -197,7 +197,7 @@ public sealed class ApiError : Exception
             RetryAfterSeconds = retryAfterSeconds,
         };
 
-    /// <summary>What a whole cluster offers and this one does not, in one sentence.</summary>
+    /// <summary>Creates the error for a feature that the Sandbox does not support.</summary>
     public static ApiError NotOffered(string what) =>
         new(501, "NotImplemented", $"the Sandbox does not offer {what}; use a real cluster for it");
 }

@@ -8,7 +8,7 @@ using System.Text.Json.Nodes;
 namespace Bursar.Sandbox.Values;
 
 /// <summary>
-/// Reading and writing of JSON trees without reflection. Duplicate keys are reported, the last one wins, as in Kubernetes.
+/// Reads and writes JSON trees without reflection. Duplicate keys are reported and the last one counts, as in Kubernetes.
 /// </summary>
 public static class Json
 {
@@ -20,7 +20,7 @@ public static class Json
     private static readonly JsonReaderOptions Reader = new() { MaxDepth = 256, AllowMultipleValues = false };
 
     /// <summary>
-    /// Parses one JSON value; the path of each key that stands twice in its object is added to <paramref name="duplicates"/>.
+    /// Parses a JSON value. The paths of duplicate keys are added to <paramref name="duplicates"/>.
     /// </summary>
     public static JsonNode? Parse(ReadOnlySpan<byte> utf8, List<string>? duplicates = null)
     {
@@ -109,7 +109,7 @@ public static class Json
         }
     }
 
-    /// <summary>The node at a path of object keys, or null.</summary>
+    /// <summary>Returns the node at a path of object keys; null if there is none.</summary>
     public static JsonNode? At(this JsonNode? node, params ReadOnlySpan<string> keys)
     {
         foreach (var key in keys)
@@ -159,7 +159,7 @@ public static class Json
             : null;
     }
 
-    /// <summary>The object under a key, made when absent (or when it is not an object).</summary>
+    /// <summary>Returns the object under a key. Creates it if it is absent or not an object.</summary>
     public static JsonObject Child(this JsonObject parent, string key)
     {
         if (parent.TryGetPropertyValue(key, out var node) && node is JsonObject child)
@@ -172,7 +172,7 @@ public static class Json
         return child;
     }
 
-    /// <summary>Sets the key where it is absent or null; a null value sets nothing.</summary>
+    /// <summary>Sets a key that is absent or null. A null value sets nothing.</summary>
     public static void Default(this JsonObject parent, string key, JsonNode? value)
     {
         if (value is not null && (!parent.TryGetPropertyValue(key, out var present) || present is null))
@@ -194,7 +194,7 @@ public static class Json
     public static string MicroTimestamp(DateTimeOffset at) =>
         at.ToUniversalTime().ToString("yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'", CultureInfo.InvariantCulture);
 
-    /// <summary>A string as Go's <c>%q</c> prints it.</summary>
+    /// <summary>Quotes a string like Go's <c>%q</c>.</summary>
     public static string Quote(string text)
     {
         var builder = new StringBuilder(text.Length + 2).Append('"');

@@ -7,8 +7,8 @@ using System.Text.Json.Nodes;
 namespace Bursar.Sandbox.Values;
 
 /// <summary>
-/// The JSON paths of printer columns and of the scale subresource: fields (<c>.spec.a</c>, <c>['a.b']</c>), positions
-/// (<c>[0]</c>, <c>[-1]</c>, <c>[*]</c>) and a filter by one field (<c>[?(@.type=="Ready")]</c>).
+/// JSON paths of printer columns and the scale subresource: fields (<c>.spec.a</c>, <c>['a.b']</c>), indexes (<c>[0]</c>, <c>[-1]</c>,
+/// <c>[*]</c>) and filters by one field (<c>[?(@.type=="Ready")]</c>).
 /// </summary>
 public sealed class JsonPath
 {
@@ -28,7 +28,7 @@ public sealed class JsonPath
     public static JsonPath Parse(string text) =>
         TryParse(text, out var path, out var problem) ? path : throw new FormatException($"The JSON path {text} cannot be read: {problem}");
 
-    /// <summary>All values that the path leads to; none where a field is missing.</summary>
+    /// <summary>Returns all values at the path; none if a field is missing.</summary>
     public IReadOnlyList<JsonNode> Find(JsonNode root)
     {
         List<JsonNode> found = [root];
@@ -197,7 +197,7 @@ public sealed class JsonPath
             var name = ReadName();
             if (name.Length == 0)
             {
-                // A single dot leads to the object itself.
+                // A single dot is the object itself.
                 return _at == text.Length && Steps.Count == 0 || Current == '[' ? "" : $"a field's name is missing at {_at}";
             }
 
@@ -210,7 +210,7 @@ public sealed class JsonPath
             var name = new StringBuilder();
             while (_at < text.Length && Current is not ('.' or '[' or ']' or ' ' or ')' or '=' or '!' or '<' or '>'))
             {
-                // Dots inside of a name are written \. in such paths.
+                // A dot inside a name is escaped as \.
                 if (Current == '\\' && _at + 1 < text.Length)
                 {
                     _at++;

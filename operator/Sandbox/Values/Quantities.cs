@@ -4,7 +4,7 @@ using System.Numerics;
 namespace Bursar.Sandbox.Values;
 
 /// <summary>
-/// Kubernetes quantities, brought into the form the API server answers with (<c>0.5</c> → <c>500m</c>, <c>1024Mi</c> → <c>1Gi</c>).
+/// Converts Kubernetes quantities to the canonical form of the API server (<c>0.5</c> → <c>500m</c>, <c>1024Mi</c> → <c>1Gi</c>).
 /// </summary>
 public static class Quantities
 {
@@ -35,7 +35,7 @@ public static class Quantities
         var binary = Array.IndexOf(BinarySuffixes, suffix);
         if (suffix.Length > 0 && binary > 0)
         {
-            // The value in thousandths of a unit, so that 1.5Gi stays exact.
+            // The value in billionths, so that 1.5Gi is exact.
             var value = digits * BigInteger.Pow(1024, binary) * 1_000_000_000 / BigInteger.Pow(10, scale);
             if (value % 1_000_000_000 == 0)
             {

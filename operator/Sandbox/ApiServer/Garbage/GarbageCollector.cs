@@ -7,8 +7,8 @@ using Bursar.Sandbox.Values;
 namespace Bursar.Sandbox.ApiServer.Garbage;
 
 /// <summary>
-/// Removes what nothing owns any more, carries out foreground deletion and orphaning, empties terminating namespaces, and
-/// deletes the objects of a CRD that goes. It follows every committed change in order, on one task.
+/// Deletes objects without an existing owner, executes foreground deletion and orphaning, empties terminating namespaces, and deletes the
+/// objects of a deleted CRD. It processes all committed changes in order, on one task.
 /// </summary>
 internal sealed class GarbageCollector : IAsyncDisposable
 {
@@ -78,7 +78,7 @@ internal sealed class GarbageCollector : IAsyncDisposable
             }
             catch (ApiError e) when (e.Code is 404 or 409)
             {
-                // The object changed or went while it was being looked at: its own change follows in the channel.
+                // The object was changed or deleted meanwhile; that change follows in the channel.
             }
             finally
             {
@@ -126,7 +126,7 @@ internal sealed class GarbageCollector : IAsyncDisposable
         }
         else if (obj.Owners.Length > 0)
         {
-            Judge(place);
+            DeleteIfOwnerless(place);
         }
     }
 
@@ -134,7 +134,7 @@ internal sealed class GarbageCollector : IAsyncDisposable
     {
         foreach (var dependent in Dependents(obj.Uid))
         {
-            Judge(dependent);
+            DeleteIfOwnerless(dependent);
         }
 
         foreach (var owner in obj.Owners)
@@ -218,7 +218,7 @@ internal sealed class GarbageCollector : IAsyncDisposable
                 }
             }
 
-            // Deleting may have finished at once; what is still there answers when it goes.
+            // Deletion may have finished at once. The deletion of each remaining dependent triggers this check again.
             if (
                 !blocked
                 || !Dependents(obj.Uid).Any(d => Live(d) is { } live && live.Owners.Any(o => o.Uid == obj.Uid && o.BlockOwnerDeletion))
@@ -229,8 +229,8 @@ internal sealed class GarbageCollector : IAsyncDisposable
         }
     }
 
-    /// <summary>Deletes an object all of whose owners are gone.</summary>
-    private void Judge(Place place)
+    /// <summary>Deletes an object if none of its owners exists.</summary>
+    private void DeleteIfOwnerless(Place place)
     {
         if (Live(place) is not { Owners.Length: > 0, IsTerminating: false } live)
         {
@@ -436,7 +436,7 @@ internal sealed class GarbageCollector : IAsyncDisposable
         }
         catch (ApiError e) when (e.Code is 404 or 409)
         {
-            // Gone or changed meanwhile; the change that did it is on its way here.
+            // Deleted or changed meanwhile; that change follows in the channel.
         }
     }
 

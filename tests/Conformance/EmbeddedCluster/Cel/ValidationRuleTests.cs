@@ -11,9 +11,9 @@ public sealed class ValidationRuleTests
     [Fact]
     public void Rule_with_a_function_that_is_not_judged_is_named_and_refuses_nothing()
     {
-        var (schema, errors, notJudged) = Read("semver(self.word).major() == 1", "self.word != 'b'");
+        var (schema, errors, unsupported) = Read("semver(self.word).major() == 1", "self.word != 'b'");
         errors.Should().BeEmpty();
-        notJudged.Should().Equal("spec.versions[0].schema.openAPIV3Schema.properties[spec].x-kubernetes-validations[0]: semver()");
+        unsupported.Should().Equal("spec.versions[0].schema.openAPIV3Schema.properties[spec].x-kubernetes-validations[0]: semver()");
         Validate(schema, """{"word": "a"}""").Should().BeEmpty();
         Validate(schema, """{"word": "b"}""")
             .Should()
@@ -72,8 +72,8 @@ public sealed class ValidationRuleTests
                 .Add(new JsonObject { ["rule"] = rule });
         }
 
-        var (errors, notJudged) = (new List<string>(), new List<string>());
-        var kinds = CustomKinds.FromCrd(crd, errors, notJudged);
-        return (kinds[0].Schema, errors, notJudged);
+        var (errors, unsupported) = (new List<string>(), new List<string>());
+        var kinds = CustomKinds.FromCrd(crd, errors, unsupported);
+        return (kinds[0].Schema, errors, unsupported);
     }
 }
