@@ -21,27 +21,35 @@ internal static class AgentCommand
     {
         var nodeName = OptionSources.Text(
             "--node-name",
-            "The Kubernetes node, else NODE_NAME.",
+            "The Kubernetes node. Default: NODE_NAME.",
             Environment.GetEnvironmentVariable("NODE_NAME") ?? ""
         );
-        var operatorAddress = OptionSources.Text("--operator-address", "host:port of the operator's door (mutual TLS).", "*:9465");
-        var podAddress = OptionSources.Text("--pod-address", "host:port of the pods' door.", "*:9466");
+        var operatorAddress = OptionSources.Text(
+            "--operator-address",
+            "host:port of the endpoint for the operator (mutual TLS).",
+            "*:9465"
+        );
+        var podAddress = OptionSources.Text("--pod-address", "host:port of the endpoint for pods.", "*:9466");
         var metricsAddress = OptionSources.Text("--metrics-address", "host:port of metrics and health.", "*:9464");
-        var journalDir = OptionSources.Text("--journal-dir", "Where the journal lies; 'none' keeps it in memory.", "/var/lib/bursar-agent");
+        var journalDir = OptionSources.Text("--journal-dir", "Folder of the journal; 'none' keeps it in memory.", "/var/lib/bursar-agent");
         var socket = OptionSources.Text("--pod-resources-socket", "The kubelet's PodResources socket.", KubeletPodResources.DefaultSocket);
-        var certDir = OptionSources.Text("--cert-dir", "Where tls.crt, tls.key and ca.crt are mounted.", "/etc/bursar-agent/tls");
+        var certDir = OptionSources.Text("--cert-dir", "Folder of tls.crt, tls.key and ca.crt.", "/etc/bursar-agent/tls");
         var procRoot = OptionSources.Text("--proc-root", "The host's /proc.", "/proc");
         var logRoot = OptionSources.Text("--log-root", "The host's directory of pod logs.", "/var/log/pods");
-        var library = OptionSources.Text("--nvml-library", "Path of libnvidia-ml.so.1, where the loader does not find it.", "");
+        var library = OptionSources.Text("--nvml-library", "Path of libnvidia-ml.so.1, if the loader does not find it.", "");
         var resources = OptionSources.Text("--gpu-resources", GpuResources.OptionText, "");
         var exporter = OptionSources.Text(
             "--dcgm-exporter",
-            "URL of this node's dcgm-exporter, read where NVML is not there and for the activity of MIG devices; empty reads none.",
+            "URL of this node's dcgm-exporter, used if NVML is missing and for the activity of MIG devices. Empty: none.",
             ""
         );
         var scrapeInterval = OptionSources.Text("--scrape-interval-seconds", "How often pods are scraped.", "5");
-        var stepMetric = OptionSources.Text("--progress-step-metric", "The metric of steps done.", new ScrapeOptions().StepMetric);
-        var totalMetric = OptionSources.Text("--progress-total-metric", "The metric of steps in all.", new ScrapeOptions().TotalMetric);
+        var stepMetric = OptionSources.Text("--progress-step-metric", "The metric of completed steps.", new ScrapeOptions().StepMetric);
+        var totalMetric = OptionSources.Text(
+            "--progress-total-metric",
+            "The metric of the total number of steps.",
+            new ScrapeOptions().TotalMetric
+        );
         var servers = OptionSources.Text("--servers", "A JSON file with the metrics of model servers that Bursar does not know.", "");
         var logFormat = OptionSources.Choice<LogFormat>("--log-format", "json or text.", "text");
         var logLevel = OptionSources.Choice<LogLevel>("--log-level", "trace, debug, information, warning or error.", "information");
@@ -81,7 +89,9 @@ internal static class AgentCommand
             {
                 string Value(Option<string> option) => parsed.GetValue(option)!;
                 if (Value(nodeName).Length == 0)
-                    throw new UsageException("--node-name (or NODE_NAME) is missing: the operator believes an agent for its own node only");
+                    throw new UsageException(
+                        "--node-name (or NODE_NAME) is missing: the operator accepts an agent's reports only for its own node"
+                    );
                 if (!int.TryParse(Value(scrapeInterval), out int seconds) || seconds is < 1 or > 3600)
                     throw new UsageException($"--scrape-interval-seconds '{Value(scrapeInterval)}' is not a number from 1 to 3600");
                 Uri? exporterAddress = null;
@@ -157,7 +167,7 @@ internal static class AgentCommand
         var socket = OptionSources.Text("--pod-resources-socket", "The kubelet's PodResources socket.", KubeletPodResources.DefaultSocket);
         var procRoot = OptionSources.Text("--proc-root", "The host's /proc.", "/proc");
         var logRoot = OptionSources.Text("--log-root", "The host's directory of pod logs.", "/var/log/pods");
-        var library = OptionSources.Text("--nvml-library", "Path of libnvidia-ml.so.1, where the loader does not find it.", "");
+        var library = OptionSources.Text("--nvml-library", "Path of libnvidia-ml.so.1, if the loader does not find it.", "");
         var samples = OptionSources.Text("--samples", "How often the devices are read, a second apart.", "5");
         var command = new Command(
             "probe",

@@ -1,6 +1,6 @@
 namespace Bursar.Api;
 
-/// <summary>The group and version that every kind of Bursar's belongs to.</summary>
+/// <summary>The API group and version of Bursar's kinds.</summary>
 public static class ApiGroup
 {
     public const string Name = "bursar.dev";

@@ -5,7 +5,7 @@ using Bursar.Kubernetes.Objects;
 namespace Bursar.Api;
 
 /// <summary>
-/// Source-generated JSON of Bursar's own kinds, with the same rules as the built-in kinds: camelCase, nulls and empty parts left out.
+/// Source-generated JSON of Bursar's kinds, with the rules of the built-in kinds: camelCase, without nulls and empty parts.
 /// </summary>
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,

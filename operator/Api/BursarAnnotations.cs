@@ -4,7 +4,7 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Api;
 
-/// <summary>The annotations that owners write on a workload or its pod template, and those Bursar mirrors.</summary>
+/// <summary>The annotations that users write on a workload or its pod template, and those that Bursar writes.</summary>
 public static class BursarAnnotations
 {
     public const string ExpectedDuration = "bursar.dev/expected-duration";
@@ -19,23 +19,23 @@ public static class BursarAnnotations
     public const string Series = "bursar.dev/series";
     public const string Approved = "approved";
 
-    /// <summary>On a price book: the generation whose prices its owner accepts, guard or not.</summary>
+    /// <summary>On a price book: the generation whose prices the user accepts although they are outside the guard.</summary>
     public const string AcceptGeneration = "bursar.dev/accept-generation";
 
     /// <summary>
-    /// On a budget: its user's order to resume everything and to suspend nothing (<see cref="Core.Budgets.ReleaseMark"/>).
+    /// On a budget: the user's order to resume everything and suspend nothing (<see cref="Core.Budgets.ReleaseMark"/>).
     /// </summary>
     public const string Released = "bursar.dev/released";
 
-    /// <summary>A mirror of the ledger, for people; never read back as its source.</summary>
+    /// <summary>Copied from the ledger for people; Bursar never restores its state from it.</summary>
     public const string SuspendedBy = "bursar.dev/suspended-by";
 
     public const string SuspendedReason = "bursar.dev/suspended-reason";
 
-    /// <summary>The request for a checkpoint that stands: the budget, a slash and the time.</summary>
+    /// <summary>The pending checkpoint request: the budget, a slash and the time.</summary>
     public const string CheckpointRequested = "bursar.dev/checkpoint-requested";
 
-    /// <summary>The value on the workload, else on its pod template, without white space around it.</summary>
+    /// <summary>Returns the trimmed value on the workload, else on its pod template; null if neither has the annotation.</summary>
     public static string? Read(V1ObjectMeta workload, V1PodTemplateSpec? template, string name) =>
         workload.Annotations.TryGetValue(name, out var value)
         || template is not null && template.Metadata.Annotations.TryGetValue(name, out value)
@@ -48,7 +48,7 @@ public static class BursarAnnotations
     public static long? ReadTotalSteps(V1ObjectMeta workload, V1PodTemplateSpec? template) =>
         ParseSteps(Read(workload, template, TotalSteps));
 
-    /// <summary>Reads <c>1200/30000</c>, or <c>1200</c> where the total stands elsewhere.</summary>
+    /// <summary>Reads <c>1200/30000</c>, or <c>1200</c> without the total. Null if it is absent or invalid.</summary>
     public static (long Step, long? Total)? ReadProgress(V1ObjectMeta workload, V1PodTemplateSpec? template) =>
         ParseProgress(Read(workload, template, Progress));
 
@@ -58,7 +58,7 @@ public static class BursarAnnotations
     public static int ReadPriority(V1ObjectMeta workload, V1PodTemplateSpec? template) =>
         ParsePriority(Read(workload, template, Priority)) ?? 0;
 
-    /// <summary>The first annotation about a run's length that cannot be read, in words; null where there is none.</summary>
+    /// <summary>Returns a message about the first invalid annotation about a run's duration; null if there is none.</summary>
     public static string? UnreadableLength(V1ObjectMeta workload, V1PodTemplateSpec? template)
     {
         foreach (var name in (ReadOnlySpan<string>)[ExpectedDuration, TotalSteps, Progress])

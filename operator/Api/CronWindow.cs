@@ -5,18 +5,18 @@ using Quartz;
 namespace Bursar.Api;
 
 /// <summary>
-/// A cron trigger with KEDA's fields: active from each <c>start</c> to the next <c>end</c>, in a time zone's own time. Both are five fields
-/// as in crontab, or six or seven as Quartz writes them (seconds first, perhaps years).
+/// A cron trigger with KEDA's fields. It is active from each <c>start</c> to the next <c>end</c> in a time zone. Both have five fields as
+/// in a crontab, or six or seven as in Quartz (seconds first, optional years last).
 /// <code>
 /// timezone: Europe/Berlin   start: 0 8 * * 1-5   end: 0 20 * * 1-5
 /// </code>
-/// The zones are NodaTime's, not the host's: Quartz computes on the wall clock's readings as if they were UTC, and each becomes a moment
-/// here. A reading that the clock skips in spring is the moment at which it does; of one that it shows twice in autumn, the first.
+/// Time zones come from NodaTime, not from the host. Quartz computes local times as if they were UTC, and this class converts them to
+/// instants. A local time that is skipped in spring becomes the instant of the change. One that repeats in autumn becomes the first.
 /// </summary>
 public sealed class CronWindow
 {
     /// <summary>
-    /// How far back the latest time of an expression is looked for: first near, since one that recurs each second has many.
+    /// How far back the latest time of an expression is searched, near first, because one that recurs each second has many times.
     /// </summary>
     private static readonly Duration[] Backwards =
     [
@@ -28,7 +28,7 @@ public sealed class CronWindow
         Duration.FromDays(3660),
     ];
 
-    /// <summary>Readings that were shown twice and are passed over: an hour of seconds, and more in zones that go back further.</summary>
+    /// <summary>The most repeated local times to skip: an hour of seconds, and more in zones that go back further.</summary>
     private const int MaxPassed = 20_000;
 
     private readonly CronExpression _start;
@@ -42,7 +42,7 @@ public sealed class CronWindow
         _zone = zone;
     }
 
-    /// <summary>Null where one of the three cannot be read; then <paramref name="error"/> says which and why.</summary>
+    /// <summary>Returns null if one of the three is invalid; <paramref name="error"/> then names it and the reason.</summary>
     public static CronWindow? TryParse(string start, string end, string timezone, out string error)
     {
         error = "";
@@ -62,17 +62,17 @@ public sealed class CronWindow
     }
 
     /// <summary>
-    /// The latest start is not older than the latest end. KEDA compares the next start with the next end instead, and is therefore active
-    /// on a Saturday before the daily end of a window that starts on weekdays alone.
+    /// Returns true if the latest start is not before the latest end. KEDA compares the next start with the next end instead, so that a
+    /// window that starts on weekdays only is active on a Saturday before the daily end.
     /// </summary>
     public bool IsActive(DateTimeOffset now)
     {
         var at = Instant.FromDateTimeOffset(now);
-        // By the readings, since a change of the clock in spring may make both one moment.
+        // Compare local times, because the change in spring may map both to the same instant.
         return Last(_start, at) is { } began && (Last(_end, at) is not { } ended || ended <= began);
     }
 
-    /// <summary>When it next begins or ends; null where neither comes again.</summary>
+    /// <summary>Returns the next start or end; null if neither occurs again.</summary>
     public DateTimeOffset? NextEdge(DateTimeOffset now)
     {
         var at = Instant.FromDateTimeOffset(now);
@@ -105,7 +105,7 @@ public sealed class CronWindow
     private (Instant At, LocalDateTime Reading)? Next(CronExpression expression, Instant now)
     {
         var reading = now.InZone(_zone).LocalDateTime;
-        // From within an hour that is shown twice, what was due in it is behind us, or still to come: by its moment.
+        // In an hour that repeats, local times after this one may already be over, so compare instants.
         for (int passed = 0; passed < MaxPassed; passed++)
         {
             if (After(expression, reading) is not { } next)
@@ -118,13 +118,13 @@ public sealed class CronWindow
         return null;
     }
 
-    /// <summary>The latest reading whose moment is not after now; null where there is none in ten years.</summary>
+    /// <summary>Returns the latest local time whose instant is not after now; null if there is none in ten years.</summary>
     private LocalDateTime? Last(CronExpression expression, Instant now)
     {
         foreach (var back in Backwards)
         {
             LocalDateTime? last = null;
-            // In the hour that autumn shows twice a reading may be behind the clock's and its moment already over: the moment decides.
+            // In an hour that repeats, local times do not order instants, so compare instants.
             var next = After(expression, (now - back).InZone(_zone).LocalDateTime);
             while (next is { } reading && MomentOf(reading) <= now)
             {

@@ -7,15 +7,15 @@ using Bursar.Core.Text;
 namespace Bursar.Api;
 
 /// <summary>
-/// Makes Core's terms of a budget's spec. What the schema and CEL refuse on a real API server is refused here once more:
-/// a server without CEL, or an object older than the rule, must not bring the operator down. Every error names its field.
+/// Converts a budget's spec to <see cref="BudgetTerms"/>. It repeats the checks of the schema and CEL, because an API server without CEL
+/// or an object older than a rule must not crash the operator. Every error names its field.
 /// </summary>
 public static class GpuBudgetReader
 {
     private const int MostTopUps = 100;
     private const int MostThresholds = 10;
 
-    /// <summary>Reads the spec in force. The result is kept with the object and read once for each spec.</summary>
+    /// <summary>Reads the spec in force. The result is cached on the object until its spec changes.</summary>
     public static IReadOnlyList<FieldError> Read(
         V1Alpha1GpuBudget budget,
         out BudgetTerms? terms,
@@ -44,7 +44,7 @@ public static class GpuBudgetReader
         terms = null;
         exempt = null;
         selector = LabelSelector.Everything;
-        // The fields of the object are not those of an earlier spec that is in force.
+        // The mistyped fields of the object do not belong to an earlier spec that is in force.
         if (budget.Refusal?.InForce is null)
             MistypedSpec.Report(budget.Metadata, "spec", errors);
         if (budget.Spec is not { } spec)
@@ -199,8 +199,8 @@ public static class GpuBudgetReader
     private static string Shorten(string text) => text.Length <= 40 ? text : text[..40] + "…";
 }
 
-/// <summary>The terms and errors of a spec that was read.</summary>
-/// <param name="IsInForce">The spec is an earlier one of the object, which is in force instead of its own.</param>
+/// <summary>The cached result of reading a spec.</summary>
+/// <param name="IsInForce">The spec is an earlier one that is in force instead of the object's own.</param>
 internal sealed record BudgetSpecRead(
     GpuBudgetSpec? Spec,
     bool IsInForce,

@@ -6,9 +6,8 @@ using Bursar.Kubernetes.KubeOps;
 namespace Bursar.Api;
 
 /// <summary>
-/// A budget as its owner writes it. Values stay text here, as they came: the operator makes Core's types of
-/// them and names the path of a field that cannot be read, so that one impossible budget never stops the
-/// reading of the others.
+/// The spec of a budget. Values are kept as text, and <see cref="GpuBudgetReader"/> converts them and names invalid fields. So an invalid
+/// budget does not prevent the others from being decoded.
 /// </summary>
 [ValidationRule(
     "!has(self.topUps) || self.topUps.all(t, "
@@ -33,7 +32,7 @@ public sealed class GpuBudgetSpec
     [Description("Additions to the limit, each for one window only.")]
     public IReadOnlyList<GpuBudgetTopUp>? TopUps { get; set; }
 
-    // In full: the API server judges the default by the rules before it fills in the inner defaults.
+    // Complete, because the API server validates the default before it applies the inner defaults.
     [DefaultJson("""{"period": "Month", "timeZone": "UTC"}""")]
     [Description("The period of the limit. Spending starts at zero in each window.")]
     public GpuBudgetWindow? Window { get; set; } = new();

@@ -5,7 +5,10 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Api;
 
-/// <summary>Written whole from one decision; amounts are decimal strings in the price book's currency, times RFC 3339.</summary>
+/// <summary>
+/// The status of a budget, replaced as a whole after each decision. Amounts are decimal strings in the price book's currency, times RFC
+/// 3339.
+/// </summary>
 public sealed class GpuBudgetStatus
 {
     [Description("The generation of the spec that this status describes.")]
@@ -112,7 +115,7 @@ public sealed class GpuBudgetStatus
     )]
     public IReadOnlyList<V1Condition>? Conditions { get; set; }
 
-    /// <summary>Takes away what no later evaluation reads: sentences and figures of work and decisions are most of a status.</summary>
+    /// <summary>Removes the messages and figures of workloads and decisions, which are most of a status and are not read back.</summary>
     public void Slim()
     {
         Workloads = Workloads
@@ -127,7 +130,7 @@ public sealed class GpuBudgetStatus
         Decisions = Decisions?.Take(1).Select(d => new GpuBudgetDecision { Time = d.Time }).ToArray();
     }
 
-    /// <summary>Stands for a sentence: whether it is another one is all that is asked of it. Within this process alone.</summary>
+    /// <summary>Replaces a message by a short hash, for comparisons. Valid in this process only.</summary>
     public static string? Mark(string? sentence) =>
         sentence is null or ['#', ..]
             ? sentence

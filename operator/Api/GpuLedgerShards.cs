@@ -3,16 +3,16 @@ using Bursar.Core.Ledger;
 
 namespace Bursar.Api;
 
-/// <summary>The shard in a GpuLedger object.</summary>
+/// <summary>Reads the shard in a GpuLedger object.</summary>
 public static class GpuLedgerShards
 {
-    /// <summary>Tells the objects apart without reading them: what kind of shard is in it.</summary>
+    /// <summary>Label with the kind of the shard, to select objects without reading them.</summary>
     public const string KindLabel = "bursar.dev/ledger";
 
-    /// <summary>All but the days that are sums; also objects that a person put back without the label.</summary>
+    /// <summary>Selects all but compacted days, including objects that a user restored without the label.</summary>
     public const string WithoutDays = $"{KindLabel}!={LedgerShard.DayKind}";
 
-    /// <summary>Null: there is none that this version can read.</summary>
+    /// <summary>Returns the shard, or null if this version cannot read it.</summary>
     public static LedgerShard? Read(V1Alpha1GpuLedger ledger)
     {
         if (ledger.Spec is not { Data.ValueKind: JsonValueKind.Object } spec)

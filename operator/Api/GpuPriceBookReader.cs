@@ -5,14 +5,14 @@ using Bursar.Core.Text;
 
 namespace Bursar.Api;
 
-/// <summary>Makes Core's price book of a <c>GpuPriceBook</c>, and the other way round for the default one and imported ones.</summary>
+/// <summary>Converts a <c>GpuPriceBook</c> to <see cref="PriceBook"/>, and the default and imported books back to objects.</summary>
 public static class GpuPriceBookReader
 {
     private const int MostRates = 500;
     private static readonly TimeSpan LongestLifetime = TimeSpan.FromHours(876_000);
 
     /// <summary>
-    /// The book that prices the cluster; with several defaults the oldest, so that a second one by mistake changes no price.
+    /// Returns the default book, or null. The oldest of several counts, so that a second default by mistake changes no price.
     /// </summary>
     public static V1Alpha1GpuPriceBook? Chosen(IEnumerable<V1Alpha1GpuPriceBook> books) =>
         books
@@ -51,14 +51,14 @@ public static class GpuPriceBookReader
         {
             if (long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var generation))
                 accepted = generation;
-            // A slip of the hand in the acceptance must not take the prices away: it accepts nothing.
+            // An invalid annotation accepts nothing, but the prices stay in use.
         }
         if (errors.Count == 0)
             read = new(book.Metadata.Name, book.Metadata.Generation, currency, rules) { Guard = guard, AcceptedGeneration = accepted };
         return errors;
     }
 
-    /// <summary>The object of a price book: what the operator creates where no book is the default, and what an import writes.</summary>
+    /// <summary>Creates the object of a price book, for the default book of the operator and for imports.</summary>
     public static V1Alpha1GpuPriceBook ToObject(PriceBook book, bool isDefault = true) =>
         new()
         {

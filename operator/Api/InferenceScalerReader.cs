@@ -6,8 +6,8 @@ using Bursar.Core.Text;
 namespace Bursar.Api;
 
 /// <summary>
-/// Makes Core's terms of a scaler's spec. What the schema and CEL refuse on a real API server is refused here once more. Every error names
-/// its field.
+/// Converts a scaler's spec to <see cref="ScalerTerms"/>. It repeats the checks of the schema and CEL, like <see cref="GpuBudgetReader"/>.
+/// Every error names its field.
 /// </summary>
 public static class InferenceScalerReader
 {

@@ -5,8 +5,8 @@ using Bursar.Kubernetes.KubeOps;
 namespace Bursar.Api;
 
 /// <summary>
-/// A scaler as its owner writes it, with KEDA's names. Values stay text here; the operator makes Core's terms of them and names the path of
-/// a field that cannot be read.
+/// The spec of a scaler, with KEDA's names. Values are kept as text, and <see cref="InferenceScalerReader"/> converts them and names
+/// invalid fields.
 /// </summary>
 [ValidationRule(
     "self.minReplicaCount <= self.maxReplicaCount",

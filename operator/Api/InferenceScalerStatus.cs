@@ -4,7 +4,10 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Api;
 
-/// <summary>Written whole from one decision; amounts are decimal strings in the price book's currency, times RFC 3339.</summary>
+/// <summary>
+/// The status of a scaler, replaced as a whole after each decision. Amounts are decimal strings in the price book's currency, times RFC
+/// 3339.
+/// </summary>
 public sealed class InferenceScalerStatus
 {
     [Description("The generation of the spec that this status describes.")]
@@ -67,7 +70,7 @@ public sealed class InferenceScalerStatus
     )]
     public IReadOnlyList<V1Condition>? Conditions { get; set; }
 
-    /// <summary>Takes away what is never read back.</summary>
+    /// <summary>Removes the fields that are not read back.</summary>
     public void Slim() => (Message, Triggers, Cap) = (null, null, null);
 }
 

@@ -4,19 +4,19 @@ using Bursar.Kubernetes.Objects;
 namespace Bursar.Api;
 
 /// <summary>
-/// The fields of a spec of Bursar's own kinds that have an unexpected JSON type. They would read as absent, and a default would stand in
-/// for what the user wrote: so they are errors. The API server refuses them by the schema; an object may be older than its schema.
+/// Reports the fields of a spec of Bursar's kinds that have an unexpected JSON type. They are decoded as absent, and a default would
+/// silently replace the user's value. The schema refuses them, but an object may be older than its schema.
 /// </summary>
 internal static class MistypedSpec
 {
-    /// <param name="metadata">Of the object.</param>
+    /// <param name="metadata">The metadata of the object.</param>
     /// <param name="part">The part of the object that is read, such as <c>spec</c> or <c>spec.selector</c>.</param>
-    /// <param name="errors">Takes an error for each such field in the part, and for each that holds the part.</param>
+    /// <param name="errors">Receives an error for each such field inside the part or above it.</param>
     public static void Report(V1ObjectMeta metadata, string part, List<FieldError> errors)
     {
         foreach (var field in metadata.MistypedFields)
         {
-            // A number for a text is an amount without quotes; a null in a list is nothing.
+            // A number in place of a string is an amount without quotes and accepted; a null in a list is not.
             if (field is { IsConverted: true, Found: not "null" })
                 continue;
             if (IsWithin(field.Path, part) || IsWithin(part, field.Path))

@@ -5,15 +5,15 @@ using Bursar.Core.Text;
 namespace Bursar.Api;
 
 /// <summary>
-/// A spec of a budget that the API server accepted and the operator cannot use. The last valid spec stays in force, if one is known.
+/// The refusal of a budget's spec that the API server accepted but the operator cannot use. The last valid spec stays in force, if known.
 /// </summary>
-/// <param name="Errors">Names each field that is wrong.</param>
+/// <param name="Errors">One error for each invalid field.</param>
 /// <param name="InForce">The generation whose spec is in force instead; null if none is known.</param>
 public sealed record SpecRefusal(IReadOnlyList<FieldError> Errors, long? InForce)
 {
-    /// <summary>Checks a budget before it is cached; if its spec cannot be used, puts that of the cached version in its place.</summary>
-    /// <param name="budget">Is changed.</param>
-    /// <param name="cached">The version before it; null if none is cached.</param>
+    /// <summary>Checks a budget before it is cached. An invalid spec is replaced by that of the cached version.</summary>
+    /// <param name="budget">The budget, which is modified.</param>
+    /// <param name="cached">The previous version; null if none is cached.</param>
     public static void Check(V1Alpha1GpuBudget budget, V1Alpha1GpuBudget? cached)
     {
         if (
@@ -35,7 +35,7 @@ public sealed record SpecRefusal(IReadOnlyList<FieldError> Errors, long? InForce
     }
 
     /// <summary>
-    /// Puts the spec that the ledger remembers in force for a refused budget of which no valid version was ever cached, as after a restart.
+    /// Puts the spec in the ledger in force for a refused budget of which no valid version was cached, for example after a restart.
     /// </summary>
     public static void Restore(V1Alpha1GpuBudget budget, BudgetMemory memory)
     {
@@ -43,7 +43,7 @@ public sealed record SpecRefusal(IReadOnlyList<FieldError> Errors, long? InForce
             PutInForce(budget, JsonSerializer.Deserialize(stored, ApiJson.GpuBudget)?.Spec, memory.SpecGeneration);
     }
 
-    /// <summary>The spec in force, as <see cref="Restore"/> reads it.</summary>
+    /// <summary>Serializes the spec in force for <see cref="Restore"/>.</summary>
     public static string Store(V1Alpha1GpuBudget budget) =>
         JsonSerializer.Serialize(new V1Alpha1GpuBudget { Spec = budget.Spec }, ApiJson.GpuBudget);
 

@@ -5,7 +5,7 @@ using Bursar.Core.Text;
 namespace Bursar.Api;
 
 /// <summary>
-/// Reads one trigger: its keys are those of its type and no others, so that a misspelt one is not silently without effect.
+/// Reads one trigger. Keys that its type does not have are errors, so that a misspelt key is not silently ignored.
 /// </summary>
 public static class TriggerReader
 {
@@ -24,7 +24,7 @@ public static class TriggerReader
 
     private const string ActivationKey = "activation";
 
-    /// <summary>Which latency a trigger may look at.</summary>
+    /// <summary>The values of <see cref="Metric"/> for a latency trigger.</summary>
     public static IReadOnlyList<string> Latencies { get; } = ["firstToken", "betweenTokens", "endToEnd"];
 
     public static TriggerTerms? Read(InferenceScalerTrigger trigger, int index, string path, List<FieldError> errors)
@@ -139,7 +139,9 @@ public static class TriggerReader
             };
     }
 
-    /// <summary>A decimal number from 0 on, as <c>5</c>, <c>0.5</c> or <c>.5</c>. Anything else is added to the errors.</summary>
+    /// <summary>
+    /// Reads a non-negative decimal such as <c>5</c>, <c>0.5</c> or <c>.5</c>. On other text it adds an error and returns 1.
+    /// </summary>
     internal static double Number(string? text, string path, List<FieldError> errors, bool positive)
     {
         if (

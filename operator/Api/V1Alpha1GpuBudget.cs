@@ -56,11 +56,11 @@ public sealed class V1Alpha1GpuBudget : IKubernetesEntity<V1Alpha1GpuBudget>
     [Description("Observed spending, forecast and actions. Written by the operator.")]
     public GpuBudgetStatus? Status { get; set; }
 
-    /// <summary>In the operator's cache: why the spec that the API server holds is not <see cref="Spec"/>. Null if it is.</summary>
+    /// <summary>In the operator's cache, why the spec on the API server was refused; null if it is valid.</summary>
     [JsonIgnore]
     public SpecRefusal? Refusal { get; internal set; }
 
-    /// <summary>The result of the last reading of <see cref="Spec"/> by <see cref="GpuBudgetReader"/>; null before the first.</summary>
+    /// <summary>The result of reading <see cref="Spec"/> by <see cref="GpuBudgetReader"/>; null before the first time.</summary>
     internal BudgetSpecRead? Read { get; set; }
 
     /// <summary>The generation whose spec is in force.</summary>

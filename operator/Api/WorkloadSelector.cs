@@ -3,7 +3,7 @@ using Bursar.Kubernetes.KubeOps;
 
 namespace Bursar.Api;
 
-/// <summary>A label selector with bounds, so that no budget can carry a hundred thousand terms.</summary>
+/// <summary>A label selector with a bounded number of terms.</summary>
 public sealed class WorkloadSelector
 {
     [Items(0, 32)]

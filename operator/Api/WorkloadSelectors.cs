@@ -2,7 +2,7 @@ using Bursar.Core.Text;
 
 namespace Bursar.Api;
 
-/// <summary>Makes Core's selector of one in a resource.</summary>
+/// <summary>Converts the selector of a resource to <see cref="LabelSelector"/>. Null selects everything.</summary>
 public static class WorkloadSelectors
 {
     public static LabelSelector Read(WorkloadSelector? selector, string path, List<FieldError> errors)

@@ -2,26 +2,26 @@ using System.Text;
 
 namespace Bursar.Concurrency;
 
-/// <summary>A clock that stands still while something is under way.</summary>
+/// <summary>A clock that does not advance while work is in progress.</summary>
 public interface IVirtualClock
 {
     ActivityTracker Activity { get; }
 }
 
 /// <summary>
-/// Counts the work under way in this process: units (<see cref="ActivityUnit"/>), items that wait for a worker, and watch events that a
-/// server in this process has sent and the client has not yet handled. Virtual time may only advance while nothing is under way. The types
-/// of this namespace do the counting for the code that uses them, so other code seldom sees a tracker.
+/// Counts the work in progress in this process: units (<see cref="ActivityUnit"/>), items that wait for a worker, and watch events that a
+/// server in this process has sent and the client has not handled. Virtual time advances only while there is none. The types of this
+/// namespace count for the code that uses them, so other code seldom needs a tracker. Safe for concurrent use.
 /// </summary>
 public sealed class ActivityTracker
 {
     /// <summary>
-    /// Header of a request, so that a server that shares this tracker can report what it sends to a watch, and what it keeps waiting.
+    /// Request header with an id, by which a server that shares this tracker reports events sent to a watch and requests that it delays.
     /// </summary>
     public const string Header = "Bursar-Activity";
 
     private const string Unnamed = "work";
-    private const int MostNamed = 40;
+    private const int MaxNamed = 40;
 
     private readonly Dictionary<string, int> _begun = new(StringComparer.Ordinal);
     private readonly Dictionary<Guid, WatchedStream> _streams = [];
@@ -34,20 +34,20 @@ public sealed class ActivityTracker
 
     internal HashSet<ActivityUnit> Units { get; } = [];
 
-    /// <summary>The units of requests under way, by the id that the server knows.</summary>
+    /// <summary>The units of requests in progress, by the id in their header.</summary>
     internal Dictionary<Guid, ActivityUnit> Requests { get; } = [];
 
-    /// <summary>Number of busy units that are no part of another one.</summary>
+    /// <summary>The number of busy units that are not a part of another one.</summary>
     internal long Busy { get; set; }
 
-    /// <summary>The unit that the calling flow works for; null where it works for none.</summary>
+    /// <summary>The unit of the calling async flow; null if it has none.</summary>
     internal ActivityUnit? Current
     {
         get => _current.Value;
         set => _current.Value = value;
     }
 
-    /// <summary>Null for a clock that waits for nothing, as the system's.</summary>
+    /// <summary>Returns the tracker of a virtual clock. Null for other clocks, such as the system's.</summary>
     public static ActivityTracker? From(TimeProvider time) => (time as IVirtualClock)?.Activity;
 
     public bool IsIdle
@@ -61,7 +61,7 @@ public sealed class ActivityTracker
 
     private bool IsIdle_NeedsLock => _active == 0 && Busy == 0 && _unhandled == 0;
 
-    /// <summary>Counts work that no flow does yet, such as an item that waits for a worker.</summary>
+    /// <summary>Counts work that has no async flow yet, such as an item that waits for a worker.</summary>
     public void Begin(string what = Unnamed)
     {
         lock (Gate)
@@ -71,7 +71,7 @@ public sealed class ActivityTracker
         }
     }
 
-    /// <summary>Ends what <see cref="Begin"/> began under the same name.</summary>
+    /// <summary>Ends work that <see cref="Begin"/> counted under the same name.</summary>
     public void End(string what = Unnamed)
     {
         lock (Gate)
@@ -84,16 +84,15 @@ public sealed class ActivityTracker
         }
     }
 
-    /// <summary>Starts a unit by itself, for which the calling flow works from here on.</summary>
+    /// <summary>Starts an independent unit, which becomes the unit of the calling flow.</summary>
     public ActivityUnit Start(string what, object? subject = null) => Enter(null, what, subject);
 
     /// <summary>
-    /// Starts a part of the unit that the calling flow works for; a unit by itself where it works for none. The flow works for the part from
-    /// here on.
+    /// Starts a part of the calling flow's unit, or an independent unit if the flow has none. It becomes the unit of the calling flow.
     /// </summary>
     public ActivityUnit Join(string what, object? subject = null) => Enter(Current, what, subject);
 
-    /// <summary>Creates a unit by itself, for which another flow will work (<see cref="ActivityUnit.Carry"/>).</summary>
+    /// <summary>Creates an independent unit that another flow continues (<see cref="ActivityUnit.Carry"/>).</summary>
     public ActivityUnit Create(string what, object? subject = null)
     {
         ActivityUnit unit = new(this, null, null, what, subject);
@@ -106,7 +105,7 @@ public sealed class ActivityTracker
         return unit;
     }
 
-    /// <summary>Pauses the unit of a request that the server keeps waiting for a timer of its own.</summary>
+    /// <summary>Pauses the unit of a request while the server waits for a timer of its own.</summary>
     public void PauseRequest(Guid request)
     {
         lock (Gate)
@@ -114,7 +113,7 @@ public sealed class ActivityTracker
                 asker.Pause();
     }
 
-    /// <summary>Resumes the unit of a request that the server held back.</summary>
+    /// <summary>Resumes the unit of a request that <see cref="PauseRequest"/> paused.</summary>
     public void ResumeRequest(Guid request)
     {
         lock (Gate)
@@ -130,8 +129,7 @@ public sealed class ActivityTracker
     }
 
     /// <summary>
-    /// Counts a line that the server has written to a watch. Lines to a stream that the client has closed do not count, for nothing will
-    /// handle them.
+    /// Counts a line that the server has written to a watch. Ignored after <see cref="Closed"/>, because the line is not read.
     /// </summary>
     public void Sent(Guid stream)
     {
@@ -149,7 +147,7 @@ public sealed class ActivityTracker
     {
         lock (Gate)
         {
-            // A server without the tracker reports nothing; then there is nothing to settle.
+            // A server that does not share the tracker has not counted the line.
             if (!_streams.TryGetValue(stream, out WatchedStream? watched) || watched.Unhandled == 0)
                 return;
             watched.Unhandled--;
@@ -158,7 +156,7 @@ public sealed class ActivityTracker
         }
     }
 
-    /// <summary>Ends the counts of a stream that the client has closed, read or not.</summary>
+    /// <summary>Removes a stream that the client has closed, with its unread lines.</summary>
     public void Closed(Guid stream)
     {
         lock (Gate)
@@ -170,7 +168,7 @@ public sealed class ActivityTracker
         }
     }
 
-    /// <summary>Completes at the next moment at which nothing is under way.</summary>
+    /// <summary>Completes when no work is in progress, at once if there is none.</summary>
     public Task WhenIdleAsync(CancellationToken cancellationToken)
     {
         lock (Gate)
@@ -182,7 +180,7 @@ public sealed class ActivityTracker
         }
     }
 
-    /// <summary>What is under way, by name, for the message about a world that does not come to rest.</summary>
+    /// <summary>Lists the work in progress by name, for the error about a clock that cannot advance.</summary>
     public override string ToString()
     {
         lock (Gate)
@@ -206,12 +204,12 @@ public sealed class ActivityTracker
             int count = 0;
             foreach (string name in named.Order(StringComparer.Ordinal))
             {
-                if (count++ < MostNamed)
+                if (count++ < MaxNamed)
                     text.Append(text.Length == 0 ? "" : "; ").Append(name);
             }
 
-            if (count > MostNamed)
-                text.Append("; and ").Append(count - MostNamed).Append(" more");
+            if (count > MaxNamed)
+                text.Append("; and ").Append(count - MaxNamed).Append(" more");
             return text.ToString();
         }
     }

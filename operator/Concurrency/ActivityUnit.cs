@@ -6,8 +6,8 @@ namespace Bursar.Concurrency;
 /// </summary>
 /// <remarks>
 /// <para>
-/// A unit begins busy. It is idle from <see cref="Pause"/> to <see cref="Resume"/>, while its flow waits for a timer, a signal or an answer.
-/// Disposing it ends it.
+/// A unit begins busy. It is idle from <see cref="Pause"/> to <see cref="Resume"/>, while its flow waits for a timer, a signal or an
+/// answer. Disposing it ends it.
 /// </para>
 /// <para>
 /// Work consists of smaller work: a loop sends a request, and the request waits before it is sent again. The smaller unit is a part of the
@@ -20,34 +20,34 @@ namespace Bursar.Concurrency;
 /// the clock                      stands   advances by 1 s   stands
 /// </code>
 /// <para>
-/// Parts find their whole by the flow of the calls: <see cref="ActivityTracker.Current"/> is the unit that the calling code works for, and
-/// follows it through every await.
+/// Parts find their whole by the async flow: <see cref="ActivityTracker.Current"/> is the unit of the calling code and follows it through
+/// every await.
 /// </para>
 /// <para>
-/// At no moment may everything look idle while somebody goes on. Who wakes a paused unit therefore resumes it before its own unit ends, and
-/// a flow pauses only after the timer that will wake it is set. Thread-safe: one lock of the tracker guards all units.
+/// The tracker must never look idle while work continues. So the code that wakes a paused unit resumes it before its own unit ends, and a
+/// flow pauses only after the timer that wakes it is set. Safe for concurrent use: one lock of the tracker guards all units.
 /// </para>
 /// </remarks>
 public sealed class ActivityUnit : IDisposable
 {
     private readonly ActivityTracker _tracker;
 
-    /// <summary>The unit that this one is a part of; null for a unit by itself.</summary>
+    /// <summary>The unit that this one is a part of; null for an independent unit.</summary>
     private readonly ActivityUnit? _whole;
 
-    /// <summary>What the flow worked for before, and works for again after this unit.</summary>
+    /// <summary>The previous unit of the flow, restored after this one.</summary>
     private readonly ActivityUnit? _before;
     private readonly string _what;
     private readonly object? _subject;
     private bool _paused;
     private bool _ended;
 
-    /// <summary>Whether the tracker, or the whole, counts this unit as busy at present.</summary>
+    /// <summary>True while the tracker, or the whole, counts this unit as busy.</summary>
     private bool _counted = true;
     private int _parts;
     private int _busyParts;
 
-    /// <summary>The id of the request under way, by which the server may say that it keeps it waiting.</summary>
+    /// <summary>The id of the request in progress, by which the server may pause this unit; null without a request.</summary>
     private Guid? _request;
 
     internal ActivityUnit(ActivityTracker tracker, ActivityUnit? whole, ActivityUnit? before, string what, object? subject)
@@ -77,10 +77,10 @@ public sealed class ActivityUnit : IDisposable
             Pause_NeedsLock(false);
     }
 
-    /// <summary>Lets the calling flow work for this unit until the result is disposed, where another flow has created the unit.</summary>
+    /// <summary>Makes this unit, created by another flow, that of the calling flow until the result is disposed.</summary>
     public Carried Carry() => new(_tracker, this);
 
-    /// <summary>Ends the unit. One whose parts go on counts until the last of them has ended.</summary>
+    /// <summary>Ends the unit. It stays counted until its last part has ended.</summary>
     public void Dispose()
     {
         lock (_tracker.Gate)
@@ -114,14 +114,14 @@ public sealed class ActivityUnit : IDisposable
         }
     }
 
-    /// <summary>Ends the request: the server has answered, or nothing waits for its answer any more.</summary>
+    /// <summary>Ends the request, because the server answered or the caller stopped waiting.</summary>
     internal void EndRequest()
     {
         lock (_tracker.Gate)
             EndRequest_NeedsLock();
     }
 
-    /// <summary>Begins to count, under the lock under which the unit is created.</summary>
+    /// <summary>Adds the unit to the counts; called under the lock under which it is created.</summary>
     internal void Enter_NeedsLock()
     {
         if (_whole is null)
@@ -152,7 +152,7 @@ public sealed class ActivityUnit : IDisposable
         _tracker.Announce_NeedsLock();
     }
 
-    /// <summary>Brings the counts of the whole, or of the tracker, in line with whether this unit is busy.</summary>
+    /// <summary>Updates the counts of the whole, or of the tracker, if this unit became busy or idle.</summary>
     private void Settle_NeedsLock()
     {
         bool busy = _parts > 0 ? _busyParts > 0 : !_ended && !_paused;
@@ -181,7 +181,7 @@ public sealed class ActivityUnit : IDisposable
             return;
         }
 
-        // Both counts change before the whole settles, so it is not idle for a moment between its last part's end and its own work.
+        // Change both counts before the whole settles, so that it is not idle between the end of its last part and its own continuation.
         _whole._parts--;
         if (_counted)
             _whole._busyParts--;
@@ -191,7 +191,7 @@ public sealed class ActivityUnit : IDisposable
             _whole.Settle_NeedsLock();
     }
 
-    /// <summary>The time in which a flow works for a unit that another flow has created.</summary>
+    /// <summary>Restores the previous unit of the flow when disposed.</summary>
     public readonly struct Carried : IDisposable
     {
         private readonly ActivityTracker _tracker;

@@ -1,9 +1,11 @@
 namespace Bursar.Concurrency;
 
-/// <summary>Work side by side.</summary>
+/// <summary>Starts concurrent work that virtual time waits for.</summary>
 public static class TaskGroup
 {
-    /// <summary>Runs loops until one of them ends or fails. Then the others are cancelled, and its failure is thrown once they have ended.</summary>
+    /// <summary>
+    /// Runs loops until one of them ends or fails, then cancels the others. Throws the failure of the first after all have ended.
+    /// </summary>
     public static async Task RunAsync(
         TimeProvider time,
         CancellationToken cancellationToken,
@@ -25,17 +27,20 @@ public static class TaskGroup
         cancellationToken.ThrowIfCancellationRequested();
     }
 
-    /// <summary>Runs work in the calling flow. Virtual time passes only while the work waits by a type of this namespace.</summary>
+    /// <summary>Runs work in the calling flow. Virtual time advances only while the work waits with a type of this namespace.</summary>
     public static async Task RunAsync(TimeProvider time, string name, Func<Task> work)
     {
         using var unit = ActivityTracker.From(time)?.Join(name);
         await work().ConfigureAwait(false);
     }
 
-    /// <summary>Runs work on the pool, apart from what its starter does. Virtual time passes only while the work waits by a type of this namespace.</summary>
+    /// <summary>
+    /// Runs work on the thread pool, independent of the calling flow's unit. Virtual time advances only while the work waits with a type
+    /// of this namespace.
+    /// </summary>
     public static Task Start(TimeProvider time, string name, Func<Task> work)
     {
-        var unit = ActivityTracker.From(time)?.Make(name);
+        var unit = ActivityTracker.From(time)?.Create(name);
         using var apart = ExecutionContext.SuppressFlow();
         return Task.Run(
             async () =>
@@ -49,12 +54,12 @@ public static class TaskGroup
     }
 
     /// <summary>
-    /// Runs work on the pool, apart from what its starter does. Virtual time stands still until the work waits for the first time. From then
-    /// on the work counts by itself what it does.
+    /// Runs work on the thread pool, independent of the calling flow's unit. Virtual time does not advance until the first await of the
+    /// work. From then on, the work must have units of its own.
     /// </summary>
     public static Task Launch(TimeProvider time, string name, Func<Task> work)
     {
-        var starting = ActivityTracker.From(time)?.Make("starting", name);
+        var starting = ActivityTracker.From(time)?.Create("starting", name);
         using var apart = ExecutionContext.SuppressFlow();
         return Task.Run(
             () =>
@@ -66,7 +71,7 @@ public static class TaskGroup
         );
     }
 
-    /// <summary>Waits for work that counts for virtual time by itself.</summary>
+    /// <summary>Waits for work that has units of its own.</summary>
     public static async Task WaitAsync(TimeProvider time, string name, Func<Task> others)
     {
         using var unit = ActivityTracker.From(time)?.Join("waiting for", name);
@@ -74,7 +79,7 @@ public static class TaskGroup
         await others().ConfigureAwait(false);
     }
 
-    /// <summary>Does something with each item, a few at a time.</summary>
+    /// <summary>Processes each item, at most <paramref name="atOnce"/> at the same time.</summary>
     public static Task ForEachAsync<T>(
         TimeProvider time,
         IEnumerable<T> items,

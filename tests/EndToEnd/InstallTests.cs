@@ -87,7 +87,7 @@ public sealed class InstallTests(InstallServers servers)
         var ns = await server.Client.GetAsync<V1Namespace>(Agents, null, ct);
         ns.Metadata.Labels["pod-security.kubernetes.io/enforce"].Should().Be("privileged");
 
-        // A field of tomorrow: unknown today, kept after the upgrade.
+        // A field of a later version is unknown before the upgrade and kept after it.
         await EnsureNamespaceAsync(server, CommandsWorld.Team, ct);
         (await CostCenterAsync(server, "before", ct)).Should().BeNull("today's schema does not know it");
         var tomorrow = CopyChartWithNewField();
@@ -364,7 +364,7 @@ public sealed class InstallTests(InstallServers servers)
         var copy = Directory.CreateTempSubdirectory("bursar-chart-").FullName;
         ParentChart.CopyTo(InstallTool.Chart, copy);
         var crd = Path.Combine(copy, "templates", "crds", "bursar.dev_gpubudgets.yaml");
-        const string before = "            description: What the owner asks for.\n            properties:\n";
+        const string before = "            description: Desired state.\n            properties:\n";
         var text = File.ReadAllText(crd);
         text.Should().Contain(before);
         File.WriteAllText(

@@ -42,7 +42,9 @@ public sealed class SecondSource(IGpuReader nvml, IPodResources kubelet, DcgmExp
         };
     }
 
-    /// <summary>Returns the exporter's pods if its devices are used and it has pods, because the ids must match; else the kubelet's.</summary>
+    /// <summary>
+    /// Returns the exporter's pods if its devices are used and it has pods, because the ids must match; else the kubelet's.
+    /// </summary>
     public async Task<IReadOnlyList<PodDevice>> ListAsync(CancellationToken cancellationToken)
     {
         if (_exporterUsed && exporter.Read().State == NvmlState.Ready && await exporter.ListAsync(cancellationToken) is { Count: > 0 } pods)

@@ -17,7 +17,9 @@ public sealed record AgentOptions
     /// <summary><c>host:port</c> of metrics and health.</summary>
     public string MetricsAddress { get; init; } = "*:9464";
 
-    /// <summary>The folder of <c>tls.crt</c>, <c>tls.key</c> and <c>ca.crt</c>; if null, connections to the operator's port are refused.</summary>
+    /// <summary>
+    /// The folder of <c>tls.crt</c>, <c>tls.key</c> and <c>ca.crt</c>; if null, connections to the operator's port are refused.
+    /// </summary>
     public string? CertificateDirectory { get; init; }
 
     /// <summary>The host's <c>/var/log/pods</c>.</summary>

@@ -74,7 +74,9 @@ public sealed partial class UsageJournal : IDisposable
         }
     }
 
-    /// <summary>Opens the directory's journal or creates one. If the directory is unusable, sets <see cref="Fault"/> and does not throw.</summary>
+    /// <summary>
+    /// Opens the directory's journal or creates one. If the directory is unusable, sets <see cref="Fault"/> and does not throw.
+    /// </summary>
     public static UsageJournal Open(JournalOptions options, Random random, TimeProvider time, ILogger logger)
     {
         string? fault = null;

@@ -78,7 +78,9 @@ public sealed record GpuReading
     /// <summary>Utilization of each process since the last reading; empty when idle.</summary>
     public IReadOnlyList<GpuProcessUse> ProcessUse { get; init; } = [];
 
-    /// <summary>Utilization of each pod, from a source that reports pods instead of processes; it takes precedence over processes.</summary>
+    /// <summary>
+    /// Utilization of each pod, from a source that reports pods instead of processes; it takes precedence over processes.
+    /// </summary>
     public IReadOnlyList<GpuPodUse> PodUse { get; init; } = [];
 }
 

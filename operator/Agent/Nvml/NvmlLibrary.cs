@@ -180,7 +180,9 @@ internal sealed unsafe class NvmlLibrary : IDisposable
         return code;
     }
 
-    /// <summary>Uses version 2 if the driver has it (<paramref name="used"/> without the driver's reserved memory), else version 1.</summary>
+    /// <summary>
+    /// Uses version 2 if the driver has it (<paramref name="used"/> without the driver's reserved memory), else version 1.
+    /// </summary>
     public NvmlReturn Memory(nint device, out ulong total, out ulong used)
     {
         if (_memoryV2 != null)

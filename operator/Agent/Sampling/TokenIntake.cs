@@ -31,7 +31,9 @@ public sealed class TokenIntake(UsageJournal journal, TimeProvider time)
         }
     }
 
-    /// <summary>Journals the latest counters of every pod that is not in <paramref name="podUids"/>, then forgets it. Null means all pods.</summary>
+    /// <summary>
+    /// Journals the latest counters of every pod that is not in <paramref name="podUids"/>, then forgets it. Null means all pods.
+    /// </summary>
     public void Retain(IReadOnlySet<string>? podUids)
     {
         lock (_gate)

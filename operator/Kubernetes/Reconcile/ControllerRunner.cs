@@ -47,7 +47,7 @@ public sealed partial class ControllerRunner<T> : IDisposable
         _options = options ?? new ControllerRunnerOptions<T>();
         _client = client;
         _log = client.LoggerFactory.CreateLogger<ControllerRunner<T>>();
-        Queue = new WorkQueue<ObjectKey>(client.TimeProvider, _options.Backoff, name: T.EntityKind.Plural) { Worked = false };
+        Queue = new WorkQueue<ObjectKey>(client.TimeProvider, _options.Backoff, name: T.EntityKind.Plural) { HasWorkers = false };
         informer.AddHandler(
             new InformerHandler<T>
             {
@@ -89,7 +89,7 @@ public sealed partial class ControllerRunner<T> : IDisposable
             await _informer.HasSyncedAsync(cancellationToken).ConfigureAwait(false);
             if (_options.Ready is { } ready)
                 await ready(cancellationToken).ConfigureAwait(false);
-            Queue.Worked = true;
+            Queue.HasWorkers = true;
             using CancellationTokenSource all = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             Task[] running = [.. Enumerable.Range(0, _options.Workers).Select(_ => Queue.RunAsync(ProcessAsync, all.Token))];
             Task first = await Task.WhenAny(running).ConfigureAwait(false);
@@ -103,7 +103,7 @@ public sealed partial class ControllerRunner<T> : IDisposable
         }
         finally
         {
-            Queue.Worked = false;
+            Queue.HasWorkers = false;
         }
     }
 
