@@ -48,7 +48,7 @@ internal sealed class ExporterAccount
                 )
                 .DistinctBy(device => (device.Namespace, device.Pod, DeviceId.Parse(device.DeviceId).Device)),
         ];
-        _pending = _accumulator.Take(at, DeviceHoldings.Of(holders, snapshot, knowledge), snapshot);
+        _pending = _accumulator.Record(at, DeviceHoldings.Create(holders, snapshot, knowledge), snapshot);
         return certain;
     }
 

@@ -95,7 +95,7 @@ public class ClientTests
     public async Task Virtual_time_passes_while_a_throttled_request_waits()
     {
         VirtualTimeProvider clock = new();
-        ActivityTracker tracker = ActivityTracker.Of(clock)!;
+        ActivityTracker tracker = ActivityTracker.From(clock)!;
         int asked = 0;
         await using ScriptedServer server = await ScriptedServer.StartAsync(
             (_, context) =>
@@ -273,7 +273,7 @@ public class ClientTests
     public async Task Activity_covers_requests_and_watch_events_until_they_are_handled()
     {
         VirtualTimeProvider clock = new();
-        ActivityTracker tracker = ActivityTracker.Of(clock)!;
+        ActivityTracker tracker = ActivityTracker.From(clock)!;
         await using ScriptedServer server = await ScriptedServer.StartAsync(
             async (asked, context) =>
             {

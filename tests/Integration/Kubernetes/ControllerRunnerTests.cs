@@ -16,7 +16,7 @@ public class ControllerRunnerTests
     public async Task Failures_come_back_deletions_are_told_and_everything_ends_idle()
     {
         VirtualTimeProvider clock = new();
-        ActivityTracker tracker = ActivityTracker.Of(clock)!;
+        ActivityTracker tracker = ActivityTracker.From(clock)!;
         TaskCompletionSource delete = new();
         await using ScriptedServer server = await ScriptedServer.StartAsync(
             async (asked, context) =>
@@ -85,7 +85,7 @@ public class ControllerRunnerTests
     public async Task A_controller_that_finds_another_leader_ends_the_runner()
     {
         VirtualTimeProvider clock = new();
-        ActivityTracker tracker = ActivityTracker.Of(clock)!;
+        ActivityTracker tracker = ActivityTracker.From(clock)!;
         await using ScriptedServer server = await ScriptedServer.StartAsync(
             (asked, context) => asked.IsWatch ? context.HoldAsync() : context.JsonAsync(Answers.List("10", Answers.Map("m", "1")))
         );

@@ -168,8 +168,8 @@ public class WorkQueueTests
     public async Task Activity_lasts_while_keys_wait_where_somebody_works()
     {
         VirtualTimeProvider clock = new();
-        ActivityTracker tracker = ActivityTracker.Of(clock)!;
-        using WorkQueue<string> queue = new(clock) { Worked = false };
+        ActivityTracker tracker = ActivityTracker.From(clock)!;
+        using WorkQueue<string> queue = new(clock) { HasWorkers = false };
         queue.Add("a");
         tracker.IsIdle.Should().BeTrue("nobody works here");
         queue.HasWorkers = true;
