@@ -406,7 +406,7 @@ public sealed class ChartTests
             var trains = WorkloadKinds.All.Any(known => known.Entity == kind && known.Class == WorkloadClass.Training);
             policies[$"bursar-guard-{kind.Plural}"]["validations"]!
                 .AsArray()
-                .Any(v => ((string)v!["expression"]!).Contains("!variables.escapes", StringComparison.Ordinal))
+                .Any(v => ((string)v!["expression"]!).Contains("!variables.notTraining", StringComparison.Ordinal))
                 .Should()
                 .Be(trains, "{0}: a kind that trains is not taken out of suspension by its class", kind.Kind);
         }
