@@ -178,7 +178,7 @@ internal static class ReleaseCommand
                 notLetGo += await ReleaseAsync(item) ? 0 : 1;
             if (unseen.Count > 0)
                 await output.WriteLineAsync(
-                    $"Workloads gated by the admission webhook were not listed: this needs the right to list {string.Join(", ", unseen)} in all namespaces."
+                    $"Workloads gated by the admission webhook were not listed, because you may not list {string.Join(", ", unseen)} in all namespaces."
                 );
             foreach (var item in await source.OfScalersAsync(cancellationToken))
                 notLetGo += await ReleaseAsync(item) ? 0 : 1;
