@@ -32,7 +32,7 @@ public sealed class ApplyCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_field_given_up_is_removed(string server)
+    public async Task Field_dropped_from_the_apply_is_removed(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -42,7 +42,7 @@ public sealed class ApplyCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_field_given_up_stays_while_another_owns_it(string server)
+    public async Task Field_dropped_from_the_apply_stays_if_another_manager_owns_it(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -54,7 +54,7 @@ public sealed class ApplyCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task Another_managers_field_conflicts(string server)
+    public async Task Field_of_another_manager_conflicts(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -80,7 +80,7 @@ public sealed class ApplyCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task Force_takes_the_field_over(string server)
+    public async Task Force_takes_over_the_field(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();

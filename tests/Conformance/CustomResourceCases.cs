@@ -204,7 +204,7 @@ public sealed class CustomResourceCases(EveryApiServer servers) : ApiCase(server
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_definition_takes_its_objects_along(string server)
+    public async Task Deletion_of_a_definition_deletes_its_objects(string server)
     {
         var (api, ns, group) = await DefineAsync(server, own: true);
         await api.PostAsync(Widgets(group, ns), Widget(group, "w", "\"size\":3"));

@@ -21,7 +21,7 @@ public sealed class DeleteCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task Preconditions_guard_a_deletion(string server)
+    public async Task Preconditions_are_checked_before_a_deletion(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -36,7 +36,7 @@ public sealed class DeleteCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_finalizer_holds_a_deleted_object(string server)
+    public async Task Finalizer_keeps_a_deleted_object(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -125,7 +125,7 @@ public sealed class DeleteCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task Orphans_stay_and_forget_their_owner(string server)
+    public async Task Orphans_stay_and_lose_their_owner_reference(string server)
     {
         var api = await On(server);
         Skip.IfNot(api.HasControllers, "no controller collects garbage on this server");
@@ -139,7 +139,7 @@ public sealed class DeleteCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_namespace_takes_its_objects_along(string server)
+    public async Task Deletion_of_a_namespace_deletes_its_objects(string server)
     {
         var api = await On(server);
         Skip.IfNot(api.HasControllers, "no controller empties namespaces on this server");
@@ -157,7 +157,7 @@ public sealed class DeleteCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_job_deleted_without_a_policy_keeps_its_pods_and_says_so(string server)
+    public async Task Job_deleted_without_a_policy_keeps_its_pods_with_a_warning(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();

@@ -45,7 +45,7 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task Claims_on_devices_are_asked_for_once_and_allocated_in_their_status(string server)
+    public async Task Device_claims_are_requested_once_and_allocated_in_their_status(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -336,7 +336,7 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task Of_an_event_only_the_series_changes(string server)
+    public async Task Event_update_may_change_only_the_series(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();

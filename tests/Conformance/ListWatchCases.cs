@@ -96,7 +96,7 @@ public sealed class ListWatchCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_watch_tells_every_change_after_its_version(string server)
+    public async Task Watch_reports_every_change_after_its_version(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -165,7 +165,7 @@ public sealed class ListWatchCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_streaming_list_must_say_how_fresh(string server)
+    public async Task Streaming_list_without_a_version_match_is_rejected(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -223,7 +223,7 @@ public sealed class ListWatchCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task Metadata_can_be_asked_for_alone(string server)
+    public async Task Metadata_can_be_requested_alone(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();

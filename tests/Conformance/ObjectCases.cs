@@ -37,7 +37,7 @@ public sealed class ObjectCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task What_is_not_there_answers_404_with_its_name(string server)
+    public async Task Missing_object_answers_404_with_its_name(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -171,7 +171,7 @@ public sealed class ObjectCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task Another_uid_conflicts(string server)
+    public async Task Update_with_another_uid_conflicts(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -185,7 +185,7 @@ public sealed class ObjectCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task Another_name_than_the_path_is_refused(string server)
+    public async Task Body_with_another_name_than_the_path_is_rejected(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -278,7 +278,7 @@ public sealed class ObjectCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_form_nobody_makes_is_406(string server)
+    public async Task Unsupported_media_type_is_406(string server)
     {
         var api = await On(server);
         (await api.GetAsync("/api/v1/namespaces", "image/png")).Code.Should().Be(406);
@@ -313,7 +313,7 @@ public sealed class ObjectCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task Another_kind_than_the_path_is_400(string server)
+    public async Task Body_of_another_kind_than_the_path_is_400(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();

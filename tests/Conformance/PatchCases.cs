@@ -6,7 +6,7 @@ namespace Bursar.Tests.Conformance;
 public sealed class PatchCases(EveryApiServer servers) : ApiCase(servers)
 {
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_json_patch_whose_test_holds_is_carried_out(string server)
+    public async Task Json_patch_whose_test_succeeds_is_applied(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -142,7 +142,7 @@ public sealed class PatchCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_patch_of_what_is_not_there_is_404(string server)
+    public async Task Patch_of_a_missing_object_is_404(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -179,7 +179,7 @@ public sealed class PatchCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_json_patch_with_a_test_guards_the_scale(string server)
+    public async Task Json_patch_of_the_scale_is_applied_only_if_its_test_succeeds(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();

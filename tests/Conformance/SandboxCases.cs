@@ -29,7 +29,7 @@ public sealed class SandboxCases : IAsyncLifetime
     [InlineData(429, "TooManyRequests")]
     [InlineData(500, "InternalError")]
     [InlineData(503, "ServiceUnavailable")]
-    public async Task Faults_answer_as_often_as_asked(int code, string reason)
+    public async Task Fault_is_answered_the_requested_number_of_times(int code, string reason)
     {
         _sandbox.Faults.Add(
             new FaultRule(new Fault.Answer(code, RetryAfterSeconds: 3))
@@ -70,7 +70,7 @@ public sealed class SandboxCases : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Chance_comes_from_the_seed()
+    public async Task Random_numbers_are_determined_by_the_seed()
     {
         async Task<string> Run()
         {
@@ -157,7 +157,7 @@ public sealed class SandboxCases : IAsyncLifetime
 
     [SkippableFact]
     [System.Runtime.Versioning.UnsupportedOSPlatform("windows")]
-    public async Task The_kubeconfig_is_its_owners_alone()
+    public async Task Kubeconfig_is_readable_by_its_user_only()
     {
         var path = Path.Combine(Path.GetTempPath(), $"bursar-kubeconfig-{Guid.NewGuid():N}");
         try
@@ -180,7 +180,7 @@ public sealed class SandboxCases : IAsyncLifetime
     [InlineData("log")]
     [InlineData("exec")]
     [InlineData("portforward")]
-    public async Task What_is_not_offered_is_said(string subresource)
+    public async Task Unsupported_subresource_is_answered_501_with_a_message(string subresource)
     {
         await _api.PostAsync(
             $"/api/v1/namespaces/{_ns}/pods",

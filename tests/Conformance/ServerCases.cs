@@ -34,7 +34,7 @@ public sealed class ServerCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task Without_a_token_nobody_comes_in(string server)
+    public async Task Request_without_a_valid_token_is_unauthorized(string server)
     {
         var api = await On(server);
         using var request = new HttpRequestMessage(HttpMethod.Get, new Uri("/api/v1/namespaces", UriKind.Relative));

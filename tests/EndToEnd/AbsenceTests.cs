@@ -14,7 +14,7 @@ public sealed class AbsenceTests
     private static readonly DateTimeOffset Nine = new(2026, 11, 21, 9, 0, 0, TimeSpan.Zero);
 
     [Fact]
-    public async Task Job_that_ended_and_whose_pod_went_while_the_operator_was_away_is_billed_to_its_completion()
+    public async Task Job_that_ended_while_the_operator_was_away_is_billed_to_its_completion()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -74,7 +74,7 @@ public sealed class AbsenceTests
     }
 
     [Fact]
-    public async Task Report_says_as_of_when_the_ledger_is_and_counts_no_further()
+    public async Task Report_names_the_time_of_the_ledger_and_counts_no_further()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -133,7 +133,7 @@ public sealed class AbsenceTests
     }
 
     [Fact]
-    public async Task Pod_is_over_when_its_name_is_given_to_another()
+    public async Task Pod_has_ended_when_its_name_is_reused()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -157,7 +157,7 @@ public sealed class AbsenceTests
     }
 
     [Fact]
-    public async Task Node_that_was_removed_is_billed_to_its_last_sign()
+    public async Task Removed_node_is_billed_to_its_last_heartbeat()
     {
         var scene = await Scene.SandboxAsync(
             more: new Bursar.Sandbox.Nodes.FleetNode

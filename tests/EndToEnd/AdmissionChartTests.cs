@@ -8,7 +8,7 @@ namespace Bursar.Tests.EndToEnd;
 public sealed class AdmissionChartTests
 {
     [SkippableFact]
-    public async Task It_is_asked_for_GPU_work_of_every_kind_that_suspends_in_labelled_namespaces_and_never_in_the_way()
+    public async Task Webhook_matches_suspendable_GPU_kinds_in_labelled_namespaces_and_fails_open()
     {
         var documents = await DocumentsAsync();
         var configuration = documents.Single(d => (string?)d["kind"] == "MutatingWebhookConfiguration");
@@ -64,7 +64,7 @@ public sealed class AdmissionChartTests
     }
 
     [SkippableFact]
-    public async Task Webhook_of_pods_is_asked_about_GPU_pods_alone_and_never_in_the_way()
+    public async Task Webhook_of_pods_matches_only_GPU_pods_and_fails_open()
     {
         var configuration = (await DocumentsAsync()).Single(d => (string?)d["kind"] == "MutatingWebhookConfiguration");
         var webhook = configuration["webhooks"]!.AsArray().Single(w => (string)w!["name"]! == "pods.admission.bursar.dev")!;
@@ -88,7 +88,7 @@ public sealed class AdmissionChartTests
     }
 
     [SkippableFact]
-    public async Task Only_kinds_that_the_operator_may_stop_are_asked_about()
+    public async Task Webhook_matches_only_kinds_that_the_operator_may_suspend()
     {
         var documents = await DocumentsAsync("--set", "operator.kinds={Job,Deployment}");
         documents.Single(d => (string?)d["kind"] == "MutatingWebhookConfiguration")["webhooks"]!
@@ -126,7 +126,7 @@ public sealed class AdmissionChartTests
     }
 
     [SkippableFact]
-    public async Task Under_an_address_of_its_own_the_API_server_and_the_operator_know_it()
+    public async Task Admission_URL_reaches_the_API_server_and_the_operator()
     {
         var documents = await DocumentsAsync("--set", "admission.url=https://bursar.example:9443/admit");
         documents.Single(d => (string?)d["kind"] == "MutatingWebhookConfiguration")["webhooks"]!

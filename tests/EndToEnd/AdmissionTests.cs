@@ -24,7 +24,7 @@ public sealed class AdmissionTests
     private static CancellationToken Ct => CancellationToken.None;
 
     [Fact]
-    public async Task With_and_without_the_webhook_the_same_comes_out()
+    public async Task Webhook_changes_no_outcome()
     {
         var without = await StoryAsync(webhook: false);
         var with = await StoryAsync(webhook: true);
@@ -38,7 +38,7 @@ public sealed class AdmissionTests
     }
 
     [Fact]
-    public async Task What_fits_is_let_go_at_once_and_leaves_no_trace()
+    public async Task Gated_job_that_fits_is_resumed_at_once_and_leaves_no_trace()
     {
         var (scene, webhook) = await OpenAsync();
         await using var world = scene.World;
@@ -56,7 +56,7 @@ public sealed class AdmissionTests
     }
 
     [Fact]
-    public async Task Held_work_whose_spec_its_user_changed_before_it_was_judged_is_not_left_suspended()
+    public async Task Gated_job_edited_by_its_user_before_the_verdict_is_not_left_suspended()
     {
         var scene = await Scene.SandboxAsync(startOperator: false);
         await using var world = scene.World;
@@ -88,7 +88,7 @@ public sealed class AdmissionTests
     }
 
     [Fact]
-    public async Task What_its_owner_suspends_is_his_whatever_the_mark_says()
+    public async Task Gate_annotation_set_by_a_user_does_not_resume_a_job_suspended_after_it_ran()
     {
         var (scene, webhook) = await OpenAsync();
         await using var world = scene.World;
@@ -119,7 +119,7 @@ public sealed class AdmissionTests
     }
 
     [Fact]
-    public async Task Held_work_that_no_budget_speaks_for_is_let_go()
+    public async Task Gated_job_that_no_budget_selects_is_resumed()
     {
         var (scene, webhook) = await OpenAsync();
         await using var world = scene.World;
@@ -135,7 +135,7 @@ public sealed class AdmissionTests
     }
 
     [Fact]
-    public async Task A_budget_that_observes_lets_go_what_was_held_before()
+    public async Task Budget_set_to_Observe_resumes_jobs_gated_before()
     {
         var (scene, webhook) = await OpenAsync();
         await using var world = scene.World;
@@ -153,7 +153,7 @@ public sealed class AdmissionTests
     }
 
     [Fact]
-    public async Task Two_budgets_must_both_let_it_go()
+    public async Task Gated_job_of_two_budgets_waits_for_both()
     {
         var (scene, webhook) = await OpenAsync();
         await using var world = scene.World;
@@ -180,7 +180,7 @@ public sealed class AdmissionTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task A_leader_that_dies_between_the_ledger_and_the_mark_is_followed_by_one_that_knows(bool happens)
+    public async Task Gated_job_of_a_leader_that_dies_is_suspended_by_its_successor(bool happens)
     {
         var (scene, webhook) = await OpenAsync(WithWebhook with { Identity = "first" });
         await using var world = scene.World;
@@ -214,7 +214,7 @@ public sealed class AdmissionTests
     }
 
     [Fact]
-    public async Task A_replica_that_stands_by_answers_too_and_touches_nothing()
+    public async Task Standby_replica_answers_the_webhook_and_writes_nothing()
     {
         var scene = await Scene.SandboxAsync(startOperator: false);
         await using var world = scene.World;

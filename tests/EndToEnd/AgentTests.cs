@@ -97,7 +97,7 @@ internal static class Agents
 public sealed class AgentTests
 {
     [Fact]
-    public async Task Progress_comes_through_the_agents_door_and_the_bill_goes_on_without_it()
+    public async Task Progress_arrives_through_the_agents_endpoint_and_billing_does_not_need_it()
     {
         await using var world = await ClusterWorld.StartAsync(
             real: false,
@@ -125,7 +125,7 @@ public sealed class AgentTests
     }
 
     [Fact]
-    public async Task With_an_agent_silent_for_an_hour_the_forecast_pauses_and_says_so_and_the_limit_goes_on()
+    public async Task Agent_silent_for_an_hour_pauses_the_forecast_and_not_the_limit()
     {
         await using var world = await ClusterWorld.StartAsync(
             real: false,

@@ -90,7 +90,7 @@ public sealed class AnnotationTests
 
     /// <summary>Kubernetes copies what stands on the jobTemplate to the runs, but not what stands on the CronJob.</summary>
     [Fact]
-    public async Task Annotations_of_a_CronJob_hold_for_its_runs()
+    public async Task Annotations_of_a_CronJob_apply_to_its_runs()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -148,7 +148,7 @@ public sealed class AnnotationTests
 
     /// <summary>Kubeflow Trainer gives spec.annotations to the JobSet, beside what the runtime says.</summary>
     [Fact]
-    public async Task Annotations_of_a_TrainJobs_spec_and_of_its_runtime_hold_for_it()
+    public async Task Annotations_of_a_TrainJobs_spec_and_runtime_apply_to_it()
     {
         var scene = await Scene.SandboxAsync(startOperator: false);
         await using var world = scene.World;

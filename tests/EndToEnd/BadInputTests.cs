@@ -117,7 +117,7 @@ public sealed class BadInputTests
     }
 
     [Fact]
-    public async Task A_budget_that_becomes_impossible_keeps_what_it_suspended_and_a_mended_one_goes_on()
+    public async Task Budget_that_becomes_invalid_keeps_its_suspensions_until_it_is_corrected()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;

@@ -28,7 +28,7 @@ public sealed class BusyDayTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task Spending_and_report_after_ten_hours_without_an_operator_are_the_truth(bool agents)
+    public async Task Spending_and_report_are_exact_after_ten_hours_without_an_operator(bool agents)
     {
         await using var world = await ClusterWorld.StartAsync(
             real: false,

@@ -15,7 +15,7 @@ public sealed class CappedManagerTests
     private static CancellationToken Ct => CancellationToken.None;
 
     [Fact]
-    public async Task KEDA_is_capped_by_money_and_free_again_when_the_scaler_is_deleted_while_no_operator_runs()
+    public async Task KEDA_is_capped_and_restored_after_its_scaler_was_deleted_without_an_operator()
     {
         await using var world = await ClusterWorld.StartAsync(
             real: false,

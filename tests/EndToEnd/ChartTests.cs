@@ -42,7 +42,7 @@ public sealed class ChartTests
     }
 
     [SkippableFact]
-    public async Task Without_an_image_it_says_which_value_is_missing()
+    public async Task Template_without_an_image_fails_and_names_the_value()
     {
         var (code, output) = await Helm("template", "bursar", Chart, "--namespace", "bursar-system");
         code.Should().NotBe(0);
@@ -79,7 +79,7 @@ public sealed class ChartTests
     }
 
     [SkippableFact]
-    public async Task It_holds_no_custom_resources_and_keeps_its_CRDs()
+    public async Task Chart_contains_no_custom_resources_and_keeps_its_CRDs()
     {
         var (code, output) = await Helm("template", "bursar", Chart, "--namespace", "bursar-system", "--set", Image);
         code.Should().Be(0, "{0}", output);
@@ -95,7 +95,7 @@ public sealed class ChartTests
     [InlineData(null, false)]
     [InlineData("gpu", true)]
     [InlineData("gpu", false)]
-    public async Task Dependency_with_a_condition_is_rendered_only_when_it_holds(string? alias, bool enabled)
+    public async Task Dependency_with_a_condition_is_rendered_only_if_the_condition_is_true(string? alias, bool enabled)
     {
         var name = alias ?? "gpu-budget-operator";
         using var parent = ParentChart.Create(alias);
@@ -117,7 +117,7 @@ public sealed class ChartTests
 
     /// <summary>A parent chart that is not wanted here asks for no image either.</summary>
     [SkippableFact]
-    public async Task Dependency_that_is_switched_off_needs_no_values()
+    public async Task Disabled_dependency_needs_no_values()
     {
         using var parent = ParentChart.Create(alias: null);
         var (code, output) = await Helm("template", "platform", parent.Path, "--set", "gpu-budget-operator.enabled=false");
@@ -144,7 +144,7 @@ public sealed class ChartTests
     }
 
     [SkippableFact]
-    public async Task Release_hook_is_left_out_where_hooks_are()
+    public async Task Release_hook_is_left_out_when_hooks_are_disabled()
     {
         var documents = await DocumentsAsync("--no-hooks");
         documents
@@ -192,7 +192,7 @@ public sealed class ChartTests
     }
 
     [SkippableFact]
-    public async Task Prometheus_sources_reach_the_operator_as_it_reads_them_and_their_secrets_are_mounted()
+    public async Task Prometheus_sources_reach_the_operator_and_their_secrets_are_mounted()
     {
         var (code, output) = await Helm(
             "template",
@@ -274,7 +274,7 @@ public sealed class ChartTests
     }
 
     [SkippableFact]
-    public async Task Other_gpu_resources_and_the_nodes_exporter_reach_both_programs()
+    public async Task Extra_GPU_resources_and_the_node_exporter_reach_operator_and_agent()
     {
         var (code, output) = await Helm(
             "template",
@@ -322,7 +322,7 @@ public sealed class ChartTests
     }
 
     [SkippableFact]
-    public async Task The_guard_is_on_by_default_and_looks_at_nothing_but_what_it_guards()
+    public async Task Guard_is_on_by_default_and_matches_only_the_resources_it_protects()
     {
         var guard = await DocumentsAsync();
 
@@ -432,7 +432,7 @@ public sealed class ChartTests
     }
 
     [SkippableFact]
-    public async Task One_value_leaves_the_guard_out() =>
+    public async Task Guard_is_left_out_by_one_value() =>
         (await DocumentsAsync("--set", "guard.enabled=false"))
             .Should()
             .NotBeEmpty()
@@ -442,7 +442,7 @@ public sealed class ChartTests
             );
 
     [SkippableFact]
-    public async Task Extra_values_reach_both_programs_and_the_objects()
+    public async Task Extra_values_reach_operator_agent_and_objects()
     {
         var documents = await DocumentsAsync(
             "--set",

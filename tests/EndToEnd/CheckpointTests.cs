@@ -19,7 +19,7 @@ public sealed class CheckpointTests
     private static CancellationToken Ct => CancellationToken.None;
 
     [Fact]
-    public async Task Asked_through_its_agent_it_saves_acknowledges_is_suspended_and_goes_on_from_that_step()
+    public async Task Job_asked_through_its_agent_saves_is_suspended_and_continues_from_that_step()
     {
         var scene = await AgentsAsync();
         await using var world = scene.World;
@@ -71,7 +71,7 @@ public sealed class CheckpointTests
     }
 
     [Fact]
-    public async Task What_does_not_answer_is_suspended_at_the_deadline_and_the_loss_is_said()
+    public async Task Job_without_an_answer_is_suspended_at_the_deadline_and_its_loss_reported()
     {
         var scene = await AgentsAsync();
         await using var world = scene.World;
@@ -89,7 +89,7 @@ public sealed class CheckpointTests
     }
 
     [Fact]
-    public async Task Without_an_agent_both_ways_are_annotations()
+    public async Task Request_and_answer_without_an_agent_are_annotations()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -106,7 +106,7 @@ public sealed class CheckpointTests
     }
 
     [Fact]
-    public async Task A_top_up_takes_the_request_back_and_it_runs_on()
+    public async Task Top_up_withdraws_the_checkpoint_request_and_the_job_runs_on()
     {
         var scene = await AgentsAsync();
         await using var world = scene.World;
@@ -130,7 +130,7 @@ public sealed class CheckpointTests
     [InlineData("gpuledgers", true)] // the ledger holds the request, and nobody was told
     [InlineData("jobs", false)] // likewise, and its agent may know
     [InlineData("jobs", true)] // all were told
-    public async Task Killed_around_a_request_it_asks_once_and_waits_no_longer(string resource, bool happens)
+    public async Task Kill_around_a_checkpoint_request_keeps_the_request_and_its_deadline(string resource, bool happens)
     {
         var scene = await AgentsAsync(startOperator: false);
         await using var world = scene.World;

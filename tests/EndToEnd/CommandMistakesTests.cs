@@ -135,7 +135,7 @@ public sealed class CommandMistakesTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Cluster_without_the_CRDs_is_told_apart_from_one_without_the_object()
+    public async Task Cluster_without_the_CRDs_is_distinguished_from_one_without_the_object()
     {
         await using var bare = await Bursar.Sandbox.Sandbox.StartAsync(new SandboxOptions(), CancellationToken.None);
         var config = new KubeConfig

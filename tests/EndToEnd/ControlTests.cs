@@ -28,7 +28,7 @@ internal static class Control
 public sealed class ControlTests
 {
     [Fact]
-    public async Task Observe_mode_decides_and_touches_nothing()
+    public async Task Observe_mode_decides_and_changes_no_workload()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -79,7 +79,7 @@ public sealed class ControlTests
     }
 
     [Fact]
-    public async Task The_switch_stops_every_action_and_lets_it_go_on()
+    public async Task Observe_only_mode_stops_every_action_until_it_is_unset()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -104,7 +104,7 @@ public sealed class ControlTests
     }
 
     [Fact]
-    public async Task A_mass_suspension_is_braked_and_continue_lifts_the_brake()
+    public async Task Mass_suspension_opens_the_breaker_until_it_is_reset()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;

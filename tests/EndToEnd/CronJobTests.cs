@@ -19,7 +19,7 @@ public sealed class CronJobTests
     private static CancellationToken Ct => CancellationToken.None;
 
     [Fact]
-    public async Task While_a_run_waits_its_CronJob_is_suspended_and_comes_back_as_it_was()
+    public async Task CronJob_of_a_suspended_run_is_suspended_and_restored_as_it_was()
     {
         var scene = await SceneAsync();
         await using var world = scene.World;
@@ -50,7 +50,7 @@ public sealed class CronJobTests
     }
 
     [Fact]
-    public async Task A_CronJob_that_its_user_suspended_stays_theirs()
+    public async Task CronJob_suspended_by_its_user_is_never_resumed()
     {
         var scene = await SceneAsync();
         await using var world = scene.World;
@@ -67,7 +67,7 @@ public sealed class CronJobTests
     }
 
     [Fact]
-    public async Task It_comes_back_with_the_last_of_its_waiting_runs_also_where_they_are_deleted()
+    public async Task CronJob_resumes_with_its_last_suspended_run_even_if_the_runs_are_deleted()
     {
         var scene = await SceneAsync();
         await using var world = scene.World;
@@ -88,7 +88,7 @@ public sealed class CronJobTests
     }
 
     [Fact]
-    public async Task It_comes_back_when_its_budget_is_deleted()
+    public async Task CronJob_resumes_when_its_budget_is_deleted()
     {
         var scene = await SceneAsync();
         await using var world = scene.World;
@@ -102,7 +102,7 @@ public sealed class CronJobTests
     }
 
     [Fact]
-    public async Task It_comes_back_by_bursar_release()
+    public async Task CronJob_is_resumed_by_bursar_release()
     {
         var scene = await SceneAsync();
         await using var world = scene.World;
@@ -122,7 +122,7 @@ public sealed class CronJobTests
     }
 
     [Fact]
-    public async Task A_CronJob_that_may_not_be_written_does_not_keep_its_run_from_being_suspended()
+    public async Task CronJob_that_cannot_be_written_does_not_stop_the_suspension_of_its_run()
     {
         var scene = await SceneAsync();
         await using var world = scene.World;
@@ -148,7 +148,7 @@ public sealed class CronJobTests
     [InlineData("cronjobs", true)] // the CronJob is suspended, and nobody knows
     [InlineData("jobs", false)] // between the CronJob and its run
     [InlineData("jobs", true)] // both are done, and nobody knows
-    public async Task Killed_around_a_suspending_both_are_held_and_both_come_back(string resource, bool happens)
+    public async Task Kill_around_a_suspension_leaves_run_and_CronJob_suspended_and_resumable(string resource, bool happens)
     {
         var scene = await SceneAsync(startOperator: false);
         await using var world = scene.World;
@@ -177,7 +177,7 @@ public sealed class CronJobTests
     [InlineData("jobs", true)] // the run goes on, its CronJob does not yet
     [InlineData("cronjobs", false)]
     [InlineData("cronjobs", true)] // both are back, and nobody knows
-    public async Task Killed_around_a_resume_both_come_back_once(string resource, bool happens)
+    public async Task Kill_around_a_resume_resumes_run_and_CronJob_once(string resource, bool happens)
     {
         var scene = await SceneAsync(startOperator: false);
         await using var world = scene.World;

@@ -15,7 +15,7 @@ public sealed class DemoTests
     private static readonly TimeSpan Deadline = TimeSpan.FromMinutes(2);
 
     [Fact]
-    public async Task The_runaway_job_is_suspended_and_comes_back_when_the_limit_is_raised()
+    public async Task Runaway_job_is_suspended_and_resumes_when_the_limit_is_raised()
     {
         var kubeconfig = Path.Combine(Directory.CreateTempSubdirectory("bursar-test-").FullName, "kubeconfig");
         using (var stop = new CancellationTokenSource(Deadline))
@@ -83,7 +83,7 @@ public sealed class DemoTests
     }
 
     [Fact]
-    public async Task Once_ends_by_itself_with_a_summary()
+    public async Task Demo_with_once_ends_by_itself_with_a_summary()
     {
         var output = (await InstallTool.DemoAsync("--once", "--speed", "60")).Succeeded().Output;
 

@@ -82,7 +82,7 @@ public sealed class DraTests
     }
 
     [Fact]
-    public async Task A_job_is_forecast_by_what_its_claims_will_ask_for()
+    public async Task Job_is_forecast_by_the_devices_its_claims_will_request()
     {
         var scene = await OpenAsync();
         await using var world = scene.World;
@@ -147,7 +147,7 @@ public sealed class DraTests
     }
 
     [Fact]
-    public async Task A_GPU_of_a_driver_that_nobody_knows_is_unpriced_and_said()
+    public async Task GPU_of_an_unknown_driver_is_unpriced_and_reported()
     {
         var scene = await OpenAsync();
         await using var world = scene.World;
@@ -163,7 +163,7 @@ public sealed class DraTests
 
     /// <summary>Field report F2: a renamed resource, AMD's partitions, and one that looks like a GPU.</summary>
     [Fact]
-    public async Task Every_resource_that_is_a_GPU_is_counted_or_said()
+    public async Task Every_GPU_resource_is_counted_or_reported()
     {
         await using var world = await ClusterWorld.StartAsync(real: false, Ct, new FleetNode { Name = "plain", Gpus = 0 });
         await world.CreateBookAsync("*A100*", "2.80", Ct);

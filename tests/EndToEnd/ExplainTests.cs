@@ -14,7 +14,7 @@ namespace Bursar.Tests.EndToEnd;
 public sealed class ExplainTests
 {
     [Fact]
-    public async Task A_stored_decision_is_told_with_its_inputs_and_comes_out_the_same_again()
+    public async Task Stored_decision_is_shown_with_its_inputs_and_replays_to_the_same_result()
     {
         await using var world = await CommandsWorld.StartAsync();
         await SuspendAsync(world, tamper: false);
@@ -33,7 +33,7 @@ public sealed class ExplainTests
     }
 
     [Fact]
-    public async Task A_decision_that_does_not_follow_from_its_inputs_is_called_different()
+    public async Task Decision_that_does_not_follow_from_its_inputs_is_reported_as_different()
     {
         await using var world = await CommandsWorld.StartAsync();
         await SuspendAsync(world, tamper: true);
@@ -42,7 +42,7 @@ public sealed class ExplainTests
     }
 
     [Fact]
-    public async Task The_status_stands_as_the_operator_wrote_it()
+    public async Task Status_is_shown_as_the_operator_wrote_it()
     {
         await using var world = await CommandsWorld.StartAsync();
         await world.CreateBudgetAsync("vision", "2");
@@ -99,7 +99,7 @@ public sealed class ExplainTests
     }
 
     [Fact]
-    public async Task Windows_that_are_over_are_told_with_what_they_came_to()
+    public async Task Ended_windows_are_shown_with_their_totals()
     {
         await using var world = await CommandsWorld.StartAsync();
         var budget = await world.CreateBudgetAsync("vision", "500");
@@ -122,7 +122,7 @@ public sealed class ExplainTests
     }
 
     [Fact]
-    public async Task Json_gives_the_raw_records()
+    public async Task Json_output_contains_the_raw_records()
     {
         await using var world = await CommandsWorld.StartAsync();
         await SuspendAsync(world, tamper: false);
@@ -146,7 +146,7 @@ public sealed class ExplainTests
     }
 
     [Fact]
-    public async Task A_budget_that_is_not_there_is_one_sentence()
+    public async Task Missing_budget_is_reported_in_one_sentence()
     {
         await using var world = await CommandsWorld.StartAsync();
 
@@ -290,7 +290,7 @@ public sealed class ExplainTests
     }
 
     [Fact]
-    public async Task Workload_that_no_budget_selects_is_told_so()
+    public async Task Workload_that_no_budget_selects_is_reported_as_such()
     {
         await using var world = await CommandsWorld.StartAsync();
         await world.CreateJobAsync("train", suspended: false);

@@ -17,7 +17,7 @@ public sealed class ExporterTests
     private static CancellationToken Ct => CancellationToken.None;
 
     [Fact]
-    public async Task The_exporter_serves_where_no_agent_runs_and_its_silence_is_told()
+    public async Task Exporter_meters_nodes_without_an_agent_and_its_outage_is_reported()
     {
         await using var world = await ClusterWorld.StartAsync(
             real: false,

@@ -7,7 +7,7 @@ namespace Bursar.Tests.EndToEnd;
 public sealed class ExternalScalerChartTests
 {
     [SkippableFact]
-    public async Task KEDA_finds_each_replica_and_nobody_else_gets_in()
+    public async Task KEDA_reaches_each_replica_and_other_clients_are_blocked()
     {
         var documents = await DocumentsAsync();
         var service = Single(documents, "Service", "bursar-external-scaler");
@@ -33,7 +33,7 @@ public sealed class ExternalScalerChartTests
     }
 
     [SkippableFact]
-    public async Task It_has_its_place_among_the_doors_of_a_closed_pod()
+    public async Task External_scaler_port_is_part_of_the_pods_network_policy()
     {
         var documents = await DocumentsAsync("--set", "networkPolicy.enabled=true", "--set", "externalScaler.kedaNamespace=autoscaling");
         documents

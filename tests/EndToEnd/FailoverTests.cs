@@ -69,7 +69,7 @@ public sealed class FailoverTests
     }
 
     [Fact]
-    public async Task A_leader_that_is_stopped_gives_the_lease_back_at_once()
+    public async Task Stopped_leader_releases_the_lease_at_once()
     {
         var scene = await Scene.SandboxAsync(startOperator: false);
         await using var world = scene.World;

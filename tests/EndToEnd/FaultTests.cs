@@ -35,7 +35,7 @@ public sealed class FaultTests
     [InlineData(4)]
     [InlineData(5)]
     [InlineData(6)]
-    public async Task Errors_conflicts_throttling_slow_and_lost_answers_and_broken_watches_change_nothing(int seed) =>
+    public async Task API_faults_of_every_sort_change_no_outcome(int seed) =>
         (await RunAsync(seed)).Should().Be(await Undisturbed.Value, "faults of the API server cost nobody anything");
 
     [Fact]
@@ -73,7 +73,7 @@ public sealed class FaultTests
     [InlineData(20, "limit")]
     [InlineData(1, "budget")]
     [InlineData(20, "budget")]
-    public async Task Conflicts_while_work_is_given_back_lose_nothing(int conflicts, string raised)
+    public async Task Conflicts_during_a_resume_lose_nothing(int conflicts, string raised)
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;

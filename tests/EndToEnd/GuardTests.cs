@@ -273,7 +273,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
     ];
 
     [SkippableFact]
-    public async Task A_tenant_is_refused_with_words_and_whoever_may_override_is_not()
+    public async Task Tenant_is_denied_with_a_message_and_a_user_with_override_is_not()
     {
         var server = await cluster.OpenAsync(Ct);
         using var team = await GuardedTeam.CreateAsync(server, "guard-table");
@@ -350,7 +350,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
 
     /// <summary>The objects by which a manager was told to stop work: Kueue's, KEDA's, KServe's.</summary>
     [SkippableFact]
-    public async Task What_Bursar_told_a_manager_no_tenant_takes_back()
+    public async Task Tenant_cannot_undo_what_Bursar_set_on_a_manager()
     {
         var server = await cluster.OpenAsync(Ct);
         using var team = await GuardedTeam.CreateAsync(server, "guard-owners");
@@ -491,7 +491,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
     }
 
     [SkippableFact]
-    public async Task Namespaces_empty_and_owners_are_collected()
+    public async Task Namespace_is_emptied_and_dependents_are_collected_under_the_guard()
     {
         var server = await cluster.OpenAsync(Ct);
         using var team = await GuardedTeam.CreateAsync(server, "guard-goes");
@@ -543,7 +543,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
     }
 
     [SkippableFact]
-    public async Task Release_gives_back_for_whoever_may_override_and_says_why_it_cannot_for_others()
+    public async Task Release_works_for_users_with_override_and_tells_others_why_not()
     {
         var server = await cluster.OpenAsync(Ct);
         using var team = await GuardedTeam.CreateAsync(server, "guard-release");
@@ -599,7 +599,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
     }
 
     [SkippableFact]
-    public async Task The_webhooks_mark_passes_in_a_new_object_and_nowhere_else()
+    public async Task Gate_annotation_is_accepted_in_new_objects_only()
     {
         var server = await cluster.OpenAsync(Ct);
         using var team = await GuardedTeam.CreateAsync(server, "guard-held");
@@ -657,7 +657,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
     }
 
     [SkippableFact]
-    public async Task A_tenant_cannot_give_himself_the_right()
+    public async Task Tenant_cannot_grant_themselves_the_override()
     {
         var server = await cluster.OpenAsync(Ct);
         using var team = await GuardedTeam.CreateAsync(server, "guard-rights");
@@ -703,7 +703,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
     }
 
     [SkippableFact]
-    public async Task Kubectl_shows_who_may_and_how()
+    public async Task Kubectl_shows_the_way_to_override()
     {
         var server = await cluster.OpenAsync(Ct);
         using var team = await GuardedTeam.CreateAsync(server, "guard-kubectl");
@@ -804,7 +804,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
     }
 
     [SkippableFact]
-    public async Task One_value_switches_it_off_and_an_uninstall_takes_it_away()
+    public async Task Guard_is_disabled_by_one_value_and_removed_by_an_uninstall()
     {
         var server = await cluster.OpenAsync(Ct);
         using var team = await GuardedTeam.CreateAsync(server, "guard-switch");
@@ -847,7 +847,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
     }
 
     [SkippableFact]
-    public async Task Where_the_budgets_themselves_are_gone_work_goes_on_and_nothing_hangs()
+    public async Task Guard_without_the_budget_CRD_blocks_no_workload()
     {
         var server = await cluster.OpenAsync(Ct);
         using var team = await GuardedTeam.CreateAsync(server, "guard-without");

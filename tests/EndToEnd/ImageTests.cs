@@ -55,7 +55,7 @@ public sealed class ImageTests
     }
 
     [SkippableFact]
-    public async Task Image_speaks_TLS_with_an_API_server()
+    public async Task Image_connects_to_an_API_server_over_TLS()
     {
         using var image = await UnpackedImage.OpenAsync(Archives("bursar").Single(a => a.EndsWith("-amd64.tar", StringComparison.Ordinal)));
         await using var sandbox = await Bursar.Sandbox.Sandbox.StartAsync(new SandboxOptions(), CancellationToken.None);

@@ -118,7 +118,7 @@ internal static class Inference
 public sealed class InferenceTests
 {
     [Fact]
-    public async Task Zero_scales_to_nothing_when_exhausted_and_back_to_what_it_was()
+    public async Task Inference_with_Zero_is_scaled_to_zero_when_exhausted_and_restored()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -126,7 +126,7 @@ public sealed class InferenceTests
     }
 
     [Fact]
-    public async Task A_floor_is_left_alone_and_said()
+    public async Task Minimum_replicas_are_left_alone_and_reported()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -142,7 +142,7 @@ public sealed class InferenceTests
     }
 
     [Fact]
-    public async Task Work_of_other_managers_is_counted_and_reported_and_not_touched()
+    public async Task Workloads_of_other_managers_are_counted_and_reported_and_not_touched()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;

@@ -16,7 +16,7 @@ public sealed class InstallKubectlTests(InstallServers servers, ITestOutputHelpe
 
     [SkippableTheory]
     [MemberData(nameof(Servers))]
-    public async Task A_budget_reads_well(bool real)
+    public async Task Kubectl_prints_a_budget_in_readable_columns(bool real)
     {
         InstallTool.RequireTools();
         var ct = CancellationToken.None;

@@ -27,7 +27,7 @@ public sealed class InstallTests(InstallServers servers)
 
     [SkippableTheory]
     [MemberData(nameof(Servers))]
-    public async Task The_server_accepts_every_object_of_the_chart_with_everything_switched_on(bool real)
+    public async Task Server_accepts_every_object_of_the_chart_with_everything_enabled(bool real)
     {
         InstallTool.RequireTools();
         var ct = CancellationToken.None;
@@ -70,7 +70,7 @@ public sealed class InstallTests(InstallServers servers)
 
     [SkippableTheory]
     [MemberData(nameof(Servers))]
-    public async Task An_upgrade_reaches_the_CRDs_and_an_uninstall_gives_back_what_is_suspended_and_keeps_the_budgets(bool real)
+    public async Task Upgrade_reaches_the_CRDs_and_uninstall_resumes_work_and_keeps_the_budgets(bool real)
     {
         InstallTool.RequireTools();
         var ct = CancellationToken.None;
@@ -177,7 +177,7 @@ public sealed class InstallTests(InstallServers servers)
 
     [SkippableTheory]
     [MemberData(nameof(Servers))]
-    public async Task Uninstall_with_an_image_that_cannot_run_ends_in_time_and_says_so(bool real)
+    public async Task Uninstall_with_an_image_that_cannot_run_ends_in_time_with_a_message(bool real)
     {
         InstallTool.RequireTools();
         var ct = CancellationToken.None;

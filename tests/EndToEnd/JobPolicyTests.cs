@@ -271,7 +271,7 @@ internal static class JobPolicies
 public sealed class JobPolicyTests
 {
     [Fact]
-    public async Task Jobs_end_as_their_policies_say()
+    public async Task Jobs_end_according_to_their_policies()
     {
         var scene = await Scene.SandboxAsync(startOperator: false);
         await using var world = scene.World;
@@ -283,6 +283,6 @@ public sealed class JobPolicyTests
 public sealed class RealJobPolicyTests(RealCluster cluster)
 {
     [SkippableFact]
-    public Task Jobs_end_as_their_policies_say() =>
+    public Task Jobs_end_according_to_their_policies() =>
         cluster.PlayAsync("job-policies", JobPolicies.EndAsTheirPoliciesSayAsync, startOperator: false);
 }

@@ -43,7 +43,7 @@ public sealed class KillTests
     [InlineData("events", "create", true, true)] // the Event tells it
     [InlineData("gpuledgers", "patch", false, true)] // before the ledger holds that it was seen
     [InlineData("gpuledgers", "patch", true, true)] // the ledger holds that it was seen
-    public async Task Killed_around_a_suspending_it_is_suspended_once_and_no_amount_changes(
+    public async Task Kill_around_a_suspension_suspends_once_and_changes_no_amount(
         string resource,
         string verb,
         bool happens,
@@ -94,7 +94,7 @@ public sealed class KillTests
     [InlineData("gpuledgers", "patch", true, true)] // the record is gone
     [InlineData("gpubudgets", "patch", false, true)] // before the status
     [InlineData("events", "create", false, true)] // before the Event
-    public async Task Killed_around_a_resume_it_comes_back_once_and_is_not_suspended_again(
+    public async Task Kill_around_a_resume_resumes_once_and_does_not_suspend_again(
         string resource,
         string verb,
         bool happens,
@@ -140,7 +140,7 @@ public sealed class KillTests
     [Theory]
     [InlineData(11)]
     [InlineData(12)]
-    public async Task Killed_again_and_again_at_random_moments_it_bills_the_same(int seed)
+    public async Task Kills_at_random_moments_change_no_bill(int seed)
     {
         var scene = await Scene.SandboxAsync(startOperator: false);
         await using var world = scene.World;
@@ -179,7 +179,7 @@ public sealed class KillTests
     /// A suspended Job's pods are deleted: their end is known only to who saw it, so it must not wait for the ledger's pace.
     /// </summary>
     [Fact]
-    public async Task Killed_soon_after_suspended_pods_have_gone_it_still_knows_when_they_ended()
+    public async Task Kill_soon_after_suspended_pods_ended_loses_no_end_time()
     {
         var scene = await Scene.SandboxAsync(startOperator: false);
         await using var world = scene.World;
@@ -212,7 +212,7 @@ public sealed class KillTests
     [Theory]
     [InlineData("jobs", "patch")]
     [InlineData("deployments", "patch")]
-    public async Task Killed_as_it_stops_pods_that_came_a_moment_ago_it_bills_them(string resource, string verb)
+    public async Task Kill_while_suspending_new_pods_still_bills_them(string resource, string verb)
     {
         var scene = await Scene.SandboxAsync(startOperator: false);
         await using var world = scene.World;

@@ -23,7 +23,7 @@ public sealed class KillWithTwoTests
     [Theory]
     [InlineData(false)] // before the second budget's record
     [InlineData(true)] // it stands there, and nobody saw the work stopped for it
-    public async Task Killed_around_the_second_budgets_suspending_both_hold_and_the_work_is_written_once(bool happens)
+    public async Task Kill_around_the_second_budgets_suspension_writes_the_workload_once(bool happens)
     {
         var scene = await OpenAsync();
         await using var world = scene.World;
@@ -51,7 +51,7 @@ public sealed class KillWithTwoTests
     [InlineData(1, true)] // it is decided
     [InlineData(2, false)] // before the record goes
     [InlineData(2, true)] // it is gone
-    public async Task Killed_while_one_of_two_lets_go_the_other_holds_on(int write, bool happens)
+    public async Task Kill_while_one_of_two_budgets_agrees_keeps_the_other_suspension(int write, bool happens)
     {
         var scene = await OpenAsync();
         await using var world = scene.World;
@@ -72,7 +72,7 @@ public sealed class KillWithTwoTests
     [InlineData("gpuledgers", true)] // it is
     [InlineData("jobs", false)] // the work is not given back
     [InlineData("jobs", true)] // it is, and nobody knows
-    public async Task Killed_while_the_last_of_two_gives_back_it_comes_back_once(string resource, bool happens)
+    public async Task Kill_while_the_last_of_two_budgets_resumes_resumes_once(string resource, bool happens)
     {
         var scene = await OpenAsync();
         await using var world = scene.World;
@@ -92,7 +92,7 @@ public sealed class KillWithTwoTests
     [Theory]
     [InlineData("gpuledgers", true, 1)] // it is noted, and never stopped
     [InlineData("jobs", true, 3)] // it is stopped: then it is given back
-    public async Task Killed_while_suspending_for_a_budget_that_is_deleted_then_the_work_runs_and_nothing_is_left(
+    public async Task Kill_while_suspending_for_a_budget_then_deleted_leaves_the_workload_running(
         string resource,
         bool happens,
         int generation
@@ -120,7 +120,7 @@ public sealed class KillWithTwoTests
     [InlineData("jobs", false)] // before the work is given back
     [InlineData("jobs", true)] // it is, and nobody knows
     [InlineData("gpuledgers", false)] // before the record goes
-    public async Task Killed_while_giving_back_for_a_deleted_budget_it_comes_back_once(string resource, bool happens)
+    public async Task Kill_while_resuming_for_a_deleted_budget_resumes_once(string resource, bool happens)
     {
         var scene = await OpenAsync();
         await using var world = scene.World;
@@ -148,7 +148,7 @@ public sealed class KillWithTwoTests
     [InlineData("jobs", 1)]
     [InlineData("gpuledgers", 1)]
     [InlineData("gpuledgers", 2)]
-    public async Task Release_of_all_that_two_budgets_hold_is_stopped_in_between_and_run_again(string resource, int write)
+    public async Task Release_of_workloads_of_two_budgets_can_be_interrupted_and_repeated(string resource, int write)
     {
         var scene = await OpenAsync();
         await using var world = scene.World;

@@ -370,7 +370,7 @@ public sealed class KindTests
 
     [Theory]
     [MemberData(nameof(All))]
-    public async Task A_kind_is_suspended_by_its_switch_and_given_back_as_it_was(string kind)
+    public async Task Kind_is_suspended_by_its_suspend_field_and_restored_as_it_was(string kind)
     {
         var scene = await WithAsync(kind);
         await using var world = scene.World;
@@ -378,7 +378,7 @@ public sealed class KindTests
     }
 
     [Fact]
-    public async Task Job_of_another_group_is_not_taken_for_a_Job_of_its_name()
+    public async Task Job_of_another_group_is_not_mistaken_for_a_batch_Job()
     {
         var scene = await WithAsync();
         await using var world = scene.World;
@@ -418,7 +418,7 @@ public sealed class KindTests
     }
 
     [Fact]
-    public async Task A_chain_of_owners_is_billed_and_stopped_at_its_top()
+    public async Task Chain_of_owner_references_is_billed_and_suspended_at_its_top()
     {
         var scene = await WithAsync("TrainJob", "JobSet");
         await using var world = scene.World;
@@ -458,7 +458,7 @@ public sealed class KindTests
     }
 
     [Fact]
-    public async Task A_StatefulSet_that_serves_is_not_held_and_goes_with_the_money()
+    public async Task StatefulSet_that_serves_is_suspended_at_the_limit_and_not_by_its_forecast()
     {
         var scene = await WithAsync();
         await using var world = scene.World;
@@ -488,7 +488,7 @@ public sealed class KindTests
     }
 
     [Fact]
-    public async Task What_a_stop_takes_is_said_with_it()
+    public async Task Suspension_names_what_it_loses()
     {
         var scene = await WithAsync("RayJob");
         await using var world = scene.World;
@@ -524,7 +524,7 @@ public sealed class KindTests
     }
 
     [Fact]
-    public async Task A_kind_whose_CRD_comes_later_is_picked_up()
+    public async Task Kind_whose_CRD_is_installed_later_is_picked_up()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -536,7 +536,7 @@ public sealed class KindTests
     }
 
     [Fact]
-    public async Task What_is_over_is_left_alone_and_what_cannot_be_suspended_is_reported()
+    public async Task Ended_workload_is_left_alone_and_a_not_suspendable_one_is_reported()
     {
         var scene = await WithAsync("PyTorchJob", "RayJob");
         await using var world = scene.World;
@@ -617,22 +617,22 @@ public sealed class KindTests
 public sealed class RealKindTests(RealCluster cluster)
 {
     [SkippableFact]
-    public Task Kinds_are_suspended_by_their_switches_and_given_back_as_they_were() =>
+    public Task Kinds_are_suspended_by_their_suspend_fields_and_restored_as_they_were() =>
         PlayAsync("kinds", ["JobSet", "TrainJob", "PyTorchJob", "MPIJob", "RayJob"], scene =>
             Kinds.SuspendedAndGivenBackAsync(scene, "JobSet", "TrainJob", "PyTorchJob", "MPIJob", "RayJob")
         );
 
     [SkippableFact]
-    public Task A_chain_of_owners_is_billed_and_stopped_at_its_top() =>
+    public Task Chain_of_owner_references_is_billed_and_suspended_at_its_top() =>
         PlayAsync("chain", ["JobSet", "TrainJob"], Kinds.ChainIsBilledAndStoppedAtItsTopAsync);
 
     [SkippableFact]
-    public Task Kinds_that_scale_are_suspended_by_their_count_and_given_back_as_they_were() =>
+    public Task Scalable_kinds_are_suspended_by_their_replicas_and_restored_as_they_were() =>
         PlayAsync("scaled", ["LeaderWorkerSet"], scene => Kinds.SuspendedAndGivenBackAsync(scene, "LeaderWorkerSet", "StatefulSet"));
 
     /// <summary>By the cluster's own CronJob controller, which makes a run each minute as long as nobody stops it.</summary>
     [SkippableFact]
-    public Task While_a_run_waits_its_CronJob_makes_no_other() => PlayAsync("cron", [], async scene =>
+    public Task CronJob_of_a_suspended_run_creates_no_other_run() => PlayAsync("cron", [], async scene =>
         {
             await scene.BudgetAsync("1");
             await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);

@@ -19,7 +19,7 @@ public sealed class LedgerStoreTests
     private static readonly CancellationToken Ct = CancellationToken.None;
 
     [Fact]
-    public async Task Days_become_objects_of_sums_that_reports_read_and_the_operator_does_not_load()
+    public async Task Past_days_are_compacted_for_reports_and_not_loaded_by_the_operator()
     {
         await using var world = await CommandsWorld.StartAsync();
         var store = Store(world);
@@ -78,7 +78,7 @@ public sealed class LedgerStoreTests
     [InlineData("bursar.base", LedgerShard.BaseKind)]
     [InlineData("team-a.0f0e", LedgerShard.BudgetKind)]
     [InlineData("scaled.team-a-0", LedgerShard.ScaledKind)]
-    public async Task Without_its_base_or_what_was_suspended_the_ledger_is_not_begun_anew(string name, string kind)
+    public async Task Ledger_with_an_unreadable_base_or_suspension_object_is_not_begun_anew(string name, string kind)
     {
         await using var world = await CommandsWorld.StartAsync();
         await AddUnreadableAsync(world, name, kind);

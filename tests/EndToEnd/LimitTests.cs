@@ -9,7 +9,7 @@ namespace Bursar.Tests.EndToEnd;
 public sealed class LimitTests
 {
     [Fact]
-    public async Task Work_of_unknown_length_runs_until_the_limit_within_the_published_bound_and_comes_back_in_order()
+    public async Task Work_of_unknown_length_stays_within_the_published_bound_and_resumes_in_order()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;

@@ -14,7 +14,7 @@ public sealed class MainJobTests(RealCluster cluster)
 
     [SkippableTheory]
     [MemberData(nameof(Servers))]
-    public async Task A_job_that_would_overrun_is_suspended_and_comes_back_when_the_limit_is_raised(bool real)
+    public async Task Job_that_would_overrun_is_suspended_and_resumes_when_the_limit_is_raised(bool real)
     {
         var scene = real ? await cluster.OpenAsync(Team) : await Scene.SandboxAsync(Team);
         try

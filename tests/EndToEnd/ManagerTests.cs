@@ -22,7 +22,7 @@ public sealed class ManagerTests
     private static CancellationToken Ct => CancellationToken.None;
 
     [Fact]
-    public async Task Kueue_undoes_spec_suspend_so_its_Workload_is_deactivated_and_each_way_is_one_change()
+    public async Task Kueue_reverts_spec_suspend_so_its_Workload_is_deactivated()
     {
         var (scene, kueue) = await KueueAsync();
         await using var world = scene.World;
@@ -61,7 +61,7 @@ public sealed class ManagerTests
     }
 
     [Fact]
-    public async Task A_job_in_Kueues_queue_holds_no_money_and_is_nobodys_suspension()
+    public async Task Job_in_Kueues_queue_reserves_nothing_and_is_no_suspension()
     {
         var (scene, kueue) = await KueueAsync();
         await using var world = scene.World;
@@ -89,7 +89,7 @@ public sealed class ManagerTests
     }
 
     [Fact]
-    public async Task Kueue_deactivates_by_itself_so_what_the_ledger_does_not_hold_is_never_activated()
+    public async Task Workload_that_Kueue_deactivated_itself_is_never_activated()
     {
         var (scene, kueue) = await KueueAsync();
         await using var world = scene.World;
@@ -182,7 +182,7 @@ public sealed class ManagerTests
     }
 
     [Fact]
-    public async Task Kueue_asks_before_it_admits_and_work_over_budget_never_starts_until_a_top_up()
+    public async Task Kueue_admission_check_keeps_a_job_over_budget_waiting_until_a_top_up()
     {
         var (scene, kueue) = await KueueAsync(asks: true);
         await using var world = scene.World;
@@ -210,7 +210,7 @@ public sealed class ManagerTests
     }
 
     [Fact]
-    public async Task Kueues_question_about_work_that_no_budget_selects_is_answered_at_once()
+    public async Task Kueue_admission_check_of_an_unselected_workload_is_answered_at_once()
     {
         var (scene, kueue) = await KueueAsync(asks: true);
         await using var world = scene.World;
@@ -269,7 +269,7 @@ public sealed class ManagerTests
     [InlineData("workloads", false, false)] // between the ledger and the act
     [InlineData("workloads", true, false)] // it is done, and nobody knows
     [InlineData("gpuledgers", false, true)] // before the ledger holds that it was seen
-    public async Task Killed_around_a_suspending_through_Kueue_it_is_suspended_once_and_given_back(
+    public async Task Kill_around_a_suspension_through_Kueue_suspends_once_and_resumes(
         string resource,
         bool happens,
         bool afterTheAct
@@ -324,7 +324,7 @@ public sealed class ManagerTests
     }
 
     [Fact]
-    public async Task What_is_suspended_through_Kueue_is_given_back_when_its_budget_goes_and_by_release()
+    public async Task Job_suspended_through_Kueue_resumes_with_its_budgets_deletion_and_by_release()
     {
         var (scene, kueue) = await KueueAsync();
         await using var world = scene.World;
@@ -350,7 +350,7 @@ public sealed class ManagerTests
     }
 
     [Fact]
-    public async Task Whoever_activates_it_again_and_again_is_contested_and_not_fought()
+    public async Task Repeated_activation_of_a_suspended_Workload_is_contested()
     {
         var (scene, kueue) = await KueueAsync();
         await using var world = scene.World;
@@ -367,7 +367,7 @@ public sealed class ManagerTests
     }
 
     [Fact]
-    public async Task A_Kueue_that_does_nothing_is_reported_and_the_money_it_burns_is_unstoppable()
+    public async Task Kueue_that_does_not_respond_is_reported_and_its_spend_is_unstoppable()
     {
         var (scene, kueue) = await KueueAsync();
         await using var world = scene.World;
@@ -398,7 +398,7 @@ public sealed class ManagerTests
     [Theory]
     [InlineData(null)]
     [InlineData("1")]
-    public async Task KEDA_lifts_from_zero_so_its_ScaledObject_is_paused_and_given_back_as_it_was(string? pausedAt)
+    public async Task KEDA_scales_from_zero_so_its_ScaledObject_is_paused_and_restored(string? pausedAt)
     {
         var (scene, keda) = await KedaAsync();
         await using var world = scene.World;
@@ -444,7 +444,7 @@ public sealed class ManagerTests
     }
 
     [Fact]
-    public async Task KEDA_that_somebody_else_paused_stands_still_so_the_Deployment_is_scaled_and_the_pause_stays_theirs()
+    public async Task ScaledObject_paused_by_another_actor_stays_paused_and_its_Deployment_is_scaled()
     {
         var (scene, keda) = await KedaAsync();
         await using var world = scene.World;
@@ -463,7 +463,7 @@ public sealed class ManagerTests
     }
 
     [Fact]
-    public async Task KEDA_paused_at_zero_by_somebody_else_is_never_unpaused()
+    public async Task ScaledObject_paused_at_zero_by_another_actor_is_never_unpaused()
     {
         var (scene, keda) = await KedaAsync();
         await using var world = scene.World;
@@ -477,7 +477,7 @@ public sealed class ManagerTests
     }
 
     [Fact]
-    public async Task An_HPA_is_switched_off_by_zero_replicas_so_its_Deployment_is_suspended_by_them()
+    public async Task HPA_is_disabled_by_zero_replicas_so_its_Deployment_is_scaled_to_zero()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -493,7 +493,7 @@ public sealed class ManagerTests
     }
 
     [Fact]
-    public async Task HPAScaleToZero_lifts_from_zero_so_a_Deployment_under_such_an_HPA_is_reported()
+    public async Task HPAScaleToZero_scales_from_zero_so_a_Deployment_under_it_is_reported()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;

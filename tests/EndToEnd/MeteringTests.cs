@@ -9,7 +9,7 @@ namespace Bursar.Tests.EndToEnd;
 public sealed class MeteringTests
 {
     [Fact]
-    public async Task A_lost_node_is_billed_to_its_last_proof_of_life_and_forecasts_pause_until_it_returns()
+    public async Task Lost_node_is_billed_to_its_last_heartbeat_and_pauses_forecasts()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -72,7 +72,7 @@ public sealed class MeteringTests
     }
 
     [Fact]
-    public async Task A_lost_node_whose_clock_is_ahead_is_billed_until_it_is_missed_and_again_when_it_returns()
+    public async Task Lost_node_with_a_fast_clock_is_billed_until_missed_and_after_its_return()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -115,7 +115,7 @@ public sealed class MeteringTests
     }
 
     [Fact]
-    public async Task A_product_without_a_price_is_said_and_never_free()
+    public async Task Product_without_a_price_is_reported_and_never_free()
     {
         var scene = await Scene.SandboxAsync(
             "team",

@@ -55,7 +55,7 @@ internal static class DeletedNamespace
 public sealed class NamespaceTests
 {
     [Fact]
-    public async Task A_namespace_with_suspended_work_goes_without_the_operator()
+    public async Task Namespace_with_suspended_workloads_is_deletable_without_the_operator()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;

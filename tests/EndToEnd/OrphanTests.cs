@@ -9,7 +9,7 @@ namespace Bursar.Tests.EndToEnd;
 public sealed class OrphanTests
 {
     [Fact]
-    public async Task Work_that_comes_back_after_its_budget_was_deleted_is_told_why()
+    public async Task Workload_resumed_after_its_budget_was_deleted_has_an_Event_with_the_reason()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -24,7 +24,7 @@ public sealed class OrphanTests
     }
 
     [Fact]
-    public async Task Work_that_its_budget_selects_no_more_is_told_why_it_comes_back()
+    public async Task Workload_no_longer_selected_has_an_Event_with_the_reason_for_its_resume()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -44,7 +44,7 @@ public sealed class OrphanTests
     }
 
     [Fact]
-    public async Task Work_that_its_user_resumed_and_that_is_suspended_again_is_told_so()
+    public async Task Workload_resumed_by_its_user_has_an_Event_when_it_is_suspended_again()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -62,7 +62,7 @@ public sealed class OrphanTests
 
     /// <summary>The budget that is used up is another rule, and says the same.</summary>
     [Fact]
-    public async Task Work_that_its_user_resumed_at_the_limit_is_told_why_it_is_suspended_again()
+    public async Task Workload_resumed_by_its_user_at_the_limit_has_an_Event_with_the_reason()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -80,7 +80,7 @@ public sealed class OrphanTests
     }
 
     [Fact]
-    public async Task What_cannot_be_given_back_holds_up_nothing_else()
+    public async Task Workload_that_cannot_be_resumed_delays_no_other()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;

@@ -75,7 +75,7 @@ public sealed class PriceBookSchemaTests(InstallServers servers)
 
     [SkippableTheory]
     [MemberData(nameof(Servers))]
-    public async Task A_price_book_is_taken_or_refused_with_its_fields_path(bool real)
+    public async Task Price_book_is_accepted_or_rejected_with_the_path_of_the_field(bool real)
     {
         await using var server = await servers.StartAsync(real, CancellationToken.None);
         var books = await DryRun.OpenAsync(server, "/apis/bursar.dev/v1alpha1/gpupricebooks", "GpuPriceBook", "{currency: USD, rates: []}");

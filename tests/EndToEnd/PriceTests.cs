@@ -19,7 +19,7 @@ public sealed class PriceTests
     /// A node without feature discovery: what the driver calls its GPUs is their product, and a restart asks nobody for it.
     /// </summary>
     [Fact]
-    public async Task A_node_without_a_product_label_is_priced_by_the_name_that_its_agent_tells()
+    public async Task Node_without_a_product_label_is_priced_by_the_name_its_agent_reports()
     {
         await using var world = await ClusterWorld.StartAsync(
             real: false,
@@ -59,7 +59,7 @@ public sealed class PriceTests
     [Theory]
     [InlineData("3060", "jump")]
     [InlineData("0", "price of zero")]
-    public async Task A_price_outside_the_guard_is_said_and_not_charged_until_it_is_accepted(string price, string why)
+    public async Task Price_outside_the_guard_is_reported_and_not_charged_until_accepted(string price, string why)
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -145,7 +145,7 @@ public sealed class PriceTests
     [InlineData("3060", "jump")]
     [InlineData("no rate", "no rate of the price book matches it")]
     [InlineData("no book", "no GpuPriceBook is the default")]
-    public async Task While_a_price_is_doubted_work_runs_on_to_the_limit_at_the_last_trusted_price(string price, string why)
+    public async Task Doubted_price_lets_jobs_run_to_the_limit_at_the_last_trusted_price(string price, string why)
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -251,7 +251,7 @@ public sealed class PriceTests
     }
 
     [Fact]
-    public async Task A_node_without_a_rate_pauses_forecasts_and_the_limit_of_the_priced_work_beside_it_holds()
+    public async Task Node_without_a_rate_pauses_forecasts_while_the_limit_still_applies()
     {
         var scene = await Scene.SandboxAsync(
             "team",
@@ -345,7 +345,7 @@ public sealed class PriceTests
 
     /// <summary>Field report F4: a part of a card has the card's name.</summary>
     [Fact]
-    public async Task A_vGPU_profile_is_unpriced_and_said_until_a_rate_names_it()
+    public async Task VGPU_profile_is_reported_as_unpriced_until_a_rate_names_it()
     {
         var scene = await Scene.SandboxAsync(
             "team",
@@ -374,7 +374,7 @@ public sealed class PriceTests
 
     /// <summary>Field report I6: the amounts are an upper bound, which is said, and forecasts go on.</summary>
     [Fact]
-    public async Task A_spot_node_without_a_spot_rate_is_charged_as_on_demand_and_said()
+    public async Task Spot_node_without_a_spot_rate_is_charged_on_demand_and_reported()
     {
         var scene = await Scene.SandboxAsync(
             "team",
@@ -410,7 +410,7 @@ public sealed class PriceTests
     }
 
     [Fact]
-    public async Task A_book_that_begins_to_ask_for_spot_prices_it_from_then_on()
+    public async Task Book_that_gains_a_spot_rate_applies_it_from_then_on()
     {
         var scene = await Scene.SandboxAsync(
             "team",

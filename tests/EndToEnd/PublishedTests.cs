@@ -20,7 +20,7 @@ public sealed class PublishedTests
     private static readonly TimeSpan Deadline = TimeSpan.FromMinutes(2);
 
     [SkippableFact]
-    public async Task Both_say_the_charts_version()
+    public async Task Programs_print_the_version_of_the_chart()
     {
         var chart = await File.ReadAllTextAsync(Path.Combine(RepositoryRoot(), "charts", "gpu-budget-operator", "Chart.yaml"));
         foreach (var program in (string[])["bursar", "bursar-agent"])
@@ -32,7 +32,7 @@ public sealed class PublishedTests
     }
 
     [SkippableFact]
-    public async Task Trimming_takes_nothing_from_what_is_generated()
+    public async Task Trimming_removes_nothing_from_the_generated_files()
     {
         var (code, output, error) = await RunAsync("bursar", "generate", "--check", "--out", RepositoryRoot());
         code.Should().Be(0, "{0}{1}", output, error);
@@ -65,7 +65,7 @@ public sealed class PublishedTests
     }
 
     [SkippableFact]
-    public async Task The_agent_starts_without_a_driver_and_says_so()
+    public async Task Agent_starts_without_a_driver_and_reports_it()
     {
         using var agent = Start(
             "bursar-agent",

@@ -25,7 +25,7 @@ public sealed class RealCrdTests(ITestOutputHelper output)
     private static CancellationToken Ct => CancellationToken.None;
 
     [SkippableFact]
-    public async Task Every_kind_is_suspended_and_given_back_as_its_own_CRD_has_it()
+    public async Task Every_kind_is_suspended_and_restored_under_its_own_CRD()
     {
         var folder = Environment.GetEnvironmentVariable("BURSAR_TEST_CRDS");
         Skip.If(string.IsNullOrEmpty(folder), "BURSAR_TEST_CRDS names no folder with the kinds' own CRDs");

@@ -29,7 +29,7 @@ public sealed class RealHpaTests(ITestOutputHelper output)
     ];
 
     [SkippableFact]
-    public async Task The_same_replicas_after_each_of_its_steps()
+    public async Task Model_of_the_HPA_has_the_same_replicas_after_each_step()
     {
         Skip.IfNot(
             ControlPlane.IsPresent && File.Exists(Path.Combine(ControlPlane.Assets, "kube-controller-manager")),

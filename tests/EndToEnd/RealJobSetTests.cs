@@ -19,7 +19,7 @@ public sealed class RealJobSetTests
     [InlineData(0)]
     [InlineData(1)]
     [InlineData(143)]
-    public async Task A_JobSet_is_stopped_whole_whatever_its_pods_end_with_and_goes_on_to_its_end(int termExitCode)
+    public async Task JobSet_is_suspended_whole_for_any_exit_code_and_completes_after_its_resume(int termExitCode)
     {
         var (program, folder) = (
             Environment.GetEnvironmentVariable("BURSAR_TEST_JOBSET"),

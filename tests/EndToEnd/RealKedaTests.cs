@@ -19,7 +19,7 @@ public sealed class RealKedaTests
     private static CancellationToken Ct => CancellationToken.None;
 
     [SkippableFact]
-    public async Task KEDA_scales_and_stays_within_the_money()
+    public async Task KEDA_scales_and_stays_within_the_budget()
     {
         var program = Environment.GetEnvironmentVariable("BURSAR_TEST_KEDA");
         Skip.If(string.IsNullOrEmpty(program), "BURSAR_TEST_KEDA names no program that runs KEDA");

@@ -20,7 +20,7 @@ public sealed class RealKueueTests
     private static CancellationToken Ct => CancellationToken.None;
 
     [SkippableFact]
-    public async Task A_Job_over_budget_stays_suspended_and_comes_back_after_a_top_up_with_one_change_each_way()
+    public async Task Job_over_budget_stays_suspended_until_a_top_up_with_one_change_each_way()
     {
         var program = Environment.GetEnvironmentVariable("BURSAR_TEST_KUEUE");
         Skip.If(string.IsNullOrEmpty(program), "BURSAR_TEST_KUEUE names no program that runs Kueue");

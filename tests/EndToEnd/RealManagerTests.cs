@@ -15,7 +15,7 @@ public sealed class RealManagerTests
     private static CancellationToken Ct => CancellationToken.None;
 
     [SkippableFact]
-    public async Task An_HPA_keeps_its_target_within_the_money()
+    public async Task HPA_keeps_its_target_within_the_budget()
     {
         Skip.IfNot(
             ControlPlane.IsPresent && File.Exists(Path.Combine(ControlPlane.Assets, "kube-controller-manager")),

@@ -27,7 +27,7 @@ public sealed class RealPrometheusTests
     private static CancellationToken Ct => CancellationToken.None;
 
     [SkippableFact]
-    public async Task A_gateways_queue_scales_and_no_answer_takes_nothing_away()
+    public async Task Gateway_queue_scales_and_a_missing_answer_keeps_the_replicas()
     {
         var program = Environment.GetEnvironmentVariable("BURSAR_PROMETHEUS");
         Skip.If(string.IsNullOrEmpty(program) || !File.Exists(program), "BURSAR_PROMETHEUS names no prometheus");

@@ -9,7 +9,7 @@ namespace Bursar.Tests.EndToEnd;
 public sealed class RealProofTests(RealCluster cluster)
 {
     [SkippableFact]
-    public Task Two_budgets_over_one_job_must_both_agree() =>
+    public Task Job_of_two_budgets_needs_both_to_resume() =>
         cluster.PlayAsync("two-budgets", scene => TwoBudgets.MustBothAgreeAsync(scene));
 
     /// <summary>Where nobody can wind time on: thirty that come at once, and the first that follow.</summary>
@@ -28,6 +28,6 @@ public sealed class RealProofTests(RealCluster cluster)
         cluster.PlayAsync("failed-indexes", EarlyEnds.SweepWithTooManyFailedIndexesReservesNothingAsync);
 
     [SkippableFact]
-    public Task A_namespace_with_suspended_work_goes_without_the_operator() =>
+    public Task Namespace_with_suspended_workloads_is_deletable_without_the_operator() =>
         cluster.PlayAsync("deleted-namespace", DeletedNamespace.GoesWithoutTheOperatorAsync);
 }

@@ -20,13 +20,13 @@ public sealed class RealScalerTests(RealCluster cluster, ITestOutputHelper outpu
         cluster.PlayAsync("follow", scene => Scalers.FollowsDemandAsync(scene, TimeSpan.FromSeconds(10), within: null));
 
     [SkippableFact]
-    public Task A_cap_binds_and_says_what_is_missing() => cluster.PlayAsync("capped", Scalers.CapBindsAsync);
+    public Task Budget_cap_binds_and_its_status_names_the_missing_amount() => cluster.PlayAsync("capped", Scalers.CapBindsAsync);
 
     [SkippableFact]
-    public Task Scalers_share_a_budget_and_never_cost_more_than_it_carries() => cluster.PlayAsync("shared", Scalers.BudgetIsSharedAsync);
+    public Task Scalers_that_share_a_budget_never_cost_more_than_it_affords() => cluster.PlayAsync("shared", Scalers.BudgetIsSharedAsync);
 
     [SkippableFact]
-    public Task What_cannot_be_scaled_is_said_and_left_alone() => cluster.PlayAsync("refused", Scalers.RefusalsAsync);
+    public Task Target_that_cannot_be_scaled_is_reported_and_left_alone() => cluster.PlayAsync("refused", Scalers.RefusalsAsync);
 
     /// <summary>
     /// The first minute of the trace's hour, as it was: from nothing to five requests a second, from one replica's worth to five. In the

@@ -13,7 +13,7 @@ public sealed class RealServerTests(RealCluster cluster)
     private static CancellationToken Ct => CancellationToken.None;
 
     [SkippableFact]
-    public Task Agents_tell_progress_and_the_bill_goes_on_without_them() =>
+    public Task Agents_report_progress_and_billing_continues_without_them() =>
         cluster.PlayAsync("agents", scene => Agents.ProgressIsTheAgentsWordAndTheBillIsNotAsync(scene, TimeSpan.FromSeconds(2)));
 
     [SkippableFact]
@@ -38,15 +38,15 @@ public sealed class RealServerTests(RealCluster cluster)
         });
 
     [SkippableFact]
-    public Task Zero_scales_to_nothing_when_exhausted_and_back_to_what_it_was() =>
+    public Task Inference_with_Zero_is_scaled_to_zero_when_exhausted_and_restored() =>
         cluster.PlayAsync("zero", Inference.ZeroScalesDownAndBackAsync);
 
     [SkippableFact]
-    public Task What_the_owner_undoes_is_suspended_again_and_repeated_undoing_is_a_contest() =>
+    public Task Job_resumed_by_its_user_is_suspended_again_and_then_contested() =>
         cluster.PlayAsync("contest", SuspendedWorkloads.UndoneIsSuspendedAgainThenContestedAsync);
 
     [SkippableFact]
-    public Task Killed_between_suspending_and_resuming_it_bills_the_same_and_resumes() =>
+    public Task Kill_between_suspension_and_resume_changes_no_bill_and_no_resume() =>
         cluster.PlayAsync(
             "killed",
             async scene =>
@@ -85,7 +85,7 @@ public sealed class RealServerTests(RealCluster cluster)
         );
 
     [SkippableFact]
-    public Task Release_gives_everything_back_and_no_operator_takes_it_again() => cluster.PlayAsync("release", async scene =>
+    public Task Release_resumes_everything_and_no_operator_suspends_it_again() => cluster.PlayAsync("release", async scene =>
         {
             await scene.BudgetAsync("0.01", """{"inference": {"whenExhausted": "Zero"}}""");
             await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);

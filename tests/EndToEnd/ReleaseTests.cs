@@ -17,7 +17,7 @@ public sealed class ReleaseTests
     private static readonly ReleaseRequest Everything = new(null, null, DryRun: false);
 
     [Fact]
-    public async Task Everything_suspended_is_given_back_without_an_operator_and_forgotten()
+    public async Task Suspended_workloads_are_resumed_without_an_operator_and_their_records_removed()
     {
         await using var world = await CommandsWorld.StartAsync();
         await SuspendBothAsync(world);
@@ -35,7 +35,7 @@ public sealed class ReleaseTests
     }
 
     [Fact]
-    public async Task Twice_is_as_once()
+    public async Task Release_of_everything_twice_changes_nothing_more()
     {
         await using var world = await CommandsWorld.StartAsync();
         await SuspendBothAsync(world);
@@ -49,7 +49,7 @@ public sealed class ReleaseTests
     }
 
     [Fact]
-    public async Task A_dry_run_touches_nothing()
+    public async Task Dry_run_changes_nothing()
     {
         await using var world = await CommandsWorld.StartAsync();
         await SuspendBothAsync(world);
@@ -66,7 +66,7 @@ public sealed class ReleaseTests
     }
 
     [Fact]
-    public async Task What_is_gone_is_forgotten_and_what_others_changed_is_left_alone()
+    public async Task Records_of_deleted_workloads_are_dropped_and_changed_ones_left_alone()
     {
         await using var world = await CommandsWorld.StartAsync();
         await SuspendBothAsync(world);
@@ -90,7 +90,7 @@ public sealed class ReleaseTests
     }
 
     [Fact]
-    public async Task A_namesake_of_a_job_that_was_deleted_is_not_resumed()
+    public async Task Job_recreated_under_the_name_of_a_deleted_one_is_not_resumed()
     {
         await using var world = await CommandsWorld.StartAsync();
         await SuspendBothAsync(world);
@@ -103,7 +103,7 @@ public sealed class ReleaseTests
     }
 
     [Fact]
-    public async Task One_budgets_work_alone_is_given_back_by_name()
+    public async Task Release_by_name_resumes_only_the_workloads_of_that_budget()
     {
         await using var world = await CommandsWorld.StartAsync();
         var vision = await world.CreateBudgetAsync("vision", "2");
@@ -123,7 +123,7 @@ public sealed class ReleaseTests
     }
 
     [Fact]
-    public async Task What_cannot_be_given_back_stays_in_the_ledger_and_fails_the_command()
+    public async Task Workload_that_cannot_be_resumed_stays_in_the_ledger_and_fails_the_command()
     {
         await using var world = await CommandsWorld.StartAsync();
         await SuspendBothAsync(world);
@@ -138,7 +138,7 @@ public sealed class ReleaseTests
     }
 
     [Fact]
-    public async Task Beside_a_running_operator_it_makes_it_give_up_the_lease_and_a_restarted_one_works_on()
+    public async Task Release_beside_a_running_operator_makes_it_give_up_the_lease()
     {
         var scene = await Scene.SandboxAsync(startOperator: false);
         await using var world = scene.World;
@@ -185,7 +185,7 @@ public sealed class ReleaseTests
 
     /// <summary>Whatever the moment: the budget gives its work back, keeps its hands off, and nothing is orphaned.</summary>
     [Fact]
-    public async Task Release_of_a_budget_scales_its_inference_back_beside_a_running_operator()
+    public async Task Release_of_a_budget_restores_its_inference_beside_a_running_operator()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -204,7 +204,7 @@ public sealed class ReleaseTests
 
     /// <summary>The command died after its first write: the order stands on the budget.</summary>
     [Fact]
-    public async Task Release_that_stands_on_the_budget_alone_is_carried_out_by_the_operator()
+    public async Task Release_recorded_only_on_the_budget_is_carried_out_by_the_operator()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -282,7 +282,7 @@ public sealed class ReleaseTests
     }
 
     [Fact]
-    public async Task Suspended_work_without_a_record_is_given_back_with_everything()
+    public async Task Suspended_workload_without_a_record_is_resumed_with_everything()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -313,7 +313,7 @@ public sealed class ReleaseTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task Release_of_a_budget_beside_a_running_operator_lets_its_work_run(bool elected)
+    public async Task Release_of_a_budget_beside_a_running_operator_resumes_its_workloads(bool elected)
     {
         var scene = await Scene.SandboxAsync(startOperator: false);
         await using var world = scene.World;
@@ -378,7 +378,7 @@ public sealed class ReleaseTests
     }
 
     [Fact]
-    public async Task Release_of_a_budget_whose_operator_died_is_done_by_the_command_and_kept_by_the_next_operator()
+    public async Task Release_of_a_budget_without_an_operator_is_kept_by_the_next_operator()
     {
         var scene = await Scene.SandboxAsync(startOperator: false);
         await using var world = scene.World;
@@ -519,7 +519,7 @@ public sealed class ReleaseTests
 
     /// <summary>The ledger is lost: what Bursar had suspended is found by its mirror, what its user has suspended is not.</summary>
     [Fact]
-    public async Task Suspended_work_without_a_record_is_recorded_anew_and_comes_back_with_the_money()
+    public async Task Suspended_workload_without_a_record_is_recorded_anew_and_resumes_later()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -554,7 +554,7 @@ public sealed class ReleaseTests
     }
 
     [Fact]
-    public async Task Continue_writes_the_moment_beside_what_stands_there()
+    public async Task Breaker_reset_writes_its_time_and_keeps_the_enforcement_setting()
     {
         await using var world = await CommandsWorld.StartAsync();
         await ReleaseAsync(world, Everything);

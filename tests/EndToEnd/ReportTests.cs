@@ -70,7 +70,7 @@ public sealed class ReportTests
     }
 
     [Fact]
-    public async Task A_namespaces_report_has_its_own_work_only()
+    public async Task Report_of_a_namespace_lists_only_its_workloads()
     {
         await using var world = await CommandsWorld.StartAsync();
         await world.StoreAsync(Ledger());
@@ -98,7 +98,7 @@ public sealed class ReportTests
     }
 
     [Fact]
-    public async Task An_object_that_cannot_be_read_is_named_and_the_exit_code_says_so()
+    public async Task Unreadable_object_is_named_and_fails_the_exit_code()
     {
         await using var world = await CommandsWorld.StartAsync();
         await world.StoreAsync(Ledger());
@@ -153,7 +153,7 @@ public sealed class ReportTests
         "times as much.\n"
     )]
     [InlineData(61_440L, null, null)]
-    public async Task Advice_on_a_smaller_card_says_by_which_memory(long? needed, string? sentence, string? end)
+    public async Task Advice_on_a_smaller_card_names_the_memory_it_rests_on(long? needed, string? sentence, string? end)
     {
         await using var world = await CommandsWorld.StartAsync();
         var ledger = new GpuLedger();

@@ -40,7 +40,7 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
     };
 
     [SkippableFact]
-    public async Task Nothing_is_denied_and_no_right_is_idle()
+    public async Task Rights_of_the_chart_suffice_and_none_is_unused()
     {
         Skip.IfNot(ControlPlane.IsPresent, ControlPlane.Absent);
         InstallTool.RequireTools();

@@ -84,7 +84,7 @@ public sealed class ScaleCapTests(RealCluster real)
     [SkippableTheory]
     [InlineData(false)]
     [InlineData(true)]
-    public Task What_was_absent_is_absent_again(bool isReal) => PlayAsync(isReal, "cap-absent", async world =>
+    public Task Field_that_was_absent_is_absent_again(bool isReal) => PlayAsync(isReal, "cap-absent", async world =>
         {
             await KedaAsync(world, "");
             (await world.CapAsync("chat", 100)).Should().Be(WriteOutcome.AlreadySo, "KEDA's own default");
@@ -132,7 +132,7 @@ public sealed class ScaleCapTests(RealCluster real)
         });
 
     [Fact]
-    public async Task An_owner_that_may_not_be_written_says_why()
+    public async Task Manager_that_cannot_be_written_reports_why()
     {
         var scene = await Scene.SandboxAsync("cap-why", startOperator: false);
         await using var cluster = scene.World;
@@ -189,7 +189,7 @@ public sealed class ScaleCapTests(RealCluster real)
     [InlineData("10", "3", null, "10")] // It was given back, and the record was not dropped yet.
     [InlineData("null", "3", "null", "null")]
     [InlineData("null", "3", "5", "5")]
-    public Task A_death_between_any_two_writes_is_made_up_for(string original, string value, string? before, string present) =>
+    public Task Kill_between_any_two_writes_is_made_up_for(string original, string value, string? before, string present) =>
         PlayAsync(false, "cap-death", async world =>
         {
             await KedaAsync(world, present == "null" ? "" : $$""" "maxReplicaCount": {{present}} """);
@@ -224,7 +224,7 @@ public sealed class ScaleCapTests(RealCluster real)
     [InlineData(2)]
     [InlineData(3)]
     [InlineData(4)]
-    public Task Whatever_fails_the_owners_word_comes_back(int seed) => PlayAsync(false, "cap-chance", async world =>
+    public Task Declared_maximum_is_restored_after_any_failure(int seed) => PlayAsync(false, "cap-chance", async world =>
         {
             var random = new Random(seed);
             var faults = world.Scene.Sandbox.Server.Faults;
@@ -283,7 +283,7 @@ public sealed class ScaleCapTests(RealCluster real)
         });
 
     [Fact]
-    public async Task What_a_deleted_scaler_capped_comes_back_unless_another_takes_over_or_the_switch_says_observe()
+    public async Task Cap_of_a_deleted_scaler_is_removed_unless_adopted_or_only_observed()
     {
         var scene = await Scene.SandboxAsync("cap-orphans", startOperator: false);
         await using var cluster = scene.World;
@@ -333,7 +333,7 @@ public sealed class ScaleCapTests(RealCluster real)
     [SkippableTheory]
     [InlineData(false)]
     [InlineData(true)]
-    public Task Without_an_operator_the_command_gives_it_back(bool isReal) => PlayAsync(isReal, "cap-release", async world =>
+    public Task Release_command_restores_fields_without_an_operator(bool isReal) => PlayAsync(isReal, "cap-release", async world =>
         {
             await KedaAsync(world, "");
             await world.CreateAsync(
@@ -369,7 +369,7 @@ public sealed class ScaleCapTests(RealCluster real)
         });
 
     [Fact]
-    public Task The_command_keeps_what_it_could_not_give_back_and_forgets_what_is_gone() => PlayAsync(false, "cap-refused", async world =>
+    public Task Release_command_keeps_failed_records_and_drops_those_of_deleted_objects() => PlayAsync(false, "cap-refused", async world =>
         {
             await KedaAsync(world, """ "maxReplicaCount": 10 """);
             (await world.CapAsync("chat", 3)).Should().Be(WriteOutcome.Done);

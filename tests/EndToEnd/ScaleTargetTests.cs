@@ -26,7 +26,7 @@ public sealed class ScaleTargetTests(RealCluster real)
     [SkippableTheory]
     [InlineData(false)]
     [InlineData(true)]
-    public Task A_Deployment_follows_its_number_and_tells_of_a_rollout(bool isReal) => PlayAsync(isReal, "scale-deployment", async world =>
+    public Task Deployment_follows_its_replica_count_and_reports_a_rollout(bool isReal) => PlayAsync(isReal, "scale-deployment", async world =>
         {
             await world.Scene.World.CreateDeploymentAsync(world.Scene.Team, "chat", 2, 1, Ct);
             var target = await world.UntilAsync(Deployment, "chat", one =>
@@ -146,7 +146,7 @@ public sealed class ScaleTargetTests(RealCluster real)
         });
 
     [Fact]
-    public Task A_group_of_a_LeaderWorkerSet_is_one_replica_and_a_StatefulSet_may_stay_between_two_revisions() =>
+    public Task LeaderWorkerSet_group_is_one_replica_and_a_StatefulSet_may_keep_two_revisions() =>
         PlayAsync(false, "scale-sets", async world =>
         {
             await world.CreateAsync(
@@ -211,7 +211,7 @@ public sealed class ScaleTargetTests(RealCluster real)
     [SkippableTheory]
     [InlineData(false)]
     [InlineData(true)]
-    public Task An_InferenceService_scales_by_its_bounds_and_gets_back_what_it_had(bool isReal) =>
+    public Task InferenceService_is_scaled_by_its_bounds_and_restored(bool isReal) =>
         PlayAsync(isReal, "scale-kserve", async world =>
         {
             await world.CreateAsync(
@@ -277,7 +277,7 @@ public sealed class ScaleTargetTests(RealCluster real)
         });
 
     [Fact]
-    public Task KServe_itself_makes_what_the_bounds_say() => PlayAsync(false, "scale-kserve-run", async world =>
+    public Task KServe_itself_follows_the_bounds() => PlayAsync(false, "scale-kserve-run", async world =>
         {
             var kserve = new FakeKServe(world.Scene);
             await world.CreateAsync(
@@ -301,7 +301,7 @@ public sealed class ScaleTargetTests(RealCluster real)
         });
 
     [Fact]
-    public Task A_write_that_others_get_in_the_way_of_is_tried_again_and_one_without_a_right_says_which() =>
+    public Task Conflicting_write_is_retried_and_a_forbidden_one_names_the_missing_right() =>
         PlayAsync(false, "scale-conflicts", async world =>
         {
             var faults = world.Scene.Sandbox.Server.Faults;
@@ -356,7 +356,7 @@ public sealed class ScaleTargetTests(RealCluster real)
         });
 
     [Fact]
-    public async Task What_is_not_there_or_may_not_be_written_says_why()
+    public async Task Missing_or_read_only_target_reports_why()
     {
         var scene = await Scene.SandboxAsync("scale-why", startOperator: false);
         await using var disposed = scene.World;
@@ -385,7 +385,7 @@ public sealed class ScaleTargetTests(RealCluster real)
     }
 
     [Fact]
-    public async Task A_kind_whose_CRD_is_absent_says_so()
+    public async Task Kind_without_its_CRD_reports_so()
     {
         await using var commands = await CommandsWorld.StartAsync();
         var stores = new Bursar.Operator.Cluster.ClusterStores(commands.Client, CommandsWorld.BursarNamespace);

@@ -23,7 +23,7 @@ public sealed class ScalerInteropTests
     private static CancellationToken Ct => CancellationToken.None;
 
     [Fact]
-    public async Task An_HPA_that_owns_the_target_is_capped_and_given_its_maximum_back()
+    public async Task HPA_of_the_target_is_capped_and_its_maximum_is_restored()
     {
         await using var world = await OpenAsync();
         var scene = await Scene.OpenAsync(world, "team");
@@ -53,7 +53,7 @@ public sealed class ScalerInteropTests
     }
 
     [Fact]
-    public async Task A_maximum_that_is_set_back_again_and_again_is_a_contest()
+    public async Task HPA_maximum_reverted_repeatedly_is_contested()
     {
         await using var world = await OpenAsync();
         var scene = await Scene.OpenAsync(world, "team");
@@ -86,7 +86,7 @@ public sealed class ScalerInteropTests
     }
 
     [Fact]
-    public async Task A_ScaledObject_that_owns_the_target_is_capped_also_by_a_budget_and_released_by_command()
+    public async Task ScaledObject_of_the_target_is_capped_by_a_budget_and_released_by_command()
     {
         await using var world = await OpenAsync();
         await FakeManager.ServeAsync(await Scene.OpenAsync(world, "other"), V1ScaledObject.EntityKind);
@@ -119,7 +119,7 @@ public sealed class ScalerInteropTests
     }
 
     [Fact]
-    public async Task KEDA_asks_and_is_told_no_more_than_the_money_carries()
+    public async Task KEDA_query_is_answered_with_no_more_than_the_budget_affords()
     {
         await using var world = await OpenAsync();
         var scene = await Scene.OpenAsync(world, "team");
@@ -183,7 +183,7 @@ public sealed class ScalerInteropTests
     }
 
     [Fact]
-    public async Task A_gateways_queue_wakes_it_from_zero_and_a_Prometheus_that_is_down_takes_nothing_away()
+    public async Task Gateway_queue_scales_from_zero_and_a_Prometheus_outage_keeps_the_replicas()
     {
         var answer = """{"status": "success", "data": {"resultType": "vector", "result": []}}""";
         await using var prometheus = await FakePrometheusAsync(() => answer);

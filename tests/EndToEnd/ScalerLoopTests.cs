@@ -84,7 +84,7 @@ public sealed class ScalerLoopTests
     }
 
     [Fact]
-    public async Task Deleted_budgets_pay_for_nothing()
+    public async Task Deleted_budgets_are_not_counted_for_a_target()
     {
         var scene = await Scene.SandboxAsync("scaler-budgets", startOperator: false);
         await using var disposed = scene.World;

@@ -82,7 +82,7 @@ public sealed class ScalerSchemaTests(InstallServers servers)
 
     [SkippableTheory]
     [MemberData(nameof(Servers))]
-    public async Task A_scaler_is_taken_or_refused_with_its_fields_path(bool real)
+    public async Task Scaler_is_accepted_or_rejected_with_the_path_of_the_field(bool real)
     {
         await using var server = await servers.StartAsync(real, CancellationToken.None);
 
@@ -91,7 +91,7 @@ public sealed class ScalerSchemaTests(InstallServers servers)
 
     [SkippableTheory]
     [MemberData(nameof(Servers))]
-    public async Task What_is_left_out_has_KEDAs_defaults(bool real)
+    public async Task Omitted_fields_have_KEDAs_defaults(bool real)
     {
         await using var server = await servers.StartAsync(real, CancellationToken.None);
 

@@ -287,19 +287,19 @@ public sealed class ScalerTests
         PlayAsync(scene => Scalers.FollowsDemandAsync(scene, cooldown: TimeSpan.FromSeconds(60), within: TimeSpan.FromSeconds(2)));
 
     [Fact]
-    public Task A_cap_binds_and_says_what_is_missing() => PlayAsync(Scalers.CapBindsAsync);
+    public Task Budget_cap_binds_and_its_status_names_the_missing_amount() => PlayAsync(Scalers.CapBindsAsync);
 
     [Fact]
-    public Task Scalers_share_a_budget_and_never_cost_more_than_it_carries() => PlayAsync(Scalers.BudgetIsSharedAsync);
+    public Task Scalers_that_share_a_budget_never_cost_more_than_it_affords() => PlayAsync(Scalers.BudgetIsSharedAsync);
 
     [Fact]
-    public Task What_a_budget_has_suspended_is_not_lifted_by_demand() => PlayAsync(Scalers.SuspendedStaysSuspendedAsync);
+    public Task Deployment_suspended_by_a_budget_is_not_scaled_up_by_demand() => PlayAsync(Scalers.SuspendedStaysSuspendedAsync);
 
     [Fact]
-    public Task What_cannot_be_scaled_is_said_and_left_alone() => PlayAsync(Scalers.RefusalsAsync);
+    public Task Target_that_cannot_be_scaled_is_reported_and_left_alone() => PlayAsync(Scalers.RefusalsAsync);
 
     [Fact]
-    public Task Zero_at_night_and_awake_by_day() =>
+    public Task Cron_trigger_scales_from_zero_at_its_start_and_to_zero_after_its_end() =>
         PlayAsync(async scene =>
         {
             await Scalers.ServeAsync(scene, "chat", replicas: 0);
@@ -320,7 +320,7 @@ public sealed class ScalerTests
         });
 
     [Fact]
-    public Task Without_an_agent_nothing_is_scaled_down_and_the_fallback_stands_in() =>
+    public Task Missing_agent_prevents_scale_down_and_activates_the_fallback() =>
         PlayAsync(async scene =>
         {
             await Scalers.ServeAsync(scene, "chat", replicas: 2);
@@ -347,7 +347,7 @@ public sealed class ScalerTests
         });
 
     [Fact]
-    public Task Somebody_elses_number_is_seen_and_a_contest_ends_the_fight() =>
+    public Task Replicas_changed_by_another_actor_are_reported_and_then_contested() =>
         PlayAsync(async scene =>
         {
             await Scalers.ServeAsync(scene, "chat", replicas: 1);
@@ -378,7 +378,7 @@ public sealed class ScalerTests
         });
 
     [Fact]
-    public Task A_target_that_goes_and_comes_back_is_scaled_anew() =>
+    public Task Recreated_target_is_scaled_again() =>
         PlayAsync(async scene =>
         {
             await Scalers.ServeAsync(scene, "chat");
@@ -399,7 +399,7 @@ public sealed class ScalerTests
         });
 
     [Fact]
-    public Task The_switch_stops_scaling_too() =>
+    public Task Observe_only_mode_stops_scaling_too() =>
         PlayAsync(async scene =>
         {
             await Scalers.ServeAsync(scene, "chat");

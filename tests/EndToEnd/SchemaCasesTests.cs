@@ -100,7 +100,7 @@ public sealed class SchemaCasesTests(InstallServers servers)
 
     [SkippableTheory]
     [MemberData(nameof(Servers))]
-    public async Task A_budget_is_taken_or_refused_with_its_fields_path(bool real)
+    public async Task Budget_is_accepted_or_rejected_with_the_path_of_the_field(bool real)
     {
         await using var server = await servers.StartAsync(real, CancellationToken.None);
 
@@ -109,7 +109,7 @@ public sealed class SchemaCasesTests(InstallServers servers)
 
     [SkippableTheory]
     [MemberData(nameof(Servers))]
-    public async Task What_is_left_out_has_the_documented_defaults(bool real)
+    public async Task Omitted_fields_have_the_documented_defaults(bool real)
     {
         await using var server = await servers.StartAsync(real, CancellationToken.None);
 

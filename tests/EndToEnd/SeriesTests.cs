@@ -7,7 +7,7 @@ namespace Bursar.Tests.EndToEnd;
 public sealed class SeriesTests
 {
     [Fact]
-    public async Task A_run_of_a_series_is_foreseen_by_those_before_it_also_by_another_operator_when_their_objects_are_gone()
+    public async Task Run_of_a_series_is_forecast_from_earlier_runs_after_their_objects_are_gone()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;

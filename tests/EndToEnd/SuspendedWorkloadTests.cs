@@ -83,7 +83,7 @@ internal static class SuspendedWorkloads
 public sealed class SuspendedWorkloadTests
 {
     [Fact]
-    public async Task What_the_owner_undoes_is_suspended_again_and_repeated_undoing_is_a_contest()
+    public async Task Job_resumed_by_its_user_is_suspended_again_and_then_contested()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -151,7 +151,7 @@ public sealed class SuspendedWorkloadTests
     }
 
     [Fact]
-    public async Task Work_that_someone_else_suspended_is_never_touched()
+    public async Task Workload_suspended_by_another_actor_is_never_touched()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -159,7 +159,7 @@ public sealed class SuspendedWorkloadTests
     }
 
     [Fact]
-    public async Task A_deleted_budget_holds_nothing_and_gives_back_one_at_a_time()
+    public async Task Deleted_budget_reserves_nothing_and_its_workloads_resume_one_at_a_time()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -167,7 +167,7 @@ public sealed class SuspendedWorkloadTests
     }
 
     [Fact]
-    public async Task What_the_selector_no_longer_selects_is_given_back()
+    public async Task Workload_that_the_selector_no_longer_matches_is_resumed()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -190,7 +190,7 @@ public sealed class SuspendedWorkloadTests
     }
 
     [Fact]
-    public async Task A_job_deleted_while_suspended_leaves_no_record_and_its_namesake_is_another()
+    public async Task Job_deleted_while_suspended_leaves_no_record_for_one_of_the_same_name()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -208,7 +208,7 @@ public sealed class SuspendedWorkloadTests
     // What gpu-budget-operator got wrong on real clusters, by its own list.
 
     [Fact]
-    public async Task Orphaned_restores__a_budget_deleted_while_no_operator_runs_still_gives_back()
+    public async Task Orphaned_restores__budget_deleted_while_no_operator_runs_still_restores()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -247,7 +247,7 @@ public sealed class SuspendedWorkloadTests
     }
 
     [Fact]
-    public async Task Head_of_line_blocking__work_that_cannot_be_suspended_holds_up_nothing_else()
+    public async Task Head_of_line_blocking__workload_that_cannot_be_suspended_delays_no_other()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -279,7 +279,7 @@ public sealed class SuspendedWorkloadTests
     }
 
     [Fact]
-    public async Task Sticky_enforcement__suspended_work_stays_suspended_while_prices_and_metering_are_unknown()
+    public async Task Sticky_enforcement__suspension_lasts_while_prices_or_metering_are_unknown()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;

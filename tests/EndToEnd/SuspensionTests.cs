@@ -349,7 +349,7 @@ public sealed class SuspensionTests
     }
 
     [Fact]
-    public async Task Suspension_that_is_not_followed_is_taken_back_when_the_money_is_there()
+    public async Task Suspension_that_its_manager_ignores_is_reverted_when_the_budget_affords_it()
     {
         var scene = await TrainJobAsync("0.1");
         await using var world = scene.World;

@@ -274,7 +274,7 @@ public sealed class SweepTests
     }
 
     [Fact]
-    public async Task Sweep_that_does_not_fit_is_suspended_before_the_money_is_gone()
+    public async Task Sweep_that_does_not_fit_is_suspended_before_the_budget_is_used_up()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;

@@ -104,7 +104,7 @@ public sealed class TwoBudgetsTests
     private static CancellationToken Ct => CancellationToken.None;
 
     [Fact]
-    public async Task A_job_that_fits_neither_comes_back_when_both_agree_and_each_status_says_who_holds_it()
+    public async Task Job_that_fits_neither_budget_is_suspended_by_both_and_resumes_when_both_agree()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -130,7 +130,7 @@ public sealed class TwoBudgetsTests
     }
 
     [Fact]
-    public async Task The_stricter_wins_and_the_other_keeps_the_money()
+    public async Task Stricter_budget_decides_and_the_other_keeps_its_reservation()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -199,7 +199,7 @@ public sealed class TwoBudgetsTests
     }
 
     [Fact]
-    public async Task Money_that_a_held_job_lent_is_not_spent_twice_and_nothing_flaps()
+    public async Task Released_reservation_of_a_suspended_job_is_not_spent_twice()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -236,7 +236,7 @@ public sealed class TwoBudgetsTests
     }
 
     [Fact]
-    public async Task A_Deployment_of_two_budgets_gets_back_what_it_had_before_the_first()
+    public async Task Deployment_of_two_budgets_is_restored_to_its_replicas_before_the_first()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -260,7 +260,7 @@ public sealed class TwoBudgetsTests
     }
 
     [Fact]
-    public async Task One_of_two_is_deleted_and_the_other_holds_on()
+    public async Task Deletion_of_one_of_two_budgets_keeps_the_job_suspended_by_the_other()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -285,7 +285,7 @@ public sealed class TwoBudgetsTests
     [Theory]
     [InlineData("a")] // made anew under its name: another UID
     [InlineData("renamed")]
-    public async Task A_budget_made_anew_takes_over_what_its_predecessor_suspended_and_changes_no_sum(string name)
+    public async Task Recreated_budget_adopts_its_predecessors_suspensions_and_changes_no_total(string name)
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -311,7 +311,7 @@ public sealed class TwoBudgetsTests
     }
 
     [Fact]
-    public async Task A_budget_made_anew_with_money_gives_back_what_its_predecessor_suspended_once()
+    public async Task Recreated_budget_that_can_afford_them_resumes_suspended_workloads_once()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -329,7 +329,7 @@ public sealed class TwoBudgetsTests
     }
 
     [Fact]
-    public async Task Released_for_one_of_two_by_command_it_stays_and_released_for_all_it_runs()
+    public async Task Job_released_for_one_of_two_budgets_stays_suspended_until_released_for_all()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;

@@ -18,7 +18,7 @@ public sealed class UnreadableTests
     private static CancellationToken Ct => CancellationToken.None;
 
     [Fact]
-    public async Task Work_with_a_number_as_its_quantity_of_GPUs_is_forecast_and_suspended()
+    public async Task Workload_with_an_unquoted_GPU_quantity_is_forecast_and_suspended()
     {
         var scene = await WithAsync("TrainJob", "JobSet");
         await using var world = scene.World;
@@ -62,7 +62,7 @@ public sealed class UnreadableTests
         "RayJob",
         """{"shutdownAfterJobFinishes": "true", "rayClusterSpec": {"workerGroupSpecs": [{"replicas": "2", "template": {"spec": {"priority": "high", "containers": [{"resources": {"limits": {"nvidia.com/gpu": 1}}}]}}}]}}"""
     )]
-    public async Task Odd_fields_that_suspending_does_not_need_are_no_way_out(string kind, string spec)
+    public async Task Odd_fields_that_suspension_does_not_need_do_not_prevent_it(string kind, string spec)
     {
         var scene = await WithLooseAsync(kind);
         await using var world = scene.World;
@@ -157,7 +157,7 @@ public sealed class UnreadableTests
     }
 
     [Fact]
-    public async Task Work_that_cannot_be_read_is_named_everywhere_until_it_is_corrected()
+    public async Task Unreadable_workload_is_named_everywhere_until_it_is_corrected()
     {
         var scene = await WithAsync("JobSet");
         await using var world = scene.World;
@@ -197,7 +197,7 @@ public sealed class UnreadableTests
     }
 
     [Fact]
-    public async Task Part_that_another_object_says_in_its_place_need_not_be_readable()
+    public async Task Part_declared_by_another_object_need_not_be_readable()
     {
         var scene = await WithAsync("TrainJob", "JobSet");
         await using var world = scene.World;
@@ -210,7 +210,7 @@ public sealed class UnreadableTests
     }
 
     [Fact]
-    public async Task Pods_of_work_that_has_ended_are_named_while_they_cost_money()
+    public async Task Pods_of_an_ended_workload_are_named_while_they_cost()
     {
         var scene = await WithAsync("JobSet");
         await using var world = scene.World;

@@ -15,7 +15,7 @@ public sealed class WithoutGuardTests
     private static CancellationToken Ct => CancellationToken.None;
 
     [Fact]
-    public async Task A_suspended_Deployment_that_is_scaled_up_is_suspended_again_then_contested_and_gets_back_what_it_first_had()
+    public async Task Deployment_scaled_up_while_suspended_is_contested_and_later_restored()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -53,7 +53,7 @@ public sealed class WithoutGuardTests
     [InlineData("""{"spec": {"template": {"metadata": {"labels": {"pays": "nobody"}}}}}""")] // out of the selector
     [InlineData("""{"spec": {"template": {"metadata": {"labels": {"tier": "prod"}}}}}""")] // into the exemption
     [InlineData("""{"metadata": {"annotations": {"bursar.dev/class": "interactive"}}}""")] // a class that is never suspended
-    public async Task Relabelling_a_suspended_Deployment_brings_it_back_no_sooner(string change)
+    public async Task Relabelling_a_suspended_Deployment_does_not_resume_it(string change)
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -80,7 +80,7 @@ public sealed class WithoutGuardTests
     [Theory]
     [InlineData("interactive")]
     [InlineData("inference")]
-    public async Task Another_class_for_a_suspended_Job_brings_it_back_no_sooner(string word)
+    public async Task Changing_the_class_of_a_suspended_Job_does_not_resume_it(string word)
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -110,7 +110,7 @@ public sealed class WithoutGuardTests
     [Theory]
     [InlineData("interactive")]
     [InlineData("inference")]
-    public async Task No_class_takes_a_Job_out_of_the_limit(string @class)
+    public async Task Job_of_any_class_stays_subject_to_the_limit(string @class)
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -129,7 +129,7 @@ public sealed class WithoutGuardTests
     }
 
     [Fact]
-    public async Task An_interactive_Deployment_goes_to_zero_where_the_budget_says_so()
+    public async Task Interactive_Deployment_is_scaled_to_zero_if_the_budget_says_Zero()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -149,7 +149,7 @@ public sealed class WithoutGuardTests
     }
 
     [Fact]
-    public async Task Removed_marks_hide_nothing_and_forged_ones_move_nothing()
+    public async Task Removed_annotations_hide_nothing_and_forged_ones_change_nothing()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;

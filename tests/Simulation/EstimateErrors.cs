@@ -34,7 +34,7 @@ public sealed class EstimateErrors(ITestOutputHelper output)
 
     [Theory]
     [MemberData(nameof(Families))]
-    public void The_error_of_the_estimate_by_progress(string family, double median, double p90, double held)
+    public void Estimate_error_by_progress_is_bounded(string family, double median, double p90, double held)
     {
         var half = Print(family, Enumerable.Range(0, Runs).Select(seed => Any(family, new Random(seed * 31 + 7))));
         half.Median.Should().BeLessThan(median, "half-way, the median error");
@@ -54,7 +54,7 @@ public sealed class EstimateErrors(ITestOutputHelper output)
 
     /// <summary>The request's shape is a poor series: what is printed is the worst that a series can be taken for.</summary>
     [Fact]
-    public void The_error_of_what_earlier_runs_of_one_shape_tell()
+    public void Estimate_from_earlier_runs_of_one_shape_is_rarely_settled()
     {
         var seen = new List<(Estimate Estimate, double Truth)>();
         foreach (var shape in TraceRuns.Tasks().GroupBy(task => task.Shape))

@@ -14,7 +14,7 @@ public sealed class FollowTests(ITestOutputHelper output)
     private const int Hours = 4;
 
     [Fact]
-    public void Fewer_wait_than_under_KEDA_and_where_as_many_may_it_costs_less()
+    public void Bursar_scaling_serves_sooner_than_KEDA_or_costs_less_at_equal_latency()
     {
         var runs = new IReadOnlyList<FollowFigures>[Hours];
         Parallel.For(0, Hours, new() { MaxDegreeOfParallelism = 2 }, i => runs[i] = FollowTable.Play(Scene(seed: i + 1)));
@@ -80,7 +80,7 @@ public sealed class FollowTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public void The_same_requests_give_the_same_figures()
+    public void Identical_requests_produce_identical_figures()
     {
         var whole = Scene();
         var scene = whole with { Length = TimeSpan.FromMinutes(5), Requests = [.. whole.Requests.Take(1500)] };

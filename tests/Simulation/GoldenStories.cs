@@ -11,7 +11,7 @@ public sealed class GoldenStories
     private static readonly DateTimeOffset Monday = new(2026, 11, 2, 9, 0, 0, TimeSpan.Zero);
 
     [Fact]
-    public void Runaway_job_is_caught_and_comes_back_when_the_limit_is_raised()
+    public void Runaway_job_is_suspended_and_resumes_when_the_limit_is_raised()
     {
         var world = World(1, 2m).Node("node-1", "V100", 2, 3.06m);
         world
@@ -49,7 +49,7 @@ public sealed class GoldenStories
     }
 
     [Fact]
-    public void Work_that_answers_is_asked_for_a_checkpoint_and_goes_on_from_it()
+    public void Responsive_job_is_asked_for_a_checkpoint_and_continues_from_it()
     {
         var world = World(5, 5m).Node("node-1", "V100", 4, 3.06m);
         world
@@ -80,7 +80,7 @@ public sealed class GoldenStories
     }
 
     [Fact]
-    public void Inference_stays_at_its_floor()
+    public void Inference_stays_at_its_minimum_replicas()
     {
         var world = World(3, 2_200m).Node("node-1", "V100", 4, 3.06m);
         world
@@ -96,7 +96,7 @@ public sealed class GoldenStories
     }
 
     [Fact]
-    public void Inference_goes_to_zero_when_the_budget_says_so_and_returns_with_the_window()
+    public void Inference_with_Zero_is_scaled_to_zero_and_restored_in_the_next_window()
     {
         var world = World(4, 20m, window: WindowPeriod.Day, terms: t => t with { WhenExhausted = WhenExhausted.Zero })
             .Node("node-1", "V100", 4, 3.06m);
@@ -107,7 +107,7 @@ public sealed class GoldenStories
     }
 
     [Fact]
-    public void Work_of_unknown_length_runs_while_money_lasts_or_waits_for_a_word()
+    public void Job_of_unknown_length_runs_to_the_limit_or_waits_under_Hold()
     {
         var world = World(5, 10m).Node("node-1", "V100", 4, 3.06m);
         world
@@ -121,7 +121,7 @@ public sealed class GoldenStories
     }
 
     [Fact]
-    public void Two_jobs_race_for_the_same_money()
+    public void Two_jobs_compete_for_one_budget_and_one_completes()
     {
         var world = World(6, 4m).Node("node-1", "V100", 4, 3.06m);
         world.At(TimeSpan.FromMinutes(1), w => w.Create(new("first"))).At(TimeSpan.FromMinutes(1), w => w.Create(new("second")));
@@ -163,7 +163,7 @@ public sealed class GoldenStories
     }
 
     [Fact]
-    public void A_limit_that_falls_gives_a_minute_before_it_suspends()
+    public void Lowered_limit_suspends_after_the_settle_time()
     {
         var world = World(9, 10m, terms: t => t with { Settle = TimeSpan.FromSeconds(60) }).Node("node-1", "V100", 4, 3.06m);
         world
@@ -206,7 +206,7 @@ public sealed class GoldenStories
     }
 
     [Fact]
-    public void What_someone_resumes_by_hand_is_suspended_again_and_contested_at_last()
+    public void Job_resumed_by_hand_is_suspended_again_and_finally_contested()
     {
         var world = World(12, 2m).Node("node-1", "V100", 2, 3.06m);
         world.At(TimeSpan.FromSeconds(10), w => w.Create(new("train") { ReportEvery = TimeSpan.FromSeconds(3) }));

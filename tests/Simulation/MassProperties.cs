@@ -19,7 +19,7 @@ public sealed class MassProperties(ITestOutputHelper output)
     private static readonly TimeSpan HoldLatency = TimeSpan.FromSeconds(6);
 
     [Fact]
-    public void Ten_run_the_others_wait_and_follow_in_order_and_no_two_run_on_the_same_money()
+    public void Ten_of_many_jobs_run_and_the_others_follow_in_order_within_the_limit()
     {
         const int runs = 12;
         var followed = 0;

@@ -186,7 +186,7 @@ public sealed class NamedAmountProperties
     }
 
     [Fact]
-    public void Suspended_work_is_told_that_nothing_resumes_in_Observe_mode()
+    public void Message_of_suspended_work_in_Observe_mode_says_that_nothing_resumes()
     {
         var budget = Budget(10, Job("train", 5).Suspended(10));
         var verdict = BudgetDecider.Decide(budget with { Terms = budget.Terms with { Mode = EnforcementMode.Observe } }).Workloads.Single();

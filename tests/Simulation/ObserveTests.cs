@@ -10,7 +10,7 @@ public sealed class ObserveTests
     private static readonly DateTimeOffset Start = new(2026, 11, 1, 0, 0, 0, TimeSpan.Zero);
 
     [Fact]
-    public void A_month_of_observing_tells_what_enforcing_would_do_up_to_its_first_act()
+    public void Month_in_Observe_mode_reports_what_Enforce_would_do_up_to_its_first_action()
     {
         var told = new List<BudgetDecision>();
         var done = new List<BudgetDecision>();

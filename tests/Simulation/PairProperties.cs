@@ -22,7 +22,7 @@ public sealed class PairProperties(ITestOutputHelper output)
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public void Both_must_agree_nothing_flaps_and_both_limits_hold(bool dies)
+    public void Job_of_two_budgets_needs_both_never_flaps_and_keeps_both_limits(bool dies)
     {
         var (suspensions, shared, agreed, resumes, again, deaths) = (0, 0, 0, 0, 0, 0);
         for (var seed = 0; seed < 150; seed++)

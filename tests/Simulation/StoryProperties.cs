@@ -12,7 +12,7 @@ public sealed class StoryProperties(ITestOutputHelper output)
     private static readonly DateTimeOffset Start = new(2026, 11, 2, 9, 0, 0, TimeSpan.Zero);
 
     [Fact]
-    public void Overspend_of_suspendable_work_stays_within_the_bound_that_was_published_when_it_was_stopped()
+    public void Overspend_of_suspendable_work_stays_within_the_bound_published_at_suspension()
     {
         var runs = Stories(500);
         var (worst, worstSeed, stopped, evaluations, brakes, switches, kills) = (0.0, 0, 0, 0L, 0, 0, 0);
@@ -83,7 +83,7 @@ public sealed class StoryProperties(ITestOutputHelper output)
     }
 
     [Fact]
-    public void The_ledger_holds_what_the_pods_cost_to_the_last_digit_however_often_the_operator_is_killed()
+    public void Ledger_equals_the_cost_of_the_pods_exactly_after_any_number_of_kills()
     {
         var kills = 0;
         for (var seed = 0; seed < Stories(100); seed++)
@@ -123,7 +123,7 @@ public sealed class StoryProperties(ITestOutputHelper output)
     }
 
     [Fact]
-    public void The_same_seed_tells_the_same_story()
+    public void Scenario_is_determined_by_its_seed()
     {
         for (var seed = 0; seed < Stories(50); seed++)
         {
@@ -138,7 +138,7 @@ public sealed class StoryProperties(ITestOutputHelper output)
     }
 
     [Fact]
-    public void No_story_flaps()
+    public void No_scenario_flaps()
     {
         var resumes = 0;
         for (var seed = 0; seed < Stories(100); seed++)

@@ -32,7 +32,7 @@ public sealed class SweepProperties(ITestOutputHelper output)
 
     [Theory]
     [MemberData(nameof(Families))]
-    public void Likely_end_of_a_sweep_is_near_the_truth(string family, double median, double p90)
+    public void Likely_end_of_a_sweep_is_near_its_actual_end(string family, double median, double p90)
     {
         var errors = SweepErrors.Of(family, 200);
         foreach (var one in errors)

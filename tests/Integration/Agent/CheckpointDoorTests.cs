@@ -18,7 +18,7 @@ public sealed class CheckpointDoorTests
     private static readonly DateTimeOffset Requested = new(2026, 11, 20, 10, 0, 0, TimeSpan.Zero);
 
     [Fact]
-    public async Task A_request_goes_from_the_operator_to_the_pod_and_the_acknowledgement_back()
+    public async Task Request_reaches_the_pod_and_its_acknowledgement_the_operator()
     {
         await using var node = await SimulatedNode.StartAsync();
         var client = node.Client();
@@ -79,7 +79,7 @@ public sealed class CheckpointDoorTests
     [InlineData("""{"id":"nlp/2026-11-20T10:00:00Z","done":"2999-01-01T00:00:00Z"}""", 400)]
     [InlineData("""{"id":"nlp/2026-11-20T10:00:00Z","done":"2026-11-20T09:00:00Z"}""", 400)]
     [InlineData("""{"id":"nlp/2026-11-19T10:00:00Z"}""", 409)]
-    public async Task An_acknowledgement_that_is_none_is_refused_with_a_sentence_and_journals_nothing(string body, int status)
+    public async Task Invalid_acknowledgement_is_rejected_with_a_message_and_not_journaled(string body, int status)
     {
         await using var node = await SimulatedNode.StartAsync();
         node.Server.Targets.Replace(Wanting());
@@ -96,7 +96,7 @@ public sealed class CheckpointDoorTests
     }
 
     [Fact]
-    public async Task A_pod_that_is_not_known_is_told_nothing()
+    public async Task Unknown_pod_gets_no_information()
     {
         await using var node = await SimulatedNode.StartAsync();
         node.Server.Targets.Replace(new TargetList { Pods = [Wanting().Pods[0] with { Ips = ["127.9.0.1"] }] });
@@ -110,7 +110,7 @@ public sealed class CheckpointDoorTests
     }
 
     [Fact]
-    public void That_a_pod_asks_is_told_at_first_and_every_five_minutes()
+    public void Pod_that_polls_is_reported_at_first_and_every_five_minutes()
     {
         var time = new VirtualTimeProvider(Requested);
         using var journal = UsageJournal.Open(new(), new Random(1), time, NullLogger<UsageJournal>.Instance);

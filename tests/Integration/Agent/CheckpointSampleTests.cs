@@ -15,7 +15,7 @@ public sealed class CheckpointSampleTests(ITestOutputHelper output)
     [InlineData("saves")]
     [InlineData("saves-huggingface")]
     [InlineData("saves-lightning")]
-    public async Task A_training_script_saves_when_it_is_asked_and_goes_on(string sample)
+    public async Task Training_script_saves_on_request_and_continues(string sample)
     {
         await using var node = await AskingAsync();
 
@@ -57,7 +57,7 @@ public sealed class CheckpointSampleTests(ITestOutputHelper output)
     }
 
     [SkippableFact]
-    public async Task What_could_not_be_said_is_said_the_next_time()
+    public async Task Acknowledgement_that_failed_is_sent_the_next_time()
     {
         await using var node = await AskingAsync();
         (await DriveAsync(node, "saves-late")).Code.Should().Be(0);

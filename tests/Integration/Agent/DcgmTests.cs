@@ -93,7 +93,7 @@ public sealed class DcgmTests
     }
 
     [Fact]
-    public void Figures_that_are_copied_to_each_pod_are_taken_once()
+    public void Figures_that_are_copied_to_each_pod_are_counted_once()
     {
         var page = Read(
             $$"""
@@ -113,7 +113,7 @@ public sealed class DcgmTests
     }
 
     [Fact]
-    public void In_per_process_mode_the_parts_divide_the_whole_and_are_not_added_to_it()
+    public void Per_process_parts_divide_the_whole_and_are_not_added_to_it()
     {
         var page = Read(
             $$"""
@@ -129,7 +129,7 @@ public sealed class DcgmTests
     }
 
     [Fact]
-    public void Mig_devices_have_activity_and_their_gpus_power_is_taken_once()
+    public void Mig_devices_have_activity_and_the_power_of_their_gpu_is_counted_once()
     {
         var page = Read(
             $$"""
@@ -192,7 +192,7 @@ public sealed class DcgmTests
     }
 
     [Fact]
-    public async Task The_exporter_serves_where_nvml_does_not_and_the_word_says_so()
+    public async Task Exporter_replaces_a_missing_nvml_and_the_state_names_it()
     {
         string body = $"DCGM_FI_DEV_GPU_UTIL{{{Device},namespace=\"ml\",pod=\"train-0\",container=\"main\"}} 42\n";
         await using var server = await ServeAsync(() => body);

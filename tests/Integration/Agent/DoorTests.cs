@@ -21,7 +21,7 @@ public sealed class DoorTests
     private static readonly TimeSpan NoWait = TimeSpan.Zero;
 
     [Fact]
-    public async Task The_operator_is_let_in_and_others_are_not()
+    public async Task Operator_is_accepted_and_other_clients_are_rejected()
     {
         await using var node = await SimulatedNode.StartAsync();
         var now = TimeProvider.System.GetUtcNow();
@@ -47,7 +47,7 @@ public sealed class DoorTests
     }
 
     [Fact]
-    public async Task A_report_says_what_the_gpus_are_read_by_and_what_the_driver_calls_them()
+    public async Task Report_names_the_source_of_the_readings_and_the_drivers_product_names()
     {
         await using var node = await SimulatedNode.StartAsync();
         var client = node.Client();
@@ -101,7 +101,7 @@ public sealed class DoorTests
     public void An_agents_name_is_one_label(string node, string name) => BursarNames.Agent(node).Should().Be(name);
 
     [Fact]
-    public async Task The_operator_believes_only_an_agent_of_its_own_root()
+    public async Task Operator_trusts_only_agents_under_its_own_root()
     {
         await using var node = await SimulatedNode.StartAsync();
         var now = TimeProvider.System.GetUtcNow();
@@ -114,7 +114,7 @@ public sealed class DoorTests
     }
 
     [Fact]
-    public async Task Without_certificates_nothing_is_served_until_they_come_and_renewed_ones_are_taken_up()
+    public async Task Agent_serves_once_it_has_certificates_and_picks_up_renewed_ones()
     {
         var time = new VirtualTimeProvider(TimeProvider.System.GetUtcNow());
         await using var node = await SimulatedNode.StartAsync(time, certificates: false);
@@ -192,7 +192,7 @@ public sealed class DoorTests
     [InlineData("""{"step":5,"checkpointAt":"2999-01-01T00:00:00Z"}""", 400)]
     [InlineData("""{"step":5,"checkpointAt":"yesterday"}""", 400)]
     [InlineData("""{"step":5}""", 204)]
-    public async Task Progress_that_is_none_is_refused_with_a_sentence_and_journals_nothing(string body, int status)
+    public async Task Invalid_progress_is_rejected_with_a_message_and_not_journaled(string body, int status)
     {
         await using var node = await SimulatedNode.StartAsync();
         node.Server.Targets.Replace(new TargetList { Pods = [SimulatedNode.Pod("u1", "127.0.0.1")] });
@@ -219,7 +219,7 @@ public sealed class DoorTests
     }
 
     [Fact]
-    public async Task A_pod_speaks_for_itself_only()
+    public async Task Pod_can_report_only_about_itself()
     {
         await using var node = await SimulatedNode.StartAsync(change: o => o with { PodAddress = "0.0.0.0:0" });
         node.Server.Targets.Replace(
@@ -320,7 +320,7 @@ public sealed class DoorTests
     }
 
     [Fact]
-    public async Task Metrics_and_health_are_told_without_a_driver()
+    public async Task Metrics_and_health_are_served_without_a_driver()
     {
         await using var node = await SimulatedNode.StartAsync(certificates: false);
         await Eventually.TrueAsync(() => node.Server.Sampler.View is not null, "the first sample");
@@ -399,7 +399,7 @@ public sealed class DoorTests
     }
 
     [Fact]
-    public async Task A_journal_without_a_disk_is_told_in_a_clear_word_and_the_agent_serves_on()
+    public async Task Journal_without_a_disk_is_reported_and_the_agent_keeps_serving()
     {
         using var folder = new TestFolder();
         File.WriteAllText(folder.File("file"), "");
@@ -423,7 +423,7 @@ public sealed class DoorTests
     }
 
     [Fact]
-    public async Task Many_agents_live_in_one_process_at_addresses_of_their_own()
+    public async Task Agents_in_one_process_have_separate_addresses()
     {
         var nodes = new List<SimulatedNode>();
         for (int i = 1; i <= 8; i++)

@@ -44,7 +44,7 @@ public sealed class LatencySignalTests
     }
 
     [Fact]
-    public void Of_two_ways_the_better_is_taken_and_milliseconds_become_seconds()
+    public void Better_of_two_metrics_is_used_and_milliseconds_become_seconds()
     {
         Read(Page("vllm:time_per_output_token_seconds", "", 1, 1, 1) + Page("vllm:inter_token_latency_seconds", "", 3, 5, 6))
             .Histograms.Should()
@@ -61,7 +61,7 @@ public sealed class LatencySignalTests
     }
 
     [Fact]
-    public void Engines_and_models_stand_apart_and_ranks_of_one_engine_together()
+    public void Engines_and_models_are_kept_apart_and_ranks_of_one_engine_merged()
     {
         var read = Read(
             Page("sglang:time_to_first_token_seconds", "model_name=\"a\",tp_rank=\"0\",", 1, 2, 3)
@@ -78,7 +78,7 @@ public sealed class LatencySignalTests
     [InlineData("vllm:time_to_first_token_seconds_bucket{le=\"x\"} 1\nvllm:time_to_first_token_seconds_bucket{le=\"+Inf\"} 1\n")]
     [InlineData("vllm:time_to_first_token_seconds_bucket 3\n")]
     [InlineData("vllm:time_to_first_token_seconds_bucket{le=\"+Inf\"} -3\n")]
-    public void What_is_no_histogram_is_left_out_and_spoils_nothing(string page)
+    public void Malformed_histogram_is_left_out_and_keeps_the_other_metrics(string page)
     {
         var read = Read("vllm:prompt_tokens_total 5\n" + page);
         read.Outcome.Should().Be(ScrapeOutcome.Ok);
@@ -259,7 +259,7 @@ public sealed class LatencySignalTests
     }
 
     [Fact]
-    public void A_server_of_ones_own_names_its_histograms()
+    public void Custom_server_names_its_histograms()
     {
         var map = ServingMap.Read("""[{"server":"ours","firstToken":["ours_ttft","ours_old_ttft"],"endToEnd":["ours_e2e"]}]"""u8);
         var read = new ServingReader(map).Read(Encoding.UTF8.GetBytes(Page("ours_old_ttft", "", 1, 1, 4) + Page("ours_e2e", "", 1, 1, 5)));

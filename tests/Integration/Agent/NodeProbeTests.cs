@@ -69,7 +69,7 @@ public sealed class NodeProbeTests : IDisposable
     }
 
     [SkippableFact]
-    public async Task A_busy_and_an_idle_process_are_told_apart()
+    public async Task Busy_and_idle_processes_are_distinguished()
     {
         using var stub = StubNvml
             .Build()
@@ -89,7 +89,7 @@ public sealed class NodeProbeTests : IDisposable
     }
 
     [Fact]
-    public async Task Without_a_driver_the_probe_says_so()
+    public async Task Probe_without_a_driver_reports_it()
     {
         var text = new StringWriter();
 

@@ -9,7 +9,7 @@ public sealed class NvmlGpuReaderTests
     private readonly VirtualTimeProvider _time = new(AgentClock.Start);
 
     [Fact]
-    public void No_library_is_a_state_with_a_clear_word()
+    public void Missing_library_is_a_state_with_a_clear_message()
     {
         using var reader = new NvmlGpuReader("/nowhere/libnvidia-ml.so.1", _time);
 
@@ -21,7 +21,7 @@ public sealed class NvmlGpuReaderTests
     }
 
     [SkippableFact]
-    public void Reads_every_figure_of_a_device()
+    public void Reader_reads_every_figure_of_a_device()
     {
         using var stub = TwoGpus();
         stub.Set("util.0", 40)
@@ -75,7 +75,7 @@ public sealed class NvmlGpuReaderTests
     }
 
     [SkippableFact]
-    public void Missing_symbols_leave_figures_absent_and_nothing_else()
+    public void Missing_symbols_make_only_their_figures_absent()
     {
         using var stub = TwoGpus("BARE");
         stub.Set("util.0", 5);
@@ -171,7 +171,7 @@ public sealed class NvmlGpuReaderTests
     /// A driver is replaced under a running agent: the loaded library is of the old one, and the new one's lies in its place.
     /// </summary>
     [SkippableFact]
-    public void After_an_upgrade_of_the_driver_its_own_library_is_loaded()
+    public void Library_of_an_upgraded_driver_is_loaded()
     {
         using var old = TwoGpus();
         using var upgraded = TwoGpus().Set("uuid.0", "GPU-new");
@@ -190,7 +190,7 @@ public sealed class NvmlGpuReaderTests
     }
 
     [SkippableFact]
-    public void Memory_is_asked_with_the_packed_version_word_and_leaves_out_what_the_driver_reserves()
+    public void Memory_call_passes_the_packed_version_and_excludes_driver_reserved_memory()
     {
         // The stub refuses every other word with ARGUMENT_VERSION_MISMATCH, as the driver does; version 1 would answer 600.
         using var stub = TwoGpus();
@@ -201,7 +201,7 @@ public sealed class NvmlGpuReaderTests
     }
 
     [SkippableFact]
-    public void Mig_devices_are_readings_of_their_own_and_empty_slots_are_passed_over()
+    public void Mig_devices_are_separate_readings_and_empty_slots_are_skipped()
     {
         using var stub = Cut();
         using var reader = new NvmlGpuReader(stub.Library, _time);
@@ -308,7 +308,7 @@ public sealed class NvmlGpuReaderTests
     }
 
     [SkippableFact]
-    public void A_busy_and_an_idle_process_on_one_gpu_are_told_apart()
+    public void Busy_and_idle_processes_on_one_gpu_are_distinguished()
     {
         using var stub = TwoGpus();
         stub.Set("util.0", 80).Set("pids.0", "41,42").Set("sm.0", "41:78").Set("stamp.0", 1_700_000_000_000_000);
@@ -359,7 +359,7 @@ public sealed class NvmlGpuReaderTests
 
     /// <summary>After a reload of the driver every handle may answer "unknown" for ever: only a new start of the library helps.</summary>
     [SkippableFact]
-    public void A_device_that_answers_nothing_but_unknown_is_lost_until_the_library_is_started_anew()
+    public void Device_that_answers_only_unknown_is_lost_until_the_library_is_restarted()
     {
         using var stub = TwoGpus();
         using var reader = new NvmlGpuReader(stub.Library, _time);

@@ -38,7 +38,7 @@ public sealed class PodResourcesTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Lists_the_gpu_devices_and_no_others()
+    public async Task Pod_resources_list_only_gpu_devices()
     {
         string? called = null;
         byte[] request = [];
@@ -92,7 +92,7 @@ public sealed class PodResourcesTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_resource_that_the_plugin_was_told_to_call_otherwise_is_a_gpu_where_that_is_said()
+    public async Task Resource_renamed_by_the_device_plugin_is_a_gpu_if_it_is_configured()
     {
         using var told = new KubeletPodResources(_folder.File("kubelet.sock"), TimeProvider.System, new GpuResources(["example.com/*"]));
         _answer = context =>
@@ -181,7 +181,7 @@ public sealed class PodResourcesTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_failure_in_the_trailers_is_told_with_its_words()
+    public async Task Failure_in_the_trailers_is_reported_with_its_message()
     {
         _answer = context => ReplyAsync(context, new ListPodResourcesResponse(), status: "13", words: "devices%20not%20ready");
 
@@ -193,7 +193,7 @@ public sealed class PodResourcesTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_failure_in_the_headers_is_told_with_its_words()
+    public async Task Failure_in_the_headers_is_reported_with_its_message()
     {
         _answer = context =>
         {
@@ -217,7 +217,7 @@ public sealed class PodResourcesTests : IAsyncLifetime
     [InlineData(new byte[] { 0, 0, 0, 0, 2, 0xff, 0xff })]
     [InlineData(new byte[] { 0, 0, 0, 0, 9, 1 })]
     [InlineData(new byte[0])]
-    public async Task What_is_no_answer_is_an_error_and_no_crash(byte[] body)
+    public async Task Malformed_answer_is_an_error_and_no_crash(byte[] body)
     {
         _answer = async context =>
         {
@@ -242,7 +242,7 @@ public sealed class PodResourcesTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_missing_socket_is_said()
+    public async Task Missing_socket_is_reported()
     {
         using var other = new KubeletPodResources(_folder.File("absent.sock"), TimeProvider.System);
 

@@ -90,7 +90,7 @@ public sealed class ProgressSampleTests(ITestOutputHelper output)
 
     /// <summary>The sender's address tells the agent which pod speaks: through a proxy it would be the proxy's.</summary>
     [SkippableFact]
-    public async Task A_proxy_that_the_pod_is_told_of_is_not_used()
+    public async Task Proxy_of_the_pods_environment_is_not_used()
     {
         await using var node = await SimulatedNode.StartAsync();
         await node.Client().PutTargetsAsync(new TargetList { Revision = "1", Pods = [SimulatedNode.Pod("u1", "127.0.0.1")] }, default);

@@ -272,7 +272,7 @@ public sealed class ScrapeTests : IAsyncLifetime
     }
 
     [Fact]
-    public void Token_counters_are_thinned_out_but_their_height_before_a_restart_and_at_the_end_is_kept()
+    public void Thinned_out_token_counters_keep_their_last_value_before_a_restart()
     {
         using var journal = UsageJournal.Open(new JournalOptions(), new Random(1), _time, NullLogger.Instance);
         var intake = new TokenIntake(journal, _time);
@@ -295,7 +295,7 @@ public sealed class ScrapeTests : IAsyncLifetime
     }
 
     [Fact]
-    public void Requests_go_with_the_tokens_and_a_restart_shows_in_any_of_the_counters()
+    public void Requests_are_journaled_with_the_tokens_and_any_counter_shows_a_restart()
     {
         using var journal = UsageJournal.Open(new JournalOptions(), new Random(1), _time, NullLogger.Instance);
         var intake = new TokenIntake(journal, _time);

@@ -342,7 +342,7 @@ public sealed class ServingPagesTests : IAsyncLifetime
     }
 
     [Fact]
-    public void Load_and_latency_are_each_models_own()
+    public void Load_and_latency_are_kept_for_each_model()
     {
         var result = Read(
             """
@@ -371,7 +371,7 @@ public sealed class ServingPagesTests : IAsyncLifetime
     // Two engines: what the fuller one leaves of the smaller cache.
     [InlineData(1_500_000_000L, "kv_cache_memory_bytes=\"4000000000\"", "kv_cache_memory_bytes=\"2000000000\"")]
     [InlineData(null, "kv_cache_memory_bytes=\"4000000000\"", "kv_cache_memory_bytes=\"None\"")]
-    public void Unused_cache_is_known_where_vLLM_tells_the_size_of_its_cache(long? unused, params string[] engines)
+    public void Unused_cache_is_known_if_vLLM_reports_the_size_of_its_cache(long? unused, params string[] engines)
     {
         var infos = engines.Select(
             (labels, i) => $$"""vllm:cache_config_info{block_size="16",engine="{{i}}",gpu_memory_utilization="0.9",{{labels}}} 1.0"""
@@ -614,7 +614,7 @@ public sealed class ServingPagesTests : IAsyncLifetime
     /// A server that finds another way to tell a figure (its live counters appear with the first request) is no engine beside the old one.
     /// </summary>
     [Fact]
-    public void Another_way_to_read_a_figure_replaces_the_first()
+    public void Better_metric_for_a_figure_replaces_the_first()
     {
         var sums = new EngineSums();
 
@@ -629,7 +629,7 @@ public sealed class ServingPagesTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task The_agent_asks_for_plain_text_and_takes_no_other()
+    public async Task Agent_requests_plain_text_and_accepts_no_other_format()
     {
         string? encoding = null,
             accept = null;

@@ -11,7 +11,7 @@ public sealed class MakeDemoTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [SkippableFact]
-    public async Task First_demo_says_what_it_does_and_how_long_it_takes()
+    public async Task First_demo_prints_its_steps_and_their_duration()
     {
         Skip.IfNot(File.Exists("/usr/bin/make"), "no /usr/bin/make");
         File.Copy(Path.Combine(Repository.Root, "Makefile"), Path.Combine(_folder, "Makefile"));

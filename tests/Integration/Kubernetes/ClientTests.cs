@@ -75,7 +75,7 @@ public class ClientTests
     }
 
     [Fact]
-    public async Task Server_that_is_silent_to_lists_counts_as_unreachable()
+    public async Task Server_that_does_not_answer_lists_counts_as_unreachable()
     {
         VirtualTimeProvider clock = new();
         await using ScriptedServer server = await ScriptedServer.StartAsync((_, context) => context.HoldAsync(headers: false));
@@ -117,7 +117,7 @@ public class ClientTests
     }
 
     [Fact]
-    public async Task A_server_that_always_puts_off_is_given_up_with_its_word()
+    public async Task Server_that_always_answers_429_fails_with_its_message()
     {
         await using ScriptedServer server = await ScriptedServer.StartAsync(
             (_, context) =>
@@ -153,7 +153,7 @@ public class ClientTests
     }
 
     [Fact]
-    public async Task Patches_say_what_they_are()
+    public async Task Patches_declare_their_content_type()
     {
         await using ScriptedServer server = await ScriptedServer.StartAsync((_, context) => context.JsonAsync(Answers.Map("m", "1")));
         using KubeClient client = server.Client();
@@ -249,7 +249,7 @@ public class ClientTests
     }
 
     [Fact]
-    public async Task Discovery_asks_group_by_group_where_it_must()
+    public async Task Discovery_queries_each_group_if_the_aggregated_form_is_missing()
     {
         await using ScriptedServer server = await ScriptedServer.StartAsync(
             (asked, context) =>

@@ -13,7 +13,7 @@ namespace Bursar.Tests.Integration.Kubernetes;
 public class ControllerRunnerTests
 {
     [Fact]
-    public async Task Failures_come_back_deletions_are_told_and_everything_ends_idle()
+    public async Task Controller_retries_failures_handles_deletions_and_ends_idle()
     {
         VirtualTimeProvider clock = new();
         ActivityTracker tracker = ActivityTracker.From(clock)!;

@@ -40,7 +40,7 @@ public class EventRecorderTests
     }
 
     [Fact]
-    public async Task After_a_restart_the_series_goes_on()
+    public async Task Series_continues_after_a_restart()
     {
         await using ScriptedServer server = await ScriptedServer.StartAsync(AnswerAsync);
         using KubeClient client = server.Client(new KubeClientOptions { TimeProvider = _clock });
@@ -93,7 +93,7 @@ public class EventRecorderTests
     }
 
     [Fact]
-    public async Task What_waits_is_written_on_shut_down_and_the_rate_is_kept()
+    public async Task Queued_events_are_written_on_shutdown_within_the_rate()
     {
         await using ScriptedServer server = await ScriptedServer.StartAsync(AnswerAsync);
         using KubeClient client = server.Client(new KubeClientOptions { TimeProvider = _clock });
@@ -131,7 +131,7 @@ public class EventRecorderTests
     }
 
     [Fact]
-    public async Task A_refusal_reaches_nobody()
+    public async Task Rejected_event_is_dropped_and_does_not_throw()
     {
         await using ScriptedServer server = await ScriptedServer.StartAsync((_, context) => context.StatusAsync(403, "Forbidden"));
         using KubeClient client = server.Client(new KubeClientOptions { TimeProvider = _clock });

@@ -11,7 +11,7 @@ public class InformerTests
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task What_vanished_while_nobody_watched_is_told_as_deleted(bool asEvent)
+    public async Task Object_deleted_between_watches_is_reported_as_deleted(bool asEvent)
     {
         int lists = 0;
         await using ScriptedServer server = await ScriptedServer.StartAsync(
@@ -66,7 +66,7 @@ public class InformerTests
     }
 
     [Fact]
-    public async Task A_watch_goes_on_from_the_last_bookmark()
+    public async Task Watch_continues_from_the_last_bookmark()
     {
         await using ScriptedServer server = await ScriptedServer.StartAsync(
             async (asked, context) =>
@@ -97,7 +97,7 @@ public class InformerTests
     }
 
     [Fact]
-    public async Task A_streaming_list_goes_on_as_the_watch()
+    public async Task Streaming_list_continues_as_the_watch()
     {
         await using ScriptedServer server = await ScriptedServer.StartAsync(
             async (asked, context) =>
@@ -122,7 +122,7 @@ public class InformerTests
     [Theory]
     [InlineData("status")]
     [InlineData("event")]
-    public async Task Without_streaming_lists_pages_are_used_and_that_is_remembered(string shape)
+    public async Task Informer_falls_back_to_pages_and_remembers_it_without_streaming_lists(string shape)
     {
         await using ScriptedServer server = await ScriptedServer.StartAsync(
             async (asked, context) =>

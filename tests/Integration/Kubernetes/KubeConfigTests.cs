@@ -58,7 +58,7 @@ public sealed class KubeConfigTests : IDisposable
     }
 
     [Fact]
-    public void Nothing_found_says_what_was_looked_for()
+    public void Missing_configuration_names_the_places_searched()
     {
         Dictionary<string, string> environment = new() { ["HOME"] = _folder };
         FluentActions
@@ -78,7 +78,7 @@ public sealed class KubeConfigTests : IDisposable
         "signs in by username"
     )]
     [InlineData("{a: [", "cannot be read")]
-    public void Broken_files_say_where(string text, string message)
+    public void Broken_file_error_names_the_place(string text, string message)
     {
         string file = Write("broken", text);
         FluentActions
@@ -140,7 +140,7 @@ public sealed class KubeConfigTests : IDisposable
     }
 
     [Fact]
-    public async Task A_plugin_is_run_again_when_its_word_expires_or_is_refused()
+    public async Task Plugin_is_run_again_when_its_credential_expires_or_is_refused()
     {
         VirtualTimeProvider clock = new();
         string runs = Path.Combine(_folder, "runs");
@@ -190,7 +190,7 @@ public sealed class KubeConfigTests : IDisposable
     }
 
     [Fact]
-    public async Task Impersonated_user_and_groups_go_with_each_try_once()
+    public async Task Impersonated_user_and_groups_are_sent_once_with_each_attempt()
     {
         int asked = 0;
         await using ScriptedServer server = await ScriptedServer.StartAsync(
@@ -264,7 +264,7 @@ public sealed class KubeConfigTests : IDisposable
     }
 
     [Fact]
-    public async Task A_missing_plugin_says_how_to_get_it()
+    public async Task Missing_plugin_error_says_how_to_install_it()
     {
         using KubeClient client = new(
             new KubeConfig
@@ -284,7 +284,7 @@ public sealed class KubeConfigTests : IDisposable
     }
 
     [Fact]
-    public void Only_the_configured_authority_is_trusted_and_the_name_must_match()
+    public void Server_is_trusted_only_from_the_configured_authority_with_its_name()
     {
         using X509Certificate2 authority = Authority("ours"),
             foreign = Authority("theirs");
@@ -303,7 +303,7 @@ public sealed class KubeConfigTests : IDisposable
     }
 
     [Fact]
-    public async Task Over_tls_the_server_name_is_checked_and_the_clients_certificate_shown()
+    public async Task TLS_connection_checks_the_server_name_and_sends_the_client_certificate()
     {
         using X509Certificate2 authority = Authority("ours"),
             foreign = Authority("theirs");

@@ -14,7 +14,7 @@ public class LeaderElectorTests
     private readonly LeaseServer _server = new();
 
     [Fact]
-    public async Task The_first_leads_and_gives_the_lease_back()
+    public async Task First_candidate_leads_and_releases_the_lease()
     {
         await using ScriptedServer server = await ScriptedServer.StartAsync(_server.AnswerAsync);
         VirtualTimeProvider clock = new();
@@ -36,7 +36,7 @@ public class LeaderElectorTests
     }
 
     [Fact]
-    public async Task A_renewal_whose_answer_is_not_awaited_does_not_keep_the_lease_from_being_given_back()
+    public async Task Renewal_without_an_awaited_answer_does_not_prevent_release_of_the_lease()
     {
         await using ScriptedServer server = await ScriptedServer.StartAsync(_server.AnswerAsync);
         VirtualTimeProvider clock = new();
@@ -75,7 +75,7 @@ public class LeaderElectorTests
     }
 
     [Fact]
-    public async Task Expiry_is_judged_by_what_was_seen_here_not_by_the_others_clock()
+    public async Task Expiry_is_judged_by_the_local_clock_and_not_by_the_holders()
     {
         await using ScriptedServer server = await ScriptedServer.StartAsync(_server.AnswerAsync);
         // The holder's clock is a day behind: by its renewTime the lease looks long dead, yet it lives.
@@ -127,7 +127,7 @@ public class LeaderElectorTests
     }
 
     [Fact]
-    public async Task A_leader_that_cannot_renew_is_fenced_before_anybody_else_can_lead()
+    public async Task Leader_that_cannot_renew_is_fenced_before_another_can_lead()
     {
         await using ScriptedServer server = await ScriptedServer.StartAsync(_server.AnswerAsync);
         VirtualTimeProvider clock = new();
@@ -170,7 +170,7 @@ public class LeaderElectorTests
     }
 
     [Fact]
-    public async Task A_wall_clock_set_back_does_not_stretch_the_right_to_write()
+    public async Task Wall_clock_set_back_does_not_extend_the_lease()
     {
         await using ScriptedServer server = await ScriptedServer.StartAsync(_server.AnswerAsync);
         VirtualTimeProvider clock = new();
@@ -189,7 +189,7 @@ public class LeaderElectorTests
     }
 
     [Fact]
-    public async Task Of_two_takers_one_gets_the_lease()
+    public async Task Lease_goes_to_one_of_several_candidates()
     {
         await using ScriptedServer server = await ScriptedServer.StartAsync(_server.AnswerAsync);
         using KubeClient client = server.Client();

@@ -42,7 +42,7 @@ public class ListTests
     }
 
     [Fact]
-    public async Task The_next_page_is_asked_for_before_this_ones_items_have_come()
+    public async Task Next_page_is_requested_before_the_items_of_this_one_have_arrived()
     {
         TaskCompletionSource asked = new(TaskCreationOptions.RunContinuationsAsynchronously);
         await using ScriptedServer server = await ScriptedServer.StartAsync(
@@ -69,7 +69,7 @@ public class ListTests
     }
 
     [Fact]
-    public async Task A_page_cut_after_the_next_was_asked_for_is_read_anew_and_nothing_twice()
+    public async Task Page_cut_after_the_next_was_requested_is_read_again_without_duplicates()
     {
         int tries = 0;
         await using ScriptedServer server = await ScriptedServer.StartAsync(
@@ -177,7 +177,7 @@ public class ListTests
     }
 
     [Fact]
-    public async Task A_page_that_breaks_off_is_asked_for_again()
+    public async Task Page_that_breaks_off_is_requested_again()
     {
         int asked = 0;
         await using ScriptedServer server = await ScriptedServer.StartAsync(

@@ -69,7 +69,7 @@ public class MistypedFieldTests
             .Be("Complete");
 
     [Fact]
-    public void A_null_among_replica_types_stands_for_none() =>
+    public void Null_among_replica_types_means_none() =>
         Read<V1PyTorchJob>(
             """{"metadata": {"name": "odd"}, "spec": {"pytorchReplicaSpecs": {"Master": null, "Worker": {"replicas": 3}}}}"""
         )
@@ -109,11 +109,11 @@ public class MistypedFieldTests
             .Be("spec.replicatedJobs[0].template.spec.template.spec.containers[1].resources.limits");
 
     [Fact]
-    public void An_object_without_metadata_is_no_object() =>
+    public void Object_without_metadata_is_rejected() =>
         FluentActions.Invoking(() => Read<V1Alpha1TrainJob>("""{"metadata": 7, "spec": {}}""")).Should().Throw<JsonException>();
 
     [Fact]
-    public async Task An_object_that_becomes_unreadable_takes_the_place_of_its_old_form_and_recovers()
+    public async Task Object_that_becomes_unreadable_replaces_its_old_form_and_recovers()
     {
         const string good =
             """{"metadata":{"name":"j","namespace":"a","uid":"u","resourceVersion":"1"},"spec":{"suspend":true,"trainer":{"numNodes":4}}}""";
@@ -164,12 +164,12 @@ public class MistypedFieldTests
     /// <summary>Each field by itself, replaced by a value of every JSON type.</summary>
     [Theory]
     [MemberData(nameof(Kinds))]
-    public void No_field_of_any_type_takes_its_object_with_it(string kind) => Trials[kind].EachField();
+    public void Mistyped_field_never_makes_its_object_unreadable(string kind) => Trials[kind].EachField();
 
     /// <summary>Several fields at once.</summary>
     [Theory]
     [MemberData(nameof(Kinds))]
-    public void No_fields_together_take_their_object_with_them(string kind)
+    public void Mistyped_fields_together_never_make_their_object_unreadable(string kind)
     {
         // Pairs of a field and a value.
         Gen<int[]> changes = Gen.Choose(0, 100_000).ArrayOf(10);

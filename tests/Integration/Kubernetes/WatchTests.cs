@@ -8,7 +8,7 @@ namespace Bursar.Tests.Integration.Kubernetes;
 public class WatchTests
 {
     [Fact]
-    public async Task An_expired_version_as_an_http_status()
+    public async Task Expired_version_is_recognised_as_an_http_status()
     {
         await using ScriptedServer server = await ScriptedServer.StartAsync((_, context) => context.StatusAsync(410, "Expired"));
         using KubeClient client = server.Client();
@@ -18,7 +18,7 @@ public class WatchTests
     [Theory]
     [InlineData("Expired")]
     [InlineData("Gone")]
-    public async Task An_expired_version_as_an_event(string reason)
+    public async Task Expired_version_is_recognised_as_an_event(string reason)
     {
         await using ScriptedServer server = await ScriptedServer.StartAsync(
             (_, context) => context.EventAsync("ERROR", $$"""{"kind":"Status","code":410,"reason":"{{reason}}","message":"too old"}""")
@@ -28,7 +28,7 @@ public class WatchTests
     }
 
     [Fact]
-    public async Task Another_error_event_is_the_servers_refusal()
+    public async Task Error_event_other_than_410_is_thrown_as_the_servers_refusal()
     {
         await using ScriptedServer server = await ScriptedServer.StartAsync(
             (_, context) => context.EventAsync("ERROR", """{"kind":"Status","code":500,"reason":"InternalError","message":"boom"}""")
@@ -65,7 +65,7 @@ public class WatchTests
     }
 
     [Fact]
-    public async Task What_stands_around_an_object_and_its_managed_fields_do_not_change_it()
+    public async Task Managed_fields_and_text_around_an_object_do_not_change_it()
     {
         const string managed = """
             "managedFields":[{"fieldsV1":{"f:data":{"f:a]\"}":{}}},"manager":"[{"}]
@@ -91,7 +91,7 @@ public class WatchTests
     }
 
     [Fact]
-    public async Task A_silent_watch_ends_after_the_idle_time()
+    public async Task Watch_without_events_ends_after_the_idle_time()
     {
         VirtualTimeProvider clock = new();
         await using ScriptedServer server = await ScriptedServer.StartAsync(

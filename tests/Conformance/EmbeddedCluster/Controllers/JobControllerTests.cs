@@ -237,7 +237,7 @@ public sealed class JobControllerTests
     }
 
     [Fact]
-    public async Task A_finished_job_goes_after_its_time_and_takes_its_pods_along()
+    public async Task Finished_job_is_deleted_with_its_pods_after_its_time_to_live()
     {
         await using var cluster = await StartAsync(Node);
         await cluster.CreateJobAsync(Job("work", spec => spec["ttlSecondsAfterFinished"] = 30, gpus: 1, ("run-for", "10s")));

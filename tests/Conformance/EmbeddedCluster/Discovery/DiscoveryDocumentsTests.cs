@@ -63,7 +63,7 @@ public sealed class DiscoveryDocumentsTests
     }
 
     [Fact]
-    public void What_is_not_served_has_no_document()
+    public void Unserved_group_version_has_no_document()
     {
         DiscoveryDocuments.Group(Kinds, "nothing.example.com").Should().BeNull();
         DiscoveryDocuments.Resources(Kinds, "apps", "v7").Should().BeNull();

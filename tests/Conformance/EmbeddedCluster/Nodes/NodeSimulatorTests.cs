@@ -99,7 +99,7 @@ public sealed class NodeSimulatorTests
     }
 
     [Fact]
-    public async Task Training_goes_on_from_its_last_checkpoint_after_a_suspension()
+    public async Task Training_continues_from_its_last_checkpoint_after_a_suspension()
     {
         await using var cluster = await StartAsync(V100);
         await cluster.CreateJobAsync(
@@ -173,7 +173,7 @@ public sealed class NodeSimulatorTests
     }
 
     [Fact]
-    public async Task A_lost_node_is_silent_and_reports_what_happened_when_it_returns()
+    public async Task Lost_node_reports_nothing_until_it_returns()
     {
         await using var cluster = await StartAsync(V100);
         await cluster.CreateJobAsync(Job("work", null, gpus: 1, ("run-for", "60s")));

@@ -40,7 +40,7 @@ public sealed class ServedLoadTests
     }
 
     [Fact]
-    public void Without_a_server_requests_wait_and_go_to_the_one_with_the_least_to_do()
+    public void Requests_wait_for_a_server_and_go_to_the_least_loaded()
     {
         var load = new ServedLoad(Model, Enumerable.Range(0, 8).Select(_ => Request(0)));
         load.WaitingBefore(At(5)).Should().Be(8);
@@ -53,7 +53,7 @@ public sealed class ServedLoadTests
     }
 
     [Fact]
-    public void What_a_server_that_goes_had_not_ended_begins_elsewhere()
+    public void Unfinished_requests_of_a_removed_server_restart_on_another()
     {
         var load = new ServedLoad(Model with { MaxWaiting = 0 }, [Request(0), Request(0), Request(0)]);
         load.Join("a", At(0));
@@ -70,7 +70,7 @@ public sealed class ServedLoadTests
     }
 
     [Fact]
-    public void How_often_it_is_asked_changes_nothing()
+    public void Frequency_of_queries_changes_no_result()
     {
         var random = new Random(4);
         ServedRequest[] requests =

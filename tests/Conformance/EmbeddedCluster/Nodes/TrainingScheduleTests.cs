@@ -25,7 +25,7 @@ public sealed class TrainingScheduleTests
     }
 
     [Fact]
-    public void A_run_that_slows_down_takes_the_factor_from_there_on()
+    public void Run_that_slows_down_applies_the_factor_from_that_step_on()
     {
         var slow = Plain with { SlowAfter = 10_000, SlowFactor = 3 };
 

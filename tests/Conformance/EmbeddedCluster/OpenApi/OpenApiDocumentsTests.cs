@@ -82,7 +82,7 @@ public sealed class OpenApiDocumentsTests
     }
 
     [Fact]
-    public void What_is_not_served_has_no_document() => _documents.Document(BuiltInKinds.All, "apis/nothing/v1").Should().BeNull();
+    public void Unserved_group_version_has_no_document() => _documents.Document(BuiltInKinds.All, "apis/nothing/v1").Should().BeNull();
 
     private Dictionary<string, string> Hashes(IReadOnlyList<KindInfo> kinds) =>
         _documents.Index(kinds)["paths"]!.AsObject().ToDictionary(p => p.Key, p => p.Value!["serverRelativeURL"]!.GetValue<string>());

@@ -58,7 +58,7 @@ public sealed class ProtobufBodyTests
             .Be("""{"containerStatuses":[{"name":"c","ready":false,"restartCount":0,"image":"","imageID":""}]}""");
 
     [Fact]
-    public void A_value_that_was_meant_to_be_zero_stays_and_one_that_says_nothing_goes()
+    public void Explicit_zero_stays_and_an_unset_zero_is_dropped()
     {
         // replicas is a pointer in the clients' memory, minReadySeconds and paused are not.
         var body = Body("apps/v1", "Deployment", m =>
@@ -201,7 +201,7 @@ public sealed class ProtobufBodyTests
     }
 
     [Fact]
-    public void A_kind_without_a_protobuf_form_is_told_apart()
+    public void Kind_without_a_protobuf_form_is_distinguished()
     {
         var read = () => Decode(Body("demo.example.com/v1", "Widget", _ => { }));
         read.Should().Throw<ProtobufBodyException>().Which.IsUnknownKind.Should().BeTrue();

@@ -8,7 +8,7 @@ public sealed class CustomKindsTests
     private const string Path = "spec.versions[0].schema.openAPIV3Schema";
 
     [Fact]
-    public void Reads_names_scope_subresources_and_columns()
+    public void Definition_yields_names_scope_subresources_and_columns()
     {
         var kind = Read(Crd("""{"type":"object"}"""), out var errors).Single();
         errors.Should().BeEmpty();
@@ -25,7 +25,7 @@ public sealed class CustomKindsTests
     }
 
     [Fact]
-    public void Reads_bounds_lists_and_extensions()
+    public void Definition_yields_bounds_lists_and_extensions()
     {
         var spec = Read(
                 Crd(
@@ -103,14 +103,14 @@ public sealed class CustomKindsTests
     [InlineData("""{"type":"object","oneOf":[{"properties":{"a":{"minimum":1}}}]}""", ".oneOf[0].properties[a]: Required value")]
     [InlineData("""{"type":"object","properties":{"a":{"type":"string","pattern":"("}}}""", ".properties[a].pattern: Invalid value")]
     [InlineData("""{"type":"string"}""", ".type: Invalid value")]
-    public void Refuses_a_schema_that_is_not_structural(string schema, string expected)
+    public void Schema_that_is_not_structural_is_rejected(string schema, string expected)
     {
         Read(Crd(schema), out var errors);
         errors.Should().ContainSingle().Which.Should().StartWith(Path + expected);
     }
 
     [Fact]
-    public void Refuses_a_name_that_is_not_plural_and_group()
+    public void Name_that_is_not_plural_and_group_is_rejected()
     {
         var crd = Crd("""{"type":"object"}""");
         crd["metadata"]!["name"] = "gadgets.demo.example.com";
@@ -119,7 +119,7 @@ public sealed class CustomKindsTests
     }
 
     [Fact]
-    public void Refuses_a_column_whose_path_cannot_be_read()
+    public void Column_with_an_unreadable_path_is_rejected()
     {
         var crd = Crd("""{"type":"object"}""");
         crd["spec"]!["versions"]![0]!["additionalPrinterColumns"]![0]!["jsonPath"] = "spec.limit";
@@ -128,7 +128,7 @@ public sealed class CustomKindsTests
     }
 
     [Fact]
-    public void Serves_only_served_versions_and_wants_one_storage_version()
+    public void Only_served_versions_are_served_and_one_storage_version_is_required()
     {
         var crd = Crd("""{"type":"object"}""");
         var second = crd["spec"]!["versions"]![0]!.DeepClone();

@@ -26,6 +26,6 @@ public sealed class HumanDurationTests
     [InlineData(730 * Day, "2y")]
     [InlineData(735 * Day, "2y5d")]
     [InlineData(365 * 9 * Day, "9y")]
-    public void Shows_at_most_two_units(int seconds, string expected) =>
+    public void Duration_shows_at_most_two_units(int seconds, string expected) =>
         HumanDuration.Format(TimeSpan.FromSeconds(seconds)).Should().Be(expected);
 }

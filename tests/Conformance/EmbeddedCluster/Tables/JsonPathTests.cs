@@ -31,7 +31,7 @@ public sealed class JsonPathTests
     [InlineData(".spec.missing.deeper", "")]
     [InlineData(".spec.tags[7]", "")]
     [InlineData(".spec.n.below", "")]
-    public void Leads_to(string path, string expected) =>
+    public void Path_selects_the_value(string path, string expected) =>
         string.Join(',', JsonPath.Parse(path).Find(Source).Select(n => n.ToJsonString())).Should().Be(expected);
 
     [Theory]
@@ -43,7 +43,7 @@ public sealed class JsonPathTests
     [InlineData(".spec['n]")]
     [InlineData(".a[?(@.b>1)]")]
     [InlineData(".a[?(@.b==\"x\")")]
-    public void Refuses_what_it_cannot_read_with_a_reason(string path)
+    public void Unreadable_path_is_rejected_with_a_reason(string path)
     {
         JsonPath.TryParse(path, out _, out var problem).Should().BeFalse();
         problem.Should().NotBeEmpty();

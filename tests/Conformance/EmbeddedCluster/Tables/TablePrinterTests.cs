@@ -9,7 +9,7 @@ public sealed class TablePrinterTests
     private static readonly DateTimeOffset Now = new(2026, 11, 21, 12, 0, 0, TimeSpan.Zero);
 
     [Fact]
-    public void A_pod_shows_its_state_in_one_word()
+    public void Pod_state_is_printed_in_one_word()
     {
         Cells(
                 "pods",
@@ -52,7 +52,7 @@ public sealed class TablePrinterTests
         """{"status":{"phase":"Running","containerStatuses":[{"name":"c","state":{"terminated":{"reason":"Completed"}}},{"name":"d","ready":true,"state":{"running":{}}}]}}""",
         "NotReady"
     )]
-    public void The_status_of_a_pod(string pod, string expected) => Row("pods", pod)[2]!.GetValue<string>().Should().Be(expected);
+    public void Pod_status_is_printed_as_kubectl_prints_it(string pod, string expected) => Row("pods", pod)[2]!.GetValue<string>().Should().Be(expected);
 
     [Theory]
     [InlineData("""{"spec":{"completions":3},"status":{"startTime":"2026-11-21T11:00:00Z","succeeded":1}}""", "Running", "1/3", "60m")]
@@ -75,7 +75,7 @@ public sealed class TablePrinterTests
         ""
     )]
     [InlineData("""{"metadata":{"deletionTimestamp":"2026-11-21T11:00:00Z"},"spec":{"completions":1}}""", "Terminating", "0/1", "")]
-    public void A_job(string job, string status, string completions, string duration) =>
+    public void Job_row_is_printed_as_kubectl_prints_it(string job, string status, string completions, string duration) =>
         Row("jobs.batch", job).Skip(1).Take(3).Select(c => c!.GetValue<string>()).Should().Equal(status, completions, duration);
 
     [Fact]
@@ -95,7 +95,7 @@ public sealed class TablePrinterTests
     }
 
     [Fact]
-    public void A_node_names_its_roles_and_whether_it_takes_pods() =>
+    public void Node_row_names_its_roles_and_whether_it_is_schedulable() =>
         Row(
                 "nodes",
                 """
@@ -157,7 +157,7 @@ public sealed class TablePrinterTests
             .Be("""["w","60s"]""");
 
     [Fact]
-    public void A_row_carries_as_much_of_the_object_as_asked_for()
+    public void Row_contains_as_much_of_the_object_as_requested()
     {
         var kind = Kind("configmaps");
         var source = Parse("""{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c","namespace":"d"},"data":{"a":"b"}}""");

@@ -75,7 +75,7 @@ public sealed class FaultyWorldTests
     }
 
     [Fact]
-    public async Task An_Event_waits_for_the_one_before_it_and_none_is_taken_after_the_end()
+    public async Task Event_waits_for_the_one_before_it_and_none_is_accepted_after_the_end()
     {
         await using var world = await World.StartAsync();
         world.Faults.Add(new(new Fault.Answer(500)) { Resource = "events", Times = 2 });
@@ -96,7 +96,7 @@ public sealed class FaultyWorldTests
     }
 
     [Fact]
-    public async Task Events_that_nobody_takes_hold_up_no_end()
+    public async Task Events_that_the_server_rejects_do_not_delay_the_shutdown()
     {
         await using var world = await World.StartAsync();
         world.Faults.Add(new(new Fault.Answer(500)) { Resource = "events" });
@@ -154,7 +154,7 @@ public sealed class FaultyWorldTests
     }
 
     [Fact]
-    public async Task Who_waits_at_a_gate_waits_for_what_the_one_inside_waits_for()
+    public async Task Waiter_for_a_lock_also_waits_for_the_request_of_its_holder()
     {
         await using var world = await World.StartAsync();
         world.Faults.Add(new(new Fault.Answer(429, RetryAfterSeconds: 5)) { Verb = "create", Times = 1 });
@@ -264,7 +264,7 @@ public sealed class FaultyWorldTests
     }
 
     [Fact]
-    public async Task A_leader_survives_refusals_of_single_renewals_also_when_the_look_after_a_conflict_fails()
+    public async Task Leader_survives_failed_renewals_even_if_the_read_after_a_conflict_fails()
     {
         await using var world = await World.StartAsync();
         using var operatorClient = world.NewClient(World.Agent);
@@ -328,7 +328,7 @@ public sealed class FaultyWorldTests
     }
 
     [Fact]
-    public async Task A_world_that_does_not_come_to_rest_says_what_is_under_way()
+    public async Task World_that_does_not_settle_names_the_pending_work()
     {
         await using var world = await World.StartAsync(idleTimeout: TimeSpan.FromMilliseconds(200));
         var stuck = new TaskCompletionSource();

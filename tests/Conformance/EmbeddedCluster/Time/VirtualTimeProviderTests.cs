@@ -68,7 +68,7 @@ public sealed class VirtualTimeProviderTests
     }
 
     [Fact]
-    public async Task A_delay_resumes_at_its_exact_moment_and_what_it_begins_counts_before_time_goes_on()
+    public async Task Delay_resumes_at_its_exact_time_and_its_continuation_runs_before_time_moves()
     {
         var time = new VirtualTimeProvider(Start);
         var seen = new List<DateTimeOffset>();
@@ -90,7 +90,7 @@ public sealed class VirtualTimeProviderTests
     }
 
     [Fact]
-    public async Task A_periodic_timer_keeps_its_beat_and_a_disposed_one_is_silent()
+    public async Task Periodic_timer_keeps_its_period_and_a_disposed_one_never_fires()
     {
         var time = new VirtualTimeProvider(Start);
         var beats = 0;
@@ -106,7 +106,7 @@ public sealed class VirtualTimeProviderTests
     }
 
     [Fact]
-    public async Task Time_stops_where_the_condition_holds()
+    public async Task Time_stops_once_the_condition_is_true()
     {
         var time = new VirtualTimeProvider(Start);
         var beats = 0;
@@ -121,7 +121,7 @@ public sealed class VirtualTimeProviderTests
     }
 
     [Fact]
-    public async Task A_loop_that_lets_no_time_pass_is_reported()
+    public async Task Loop_without_any_delay_is_reported()
     {
         var time = new VirtualTimeProvider(Start);
         ITimer? timer = null;
@@ -139,7 +139,7 @@ public sealed class VirtualTimeProviderTests
     }
 
     [Fact]
-    public async Task Only_one_caller_moves_time()
+    public async Task Time_is_moved_by_only_one_caller()
     {
         var time = new VirtualTimeProvider(Start);
         Task? inner = null;

@@ -47,7 +47,7 @@ public sealed class AdmissionEndpointTests : IAsyncLifetime
     public async Task DisposeAsync() => await _endpoint.DisposeAsync();
 
     [Fact]
-    public async Task A_question_is_answered()
+    public async Task Review_is_answered()
     {
         var (status, body) = await PostAsync(
             """{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {"uid": "7", "operation": "CREATE", "namespace": "team", "object": {"a": [1]}, "dryRun": true, "options": {}}}"""
@@ -83,10 +83,10 @@ public sealed class AdmissionEndpointTests : IAsyncLifetime
     [InlineData("""{"apiVersion": "admission.k8s.io/v1beta1", "kind": "AdmissionReview", "request": {"uid": "1"}}""", 400)]
     [InlineData("""{"apiVersion": "v1", "kind": "Pod", "request": {"uid": "1"}}""", 400)]
     [InlineData("""{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {"uid": 5}}""", 400)]
-    public async Task What_is_no_question_is_refused(string body, int status) => ((int)(await PostAsync(body)).Status).Should().Be(status);
+    public async Task Malformed_review_is_rejected(string body, int status) => ((int)(await PostAsync(body)).Status).Should().Be(status);
 
     [Fact]
-    public async Task Depth_and_size_have_an_end()
+    public async Task Depth_and_size_of_a_review_are_limited()
     {
         ((int)(await PostAsync(new string('[', 100_000))).Status).Should().Be(400);
         ((int)(await PostAsync(new string(' ', AdmissionEndpoint.MostBytes + 1))).Status).Should().Be(413);
@@ -96,14 +96,14 @@ public sealed class AdmissionEndpointTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Without_a_certificate_no_connection_is_taken()
+    public async Task Endpoint_without_a_certificate_accepts_no_connection()
     {
         _certificate = null;
         await FluentActions.Awaiting(() => PostAsync("{}")).Should().ThrowAsync<HttpRequestException>();
     }
 
     [Fact]
-    public async Task Its_certificate_is_renewed_and_follows_a_new_root_while_it_serves()
+    public async Task Endpoint_certificate_is_renewed_and_follows_a_new_root_while_it_serves()
     {
         await using var server = await ApiServer.StartAsync(new SandboxOptions(), default);
         using var client = new KubeClient(

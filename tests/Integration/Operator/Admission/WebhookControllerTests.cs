@@ -58,7 +58,7 @@ public sealed class WebhookControllerTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Every_webhook_is_told_the_roots_once_and_again_when_they_change_or_are_reset()
+    public async Task Webhooks_get_the_roots_once_and_again_after_a_change_or_reset()
     {
         await StartAsync(null);
         Bundles().Should().Equal("ROOT A\n", "ROOT A\n");
@@ -84,7 +84,7 @@ public sealed class WebhookControllerTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Outside_a_cluster_they_are_told_where_it_is()
+    public async Task Webhooks_outside_a_cluster_get_the_URL()
     {
         await StartAsync(new Uri("https://127.0.0.1:9443/admit"));
         lock (_gate)
@@ -104,7 +104,7 @@ public sealed class WebhookControllerTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task It_waits_for_roots_and_for_a_configuration_and_another_writer_goes_first()
+    public async Task Controller_waits_for_roots_and_configuration_and_retries_after_a_conflict()
     {
         var there = _configuration;
         (_roots, _configuration) = (null, null);

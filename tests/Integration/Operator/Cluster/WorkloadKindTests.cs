@@ -282,7 +282,7 @@ public sealed class WorkloadKindTests
 
     [Theory]
     [MemberData(nameof(Objects))]
-    public void An_object_reads_in_the_one_shape(string kind, string json, string switched, int gpus, bool finished)
+    public void Object_of_each_kind_reads_as_one_workload_shape(string kind, string json, string switched, int gpus, bool finished)
     {
         var work = Read(kind, json);
         work.Field.Should().Be(switched);
@@ -309,7 +309,7 @@ public sealed class WorkloadKindTests
     }
 
     [Fact]
-    public void Job_without_parallelism_holds_nothing()
+    public void Job_without_parallelism_needs_no_GPU()
     {
         var work = Read("Job", $$$$$$$$"""{"spec": {"parallelism": 0, "completions": 5, "template": {{{{{{{{Pods}}}}}}}}}}""");
 
@@ -368,7 +368,7 @@ public sealed class WorkloadKindTests
         """{"status": {"jobDeploymentStatus": "Complete", "jobStatus": "STOPPED", "endTime": "2026-11-02T09:00:00Z"}}""",
         false
     )]
-    public void When_it_was_completed_is_told_of_what_succeeded_alone(string kind, string json, bool succeeded) =>
+    public void Completion_time_is_known_only_for_succeeded_workloads(string kind, string json, bool succeeded) =>
         Read(kind, json).SucceededAt.Should().Be(succeeded ? new DateTimeOffset(2026, 11, 2, 9, 0, 0, TimeSpan.Zero) : null);
 
     [Theory]
@@ -475,7 +475,7 @@ public sealed class WorkloadKindTests
         null
     )]
     [InlineData("RayJob", """{"status": {"jobDeploymentStatus": "Complete", "endTime": "2026-11-02T09:00:00Z"}}""", null, null)]
-    public void End_and_suspension_of_work_are_read_where_its_status_says_when(string kind, string json, string? ended, string? suspended)
+    public void End_and_suspension_times_are_read_if_the_status_has_them(string kind, string json, string? ended, string? suspended)
     {
         var work = Read(kind, json);
 
@@ -486,7 +486,7 @@ public sealed class WorkloadKindTests
     }
 
     [Fact]
-    public void What_the_trainer_tells_of_a_TrainJob_is_read()
+    public void Trainer_status_of_a_TrainJob_is_read()
     {
         Read(
             "TrainJob",
@@ -512,7 +512,7 @@ public sealed class WorkloadKindTests
     }
 
     [Fact]
-    public void A_gangs_labels_are_its_templates_together_and_who_holds_GPUs_is_believed()
+    public void Labels_of_a_gang_merge_those_of_its_templates_and_prefer_the_one_with_GPUs()
     {
         var work = Read(
             "MPIJob",
@@ -612,7 +612,7 @@ public sealed class WorkloadKindTests
         """{"spec": {"shutdownAfterJobFinishes": true, "suspend": true}, "status": {"jobDeploymentStatus": "Suspended"}}""",
         null
     )]
-    public void What_a_kind_cannot_do_is_said_before_it_is_tried(string kind, string json, string? why)
+    public void Unsupported_suspension_is_reported_before_it_is_attempted(string kind, string json, string? why)
     {
         if (why is null)
             Read(kind, json).WhyNot.Should().BeNull();
@@ -628,7 +628,7 @@ public sealed class WorkloadKindTests
     [InlineData("""[{"name": "shm", "emptyDir": {"medium": "Memory"}}, {"name": "cache", "emptyDir": {}}]""", true)]
     [InlineData("""[{"name": "scratch", "ephemeral": {"volumeClaimTemplate": {"spec": {}}}}]""", true)]
     [InlineData("""[null, 3, {"name": "odd", "emptyDir": null}]""", false)]
-    public void Files_that_go_with_the_pods_are_said(string volumes, bool said)
+    public void Volumes_that_are_lost_with_the_pods_are_reported(string volumes, bool said)
     {
         var work = Read("Job", """{"spec": {"template": {"spec": {"containers": [{"name": "main"}], "volumes": """ + volumes + "}}}}");
         (work.WhatIsLost?.Contains("emptyDir and ephemeral volumes", StringComparison.Ordinal) == true).Should().Be(said);
@@ -660,7 +660,7 @@ public sealed class WorkloadKindTests
         """{"spec": {"suspend": false}}""",
         """[{"op":"test","path":"/metadata/uid","value":"u"},{"op":"test","path":"/spec/suspend","value":false},{"op":"replace","path":"/spec/suspend","value":true}]"""
     )]
-    public async Task Suspending_tests_what_was_read(string kind, string json, string expected) =>
+    public async Task Suspension_tests_the_value_that_was_read(string kind, string json, string expected) =>
         (await PatchAsync(kind, json, "false", (client, record) => new WorkloadActor(client).SuspendAsync(record, default)))
             .Outcome.Should()
             .Be((WriteResult.Done, expected));
@@ -684,11 +684,11 @@ public sealed class WorkloadKindTests
         "null",
         """[{"op":"test","path":"/metadata/uid","value":"u"},{"op":"test","path":"/spec/runPolicy/suspend","value":true},{"op":"remove","path":"/spec/runPolicy/suspend"}]"""
     )]
-    public async Task Giving_back_leaves_what_was_there(string kind, string json, string original, string expected) =>
+    public async Task Restore_writes_the_original_value(string kind, string json, string original, string expected) =>
         (await PatchAsync(kind, json, original, RestoreAsync)).Outcome.Should().Be((WriteResult.Done, expected));
 
     [Fact]
-    public async Task What_runs_again_or_is_another_object_is_not_written_to()
+    public async Task Restore_does_not_write_to_a_resumed_or_recreated_object()
     {
         (await PatchAsync("JobSet", """{"spec": {"suspend": false}}""", "null", RestoreAsync))
             .Outcome.Should()
@@ -758,7 +758,7 @@ public sealed class WorkloadKindTests
     }
 
     [Fact]
-    public void Owners_are_known_by_group_and_kind_whatever_their_version()
+    public void Owners_are_matched_by_group_and_kind_in_any_version()
     {
         WorkloadKinds.Of(new V1OwnerReference { ApiVersion = "jobset.x-k8s.io/v1beta1", Kind = "JobSet" })!.Name.Should().Be("JobSet");
         WorkloadKinds

@@ -44,7 +44,7 @@ public sealed class CertificateControllerTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task It_makes_both_Secrets_and_agent_and_operator_believe_each_other()
+    public async Task Controller_creates_both_Secrets_and_agent_and_operator_trust_each_other()
     {
         await AgentsNamespaceAsync();
         var keeper = await StartAsync();
@@ -57,7 +57,7 @@ public sealed class CertificateControllerTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task It_writes_nothing_while_nothing_is_due()
+    public async Task Controller_writes_nothing_while_no_renewal_is_due()
     {
         await AgentsNamespaceAsync();
         var keeper = await StartAsync();
@@ -125,7 +125,7 @@ public sealed class CertificateControllerTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_successor_takes_over_the_authority_as_it_is()
+    public async Task Successor_keeps_the_authority_as_it_is()
     {
         await AgentsNamespaceAsync();
         var first = await StartAsync();
@@ -139,7 +139,7 @@ public sealed class CertificateControllerTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Without_the_agents_namespace_it_says_so_once_and_goes_on_when_it_is_there()
+    public async Task Missing_agent_namespace_is_logged_once_and_picked_up_when_created()
     {
         var log = new StringWriter();
         using var loggers = Bursar.Hosting.Logging.Create(
@@ -174,7 +174,7 @@ public sealed class CertificateControllerTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_was_deleted_or_damaged_is_made_again()
+    public async Task Deleted_or_damaged_Secret_is_created_again()
     {
         await AgentsNamespaceAsync();
         var keeper = await StartAsync();

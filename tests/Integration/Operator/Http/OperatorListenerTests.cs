@@ -8,7 +8,7 @@ namespace Bursar.Tests.Integration.Operator.Http;
 public sealed class OperatorListenerTests
 {
     [Fact]
-    public async Task Metrics_health_and_readiness_are_served_where_it_says()
+    public async Task Metrics_health_and_readiness_are_served_at_the_reported_address()
     {
         using var metrics = new OperatorMetrics(TimeProvider.System);
         var ready = false;
@@ -40,7 +40,7 @@ public sealed class OperatorListenerTests
     [InlineData("8080")]
     [InlineData("nowhere.example:80")]
     [InlineData("127.0.0.1:99999")]
-    public async Task An_address_that_is_none_is_refused(string address)
+    public async Task Invalid_address_is_rejected(string address)
     {
         using var metrics = new OperatorMetrics(TimeProvider.System);
 

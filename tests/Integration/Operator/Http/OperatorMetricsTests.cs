@@ -117,7 +117,7 @@ public sealed class OperatorMetricsTests : IDisposable
     }
 
     [Fact]
-    public void The_ledgers_sums_are_pulled_at_each_scrape_and_counters_do_not_go_back()
+    public void Ledger_totals_are_read_at_each_scrape_and_counters_never_fall()
     {
         var ledger = Ledger();
         _metrics.Attach(ledger, _ => [], () => "USD");
@@ -144,7 +144,7 @@ public sealed class OperatorMetricsTests : IDisposable
     }
 
     [Fact]
-    public void Who_leads_no_more_shows_no_budget_and_no_ledger()
+    public void Former_leader_exports_no_budget_and_no_ledger_metrics()
     {
         _metrics.Leads = true;
         _metrics.Attach(Ledger(), _ => [], () => "USD");
@@ -190,7 +190,7 @@ public sealed class OperatorMetricsTests : IDisposable
     }
 
     [SkippableFact]
-    public async Task Promtool_finds_nothing_to_say()
+    public async Task Promtool_reports_no_problem()
     {
         var tool = Environment.GetEnvironmentVariable("BURSAR_PROMTOOL");
         Skip.If(string.IsNullOrEmpty(tool) || !File.Exists(tool), "BURSAR_PROMTOOL names no promtool");

@@ -198,7 +198,7 @@ public sealed class FieldWriterTests
     }
 
     [Fact]
-    public async Task Object_changed_at_every_try_is_given_up_and_left_as_it_is()
+    public async Task Object_changed_at_every_attempt_is_left_as_it_is()
     {
         await using var server = await OneObject.StartAsync(Running);
         var generation = 1;
@@ -212,7 +212,7 @@ public sealed class FieldWriterTests
     [Theory]
     [InlineData(409)]
     [InlineData(422)]
-    public async Task Refusal_of_an_admission_webhook_is_reported_in_its_words(int code)
+    public async Task Refusal_of_an_admission_webhook_is_reported_with_its_message(int code)
     {
         await using var server = await OneObject.StartAsync(Running);
         server.Refusal = (code, "admission webhook \\\"policy\\\" denied the request: not on Fridays");

@@ -106,7 +106,7 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
     }
 
     [Fact]
-    public async Task Targets_usage_and_progress_make_their_way()
+    public async Task Targets_reach_the_agent_and_usage_and_progress_reach_the_operator()
     {
         var uid = await GpuPodAsync("train", "n1", "127.9.1.1");
         await StartAgentAsync("n1");
@@ -188,7 +188,7 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
     }
 
     [Fact]
-    public async Task What_a_scaled_pod_shows_reaches_the_board_within_two_seconds_and_others_are_not_asked_for()
+    public async Task Signal_of_a_scaled_pod_is_cached_within_two_seconds_and_others_not_queried()
     {
         var waiting = 0;
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
@@ -301,7 +301,7 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
     }
 
     [Fact]
-    public async Task An_agent_is_not_believed_for_pods_of_other_nodes()
+    public async Task Agent_report_on_pods_of_other_nodes_is_rejected()
     {
         var foreign = await GpuPodAsync("elsewhere", "n2", "127.9.1.2");
         await StartAgentAsync("n1");
@@ -349,7 +349,7 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
     }
 
     [Fact]
-    public async Task An_agent_that_calls_itself_another_node_is_not_believed()
+    public async Task Agent_report_with_another_node_name_is_rejected()
     {
         await GpuPodAsync("train", "n1", "127.9.1.1");
         await StartAgentAsync("n1", saysNode: "n2");
@@ -365,7 +365,7 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
     }
 
     [Fact]
-    public async Task An_agent_that_restarts_is_told_its_targets_again_and_one_that_goes_is_missing()
+    public async Task Restarted_agent_gets_its_targets_again_and_a_removed_one_is_missing()
     {
         await GpuPodAsync("train", "n1", "127.9.1.1");
         await StartAgentAsync("n1");
@@ -395,7 +395,7 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
     }
 
     [Fact]
-    public async Task A_look_alike_in_another_namespace_is_no_agent()
+    public async Task Pod_with_agent_labels_in_another_namespace_is_not_an_agent()
     {
         await GpuPodAsync("train", "n1", "127.9.1.1");
         await StartAgentAsync("n1", ns: "ml");

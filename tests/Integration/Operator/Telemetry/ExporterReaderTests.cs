@@ -114,7 +114,7 @@ public sealed class ExporterReaderTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task An_agent_that_comes_later_counts_nothing_twice_and_goes_on_in_its_own_journal()
+    public async Task Agent_that_starts_later_counts_nothing_twice_and_continues_its_journal()
     {
         Book("train", at: _start);
         // The agent of yesterday, read to its third entry.
@@ -209,7 +209,7 @@ public sealed class ExporterReaderTests : IAsyncLifetime
     [InlineData(60)]
     [InlineData(75)]
     [InlineData(135)]
-    public async Task What_the_operator_missed_is_a_gap(int killedAt)
+    public async Task Time_that_the_operator_missed_is_a_gap(int killedAt)
     {
         Book("train", at: _start);
         _reader.Handle(Exporter(), gone: false);
@@ -282,7 +282,7 @@ public sealed class ExporterReaderTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Only_selected_ready_exporters_of_nodes_with_gpu_pods_are_asked_and_none_leads_elsewhere()
+    public async Task Exporter_is_queried_only_if_selected_ready_and_beside_gpu_pods()
     {
         _reader.Handle(Exporter(), gone: false);
         await _reader.ReadAsync(default);
@@ -343,7 +343,7 @@ public sealed class ExporterReaderTests : IAsyncLifetime
 
     /// <summary>A source that is silent for less than a minute is no news: the status does not flap.</summary>
     [Fact]
-    public async Task Who_serves_changes_after_a_minute_of_silence_and_at_once_when_someone_does()
+    public async Task Metering_source_changes_after_a_minute_of_silence_or_at_once_for_a_ready_one()
     {
         var collector = new AgentCollector(
             new ClusterStores(_client, "bursar"),

@@ -19,7 +19,7 @@ namespace Bursar.Tests.Integration.Operator.Telemetry;
 public sealed class SimulatedAgentsTests
 {
     [Fact]
-    public async Task In_virtual_time_progress_and_usage_of_a_fleet_reach_the_operator()
+    public async Task Progress_and_usage_of_a_simulated_fleet_reach_the_operator()
     {
         await using var cluster = await SimulatedCluster.StartAsync(
             new NodeSimulatorOptions
@@ -120,7 +120,7 @@ public sealed class SimulatedAgentsTests
     }
 
     [Fact]
-    public async Task In_virtual_time_what_flows_into_a_scaled_deployment_is_on_the_board_within_two_seconds()
+    public async Task Load_of_a_simulated_scaled_Deployment_is_cached_within_two_seconds()
     {
         await using var cluster = await SimulatedCluster.StartAsync(
             new NodeSimulatorOptions
@@ -209,7 +209,7 @@ public sealed class SimulatedAgentsTests
     }
 
     [Fact]
-    public async Task In_virtual_time_the_memory_that_a_model_server_needs_reaches_the_ledger()
+    public async Task Memory_that_a_simulated_model_server_needs_reaches_the_ledger()
     {
         await using var cluster = await SimulatedCluster.StartAsync(
             new NodeSimulatorOptions

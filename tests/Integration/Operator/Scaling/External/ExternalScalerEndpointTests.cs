@@ -33,7 +33,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_figure_is_told_in_whole_numbers_and_exactly()
+    public async Task Metric_value_is_sent_as_an_integer_and_exactly()
     {
         (await _caller.CallAsync("IsActive", ExternalDoor.Ref("chat"))).Only(IsActiveResponse.Parser).Result.Should().BeTrue();
         (await _caller.CallAsync("GetMetricSpec", ExternalDoor.Ref("chat")))
@@ -61,7 +61,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task The_question_carries_what_the_trigger_says()
+    public async Task Query_carries_the_metadata_of_the_trigger()
     {
         ScalerRequest? seen = null;
         _door.Say("chat", question =>
@@ -121,7 +121,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     [InlineData(double.PositiveInfinity)]
     [InlineData(double.NegativeInfinity)]
     [InlineData(-1)]
-    public async Task What_is_no_number_reaches_no_HPA(double value)
+    public async Task Value_that_is_no_number_is_answered_as_unavailable(double value)
     {
         _door.Say("chat", new ScalerAnswer.Figure(true, "queue", 4, value));
         (await _caller.CallAsync("GetMetrics", ExternalDoor.Metric("queue", ExternalDoor.Ref("chat"))))
@@ -150,7 +150,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     [InlineData("StreamIsActive", "nobody", StatusCode.NotFound, "there is no ScaledObject team/nobody")]
     [InlineData("StreamMetricSpec", "chat", StatusCode.Unimplemented, "Method is unimplemented.")]
     [InlineData("IsActive", "", StatusCode.InvalidArgument, "the ScaledObject has no name or no namespace")]
-    public async Task What_is_not_there_is_said(string method, string name, StatusCode code, string message)
+    public async Task Missing_scaler_is_answered_with_its_reason(string method, string name, StatusCode code, string message)
     {
         var reply = await _caller.CallAsync(method, ExternalDoor.Ref(name));
         (reply.Code, reply.Message, reply.TrailersOnly).Should().Be((code, message, true));
@@ -206,7 +206,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
 
     [Theory]
     [MemberData(nameof(OddFrames))]
-    public async Task A_malformed_frame_ends_its_own_call_alone(string what, byte[] body, StatusCode code)
+    public async Task Malformed_frame_ends_only_its_call(string what, byte[] body, StatusCode code)
     {
         foreach (var method in (string[])["IsActive", "GetMetricSpec", "GetMetrics", "StreamIsActive"])
         {
@@ -228,7 +228,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     }
 
     [Fact]
-    public void Whatever_bytes_come_the_door_answers() =>
+    public void Arbitrary_bytes_are_answered_with_an_error_status() =>
         Prop.ForAll(ArbMap.Default.ArbFor<byte[]>(), bytes =>
             {
                 var framed = _caller.SendAsync(GrpcCaller.Service + "GetMetrics", GrpcCaller.Frame(bytes ?? [])).GetAwaiter().GetResult();
@@ -245,7 +245,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     [InlineData("application/grpc-web+proto", 415)]
     [InlineData("application/json", 415)]
     [InlineData("", 415)]
-    public async Task Only_gRPC_is_spoken(string contentType, int status) =>
+    public async Task Content_type_other_than_gRPC_is_rejected(string contentType, int status) =>
         (
             (int)
                 (
@@ -260,7 +260,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
             .Be(status);
 
     [Fact]
-    public async Task Only_a_POST_over_HTTP_2_is_a_call()
+    public async Task Request_other_than_POST_over_HTTP_2_is_rejected()
     {
         (await _caller.SendAsync(GrpcCaller.Service + "IsActive", [], method: HttpMethod.Get)).Http.Should().Be(HttpStatusCode.NotFound);
         (await _caller.SendAsync(GrpcCaller.Service + "IsActive", GrpcCaller.Frame([]), method: HttpMethod.Put))
@@ -304,7 +304,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_crash_ends_its_call_and_nothing_else()
+    public async Task Crash_ends_only_its_call()
     {
         _door.Say("broken", _ => throw new InvalidOperationException("secret of the house"));
         _door.Say("odd", new ScalerAnswer.Figure(true, "queue", 0, 1));
@@ -321,7 +321,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_stream_tells_the_present_state_and_each_change()
+    public async Task Stream_reports_the_present_state_and_each_change()
     {
         using var patience = new CancellationTokenSource(Patience);
         await using var stream = _caller.StreamAsync(ExternalDoor.Ref("chat"), cancellationToken: patience.Token).GetAsyncEnumerator();
@@ -357,7 +357,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_stream_that_its_caller_leaves_is_over()
+    public async Task Stream_that_its_caller_cancels_ends()
     {
         using var leaving = new CancellationTokenSource();
         await using (var stream = _caller.StreamAsync(ExternalDoor.Ref("chat"), cancellationToken: leaving.Token).GetAsyncEnumerator())
@@ -379,7 +379,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Stopping_ends_open_streams_with_a_word()
+    public async Task Stop_ends_open_streams_with_a_message()
     {
         await using var stream = _caller.StreamAsync(ExternalDoor.Ref("chat")).GetAsyncEnumerator();
         await stream.MoveNextAsync();

@@ -49,7 +49,7 @@ public sealed class KedaClientTests : IAsyncLifetime
     }
 
     [SkippableFact]
-    public async Task What_is_not_there_is_a_status_and_no_crash()
+    public async Task Missing_figure_is_a_status_and_no_crash()
     {
         await StartAsync();
         _door.Say("silent", new ScalerAnswer.Missing("queue", 4, "no agent has measured größer als 100 % for 30 s"));
@@ -87,7 +87,7 @@ public sealed class KedaClientTests : IAsyncLifetime
     }
 
     [SkippableFact]
-    public async Task A_stream_hears_each_change_and_can_be_left()
+    public async Task Stream_receives_each_change_and_can_be_cancelled()
     {
         await StartAsync();
         var id = await OrderAsync("StreamIsActive", Ref("chat"));
@@ -104,7 +104,7 @@ public sealed class KedaClientTests : IAsyncLifetime
     }
 
     [SkippableFact]
-    public async Task A_stream_has_its_deadline_and_hears_of_the_end()
+    public async Task Stream_has_its_deadline_and_is_notified_of_the_end()
     {
         await StartAsync();
         var brief = await OrderAsync("StreamIsActive", Ref("chat"), """, "timeoutMs": 300""");

@@ -72,7 +72,7 @@ public sealed class PrometheusSourcesTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Nothing_is_not_zero()
+    public async Task Empty_result_is_not_zero()
     {
         var nothing = await AskAsync("""{"status":"success","data":{"resultType":"vector","result":[]}}""");
         (nothing.IsEmpty, nothing.Value, nothing.Error).Should().Be((true, null, null));
@@ -101,7 +101,7 @@ public sealed class PrometheusSourcesTests : IAsyncLifetime
     )]
     [InlineData(503, """{"status":"error","errorType":"timeout","error":"query timed out"}""", "timeout: query timed out")]
     [InlineData(502, "<html>bad gateway</html>", "502")]
-    public async Task What_is_no_number_is_an_error_in_prometheus_own_words(int status, string body, string error)
+    public async Task Result_that_is_no_number_is_an_error_with_the_message_of_Prometheus(int status, string body, string error)
     {
         var failed = await AskAsync(body, status);
         failed.Value.Should().BeNull();
@@ -152,7 +152,7 @@ public sealed class PrometheusSourcesTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_renewed_credential_is_taken_up_and_none_stands_in_an_error_or_a_log()
+    public async Task Renewed_credential_is_used_and_none_appears_in_errors_or_logs()
     {
         // A gate that repeats what it was sent.
         _answer = context =>
@@ -206,7 +206,7 @@ public sealed class PrometheusSourcesTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_list_that_changes_is_taken_up_and_a_broken_one_leaves_what_was()
+    public async Task Changed_list_is_applied_and_a_broken_one_keeps_the_previous()
     {
         _answer = context => context.Response.WriteAsync("""{"status":"success","data":{"resultType":"scalar","result":[1,"1"]}}""");
         (await _sources.QueryAsync("main", "up", default)).Value.Should().Be(1);
@@ -243,7 +243,7 @@ public sealed class PrometheusSourcesTests : IAsyncLifetime
             .NotContain("secret");
 
     [Fact]
-    public async Task Its_own_authority_and_name_are_believed_and_no_others_and_a_certificate_is_shown()
+    public async Task Source_trusts_only_its_authority_and_name_and_sends_its_certificate()
     {
         var now = TimeProvider.System.GetUtcNow();
         var root = BursarCa.Create(now);
