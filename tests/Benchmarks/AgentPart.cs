@@ -15,19 +15,19 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 namespace Bursar.Tests.Benchmarks;
 
 /// <summary>
-/// The shipped agent on a node of eight GPUs: the driver is the tests' stub of NVML, the kubelet a socket of this process, and the
-/// pods are pages of this process, which also sees how long a round of scrapes takes. It is asked as the operator asks. Every second
-/// the GPUs' activity is another, so that each second is sampled: an agent that sees no change rests.
+/// The shipped agent on a node of eight GPUs. The driver is the tests' stub of NVML, the kubelet a socket of this process, and the pods are
+/// pages of this process, which also measures the duration of a round of scrapes. The agent is polled as the operator polls it. The GPUs'
+/// activity changes every second, so that each second is sampled: an agent that sees no change samples less often.
 /// </summary>
 internal static class AgentPart
 {
     public const int Gpus = 8;
     public const int Pods = Gpus;
 
-    /// <summary>As when each GPU is cut into slices.</summary>
+    /// <summary>GPUs that are cut into slices.</summary>
     public const int ManyPods = 56;
 
-    /// <summary>Each GPU shared by eight pods with a process each, whose use the driver tells anew each second.</summary>
+    /// <summary>GPUs shared by eight pods with a process each, whose use the driver reports anew each second.</summary>
     public const int Processes = 64;
     private const int ScrapeSeconds = 5;
 
@@ -219,7 +219,7 @@ internal static class AgentPart
             throw new InvalidOperationException("the stub of NVML does not compile, see above");
     }
 
-    /// <summary>What the driver says: so many processes on each GPU, the one after the other.</summary>
+    /// <summary>The driver's report: this many processes on each GPU, one after the other.</summary>
     private static List<string> Script(int processes)
     {
         var lines = new List<string> { $"count={Gpus}" };
@@ -260,7 +260,7 @@ internal static class AgentPart
     /// <summary>The first pods have a GPU each; the others share with them.</summary>
     private static int PodOn(int gpu, int k) => k * Gpus + gpu;
 
-    /// <summary>A PodResources server that says which pod holds which GPU: at first one each, then eight.</summary>
+    /// <summary>A PodResources server that reports which pod has which GPU: at first one each, then eight.</summary>
     private sealed class KubeletList
     {
         private volatile byte[] _framed = Framed(holders: 1);
@@ -375,7 +375,7 @@ internal static class AgentPart
             return application;
         }
 
-        /// <summary>From here on rounds have so many pages.</summary>
+        /// <summary>Sets the number of pages of the following rounds.</summary>
         public void Expect(int pods)
         {
             lock (_lock)

@@ -37,7 +37,7 @@ internal sealed class ApiConnection : IDisposable
     public Task<JsonNode> MergeAsync(string path, string body, CancellationToken ct) =>
         SendAsync(HttpMethod.Patch, path, body, "application/merge-patch+json", ct);
 
-    /// <summary>Reads all pages of a list and throws them away; tells how many bytes they were.</summary>
+    /// <summary>Reads all pages of a list, discards them, and returns their size in bytes.</summary>
     public async Task<long> DrainAsync(string path, int limit, CancellationToken ct)
     {
         long bytes = 0;
@@ -55,7 +55,7 @@ internal sealed class ApiConnection : IDisposable
             var first = true;
             for (int read; (read = await body.ReadAsync(_buffer, ct)) > 0; bytes += read)
             {
-                // The token of the next page stands in the list's metadata, before its items.
+                // The token of the next page is in the list's metadata, before its items.
                 if (first)
                     next = Continue(_buffer.AsSpan(0, read));
                 first = false;

@@ -89,7 +89,7 @@ internal static class BenchObjects
             """;
     }
 
-    /// <summary>What a kubelet writes again and again; each round differs, or it would be no change.</summary>
+    /// <summary>A kubelet's repeated write. Each round differs, because the same text would be no change.</summary>
     public static string PodBeat(int round) => $$$"""{"status":{"message":"beat {{{round}}}"}}""";
 
     private static string NodeName(int node) => $"gpu-node-{node:D4}";

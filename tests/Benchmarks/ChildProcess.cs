@@ -26,7 +26,7 @@ internal sealed class ChildProcess : IAsyncDisposable
         await _process.StandardInput.FlushAsync();
     }
 
-    /// <summary>The next line; an end before it is a failure of the child, whose stack trace stands on stderr.</summary>
+    /// <summary>Reads the next line. An end of the output is a failure of the child, whose stack trace is on stderr.</summary>
     public async Task<string> HearAsync(CancellationToken ct) =>
         await _process.StandardOutput.ReadLineAsync(ct) ?? throw new InvalidOperationException("a measured process ended early, see above");
 

@@ -1,6 +1,6 @@
 namespace Bursar.Tests.Benchmarks;
 
-/// <summary>What was measured, beside what it is to be, as a Markdown table.</summary>
+/// <summary>The measured figures beside their targets, as a Markdown table.</summary>
 internal sealed class FigureTable
 {
     private readonly List<string[]> _rows =
@@ -14,7 +14,7 @@ internal sealed class FigureTable
 
     public void Skip(string what, string why) => Add([what, $"skipped: {why}", "", ""]);
 
-    /// <summary>Each figure is also said at once: a run takes minutes.</summary>
+    /// <summary>Prints each figure at once too, because a run takes minutes.</summary>
     private void Add(string[] row)
     {
         _rows.Add(row);

@@ -9,8 +9,8 @@ using Bursar.Core.Usage;
 namespace Bursar.Tests.Benchmarks;
 
 /// <summary>
-/// Fifty thousand pods of ten days through the ledger as an operator tells it: starts, ends, a minute's measurement after the other
-/// from each node's journal, written hourly as JSON, read back at the end.
+/// Fifty thousand pods of ten days in the ledger, recorded as the operator records them: starts, ends, and each node's journal minute by
+/// minute. The ledger is written hourly as JSON and read back at the end.
 /// </summary>
 internal static class LedgerProcess
 {
@@ -185,7 +185,7 @@ internal static class LedgerProcess
             ObservedAt = end ? pod.To : pod.From,
         };
 
-    /// <summary>What a node's journal holds of an hour: each pod's minutes.</summary>
+    /// <summary>A node's journal of an hour: each pod's minutes.</summary>
     private static UsageReport Measured(string node, List<Pod> pods, DateTimeOffset begin, DateTimeOffset end, long last)
     {
         var intervals = new List<UsageInterval>();

@@ -42,7 +42,7 @@ internal static class OperatorPart
         using var http = new HttpClient();
         var page = new Uri($"http://127.0.0.1:{port}/metrics");
 
-        // Its own metrics tell of a decision. Each asking is a little of what is measured; with a thousand budgets the page is large.
+        // Its own metrics count decisions. Each scrape is a little of what is measured, and with a thousand budgets the page is large.
         double first = 0,
             firstCpu = 0,
             all;
@@ -90,12 +90,12 @@ internal static class OperatorPart
         }
         catch (HttpRequestException)
         {
-            // Not listening yet.
+            // The endpoint is not listening yet.
             return 0;
         }
     }
 
-    /// <summary>How often a budget was decided.</summary>
+    /// <summary>Returns how often a budget was decided.</summary>
     private static async Task<double> DecisionsAsync(HttpClient http, Uri page, CancellationToken ct) =>
         (await http.GetStringAsync(page, ct))
             .Split('\n')

@@ -3,7 +3,7 @@ using System.Runtime;
 
 namespace Bursar.Tests.Benchmarks;
 
-/// <summary>What this process holds and has burned.</summary>
+/// <summary>The memory and CPU time of this process.</summary>
 internal static class OwnProcess
 {
     public static TimeSpan Cpu => Process.GetCurrentProcess().TotalProcessorTime;

@@ -13,7 +13,7 @@ internal static class ParseProcess
 {
     private const int Bytes = 1024 * 1024;
 
-    /// <summary>Rounds go on for so long, by turns; the least time of each counts.</summary>
+    /// <summary>The duration of the alternating rounds. The least time of each counts.</summary>
     private static readonly TimeSpan Measuring = TimeSpan.FromSeconds(4);
 
     public static int Run()
@@ -49,7 +49,7 @@ internal static class ParseProcess
         return 0;
     }
 
-    /// <summary>The least that anybody can do: find the ends of the lines.</summary>
+    /// <summary>The lower bound for any parser: finding the ends of the lines.</summary>
     private static int Split(ReadOnlySpan<byte> text)
     {
         var lines = 0;
@@ -58,7 +58,7 @@ internal static class ParseProcess
         return lines;
     }
 
-    /// <summary>As vLLM writes it: mostly the buckets of histograms, each with its labels, and a few lines that count.</summary>
+    /// <summary>A page as vLLM writes it: mostly histogram buckets, each with its labels, and a few lines that count.</summary>
     private static byte[] Page()
     {
         string[] histograms =

@@ -14,7 +14,7 @@ internal static class PassProcess
 {
     private const int Passes = 7;
 
-    /// <summary>Passes go on for so long: the first are slowed by the JIT and by all that an operator does when it starts.</summary>
+    /// <summary>The duration of the passes. The first are slowed by the JIT and by the start of the operator.</summary>
     private static readonly TimeSpan Warming = TimeSpan.FromSeconds(10);
 
     public static async Task<int> RunAsync(string kubeconfig, CancellationToken ct)

@@ -1,7 +1,7 @@
 using Bursar.Tests.Benchmarks;
 
-// Each measured part runs in a process of its own, so that what it holds and burns is its own; the parent fills the
-// clusters, starts the parts one after the other and prints the table.
+// Each measured part runs in its own process, so that its memory and CPU time are its own. The parent fills the clusters, starts the parts
+// one after the other and prints the table.
 using var interrupted = new CancellationTokenSource();
 Console.CancelKeyPress += (_, press) =>
 {

@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace Bursar.Tests.Benchmarks;
 
-/// <summary>One of the two programs as it is shipped, from the folder that <c>BURSAR_PUBLISHED</c> names; watched from outside.</summary>
+/// <summary>One of the two release binaries, from the folder that <c>BURSAR_PUBLISHED</c> names, measured from outside.</summary>
 internal sealed class PublishedProcess : IAsyncDisposable
 {
     private readonly Process _process;

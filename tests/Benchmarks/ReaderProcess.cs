@@ -26,7 +26,7 @@ internal static class ReaderProcess
         return 0;
     }
 
-    /// <summary>The same pages, thrown away and decoded, in turn: whatever else the machine does meets both.</summary>
+    /// <summary>Reads the same pages alternately discarded and decoded, so that other load on the machine affects both.</summary>
     private static async Task ListAgainstRawAsync(KubeClient client, ApiConnection api, CancellationToken ct)
     {
         double raw = double.MaxValue,

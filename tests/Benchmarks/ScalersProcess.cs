@@ -14,8 +14,8 @@ using Bursar.Sandbox.ApiServer;
 namespace Bursar.Tests.Benchmarks;
 
 /// <summary>
-/// A thousand scalers, a hundred to a budget, looked at every second for ten minutes: demand that moves, windows full of what was
-/// recommended; and their targets, found in the operator's caches.
+/// A thousand scalers, a hundred to a budget, evaluated every second for ten minutes with changing demand and full recommendation windows,
+/// and their targets, found in the operator's caches.
 /// </summary>
 internal static class ScalersProcess
 {
@@ -135,7 +135,7 @@ internal static class ScalersProcess
     }
 
     /// <summary>
-    /// How long it takes to find every target, what owns its replicas, and its pods, in caches that follow an API server: the least of
+    /// Measures the time to find every target, the manager of its replicas, and its pods, in caches that follow an API server: the least of
     /// several.
     /// </summary>
     private static async Task<double> FindAsync(CancellationToken ct)

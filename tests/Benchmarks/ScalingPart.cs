@@ -9,7 +9,7 @@ internal static class ScalingPart
 {
     private static readonly int[] Loadings = [45, 10];
 
-    /// <summary>A table for each time that a model takes to load, under its title.</summary>
+    /// <summary>Returns a table for each load time of a model, under its title.</summary>
     public static IEnumerable<(string Title, IReadOnlyList<FollowFigures> Figures)> Play(string traces)
     {
         var requests = ChatTrace.Read(traces, FollowScene.Start);

@@ -46,7 +46,7 @@ internal static class Suite
         return 0;
     }
 
-    /// <summary>The likely end of a sweep's estimate against the simulated truth, half-way.</summary>
+    /// <summary>The likely end of a sweep's estimate against the simulated run, half-way.</summary>
     private static void Sweeps(FigureTable table)
     {
         Progress("forecasts of sweeps against the truth");
@@ -92,7 +92,7 @@ internal static class Suite
         Progress($"filling the embedded cluster with {options.Pods} pods");
         await using var sandbox = ChildProcess.Start("serve", options.Pods.ToString(CultureInfo.InvariantCulture));
         var kubeconfig = await sandbox.HearAsync(ct);
-        // It keeps its objects as ready bytes and sends far faster than an API server can, of which the target speaks.
+        // The server keeps its objects as ready bytes and sends far faster than an API server, for which the target is set.
         await ReaderAsync("sandbox", kubeconfig, sendsAsServersDo: false, table, ct);
 
         Progress("the operator on it");

@@ -1,6 +1,6 @@
 namespace Bursar.Tests.Benchmarks;
 
-/// <summary>How much is measured; the defaults are the design's.</summary>
+/// <summary>The extent of the measurements. The defaults are the design's.</summary>
 internal sealed record SuiteOptions(int Pods, int RealPods, int IdleSeconds, string Traces, string? Only)
 {
     public static readonly string[] Parts =

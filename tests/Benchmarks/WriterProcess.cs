@@ -2,7 +2,7 @@ using Bursar.Kubernetes.Config;
 
 namespace Bursar.Tests.Benchmarks;
 
-/// <summary>Changes 1,000 pods each time it is told to: beside the reader, so that its work is not counted as the reader's.</summary>
+/// <summary>Changes 1,000 pods on each command. It runs beside the reader, so that its work is not counted as the reader's.</summary>
 internal static class WriterProcess
 {
     public const int Updates = 1000;

@@ -9,7 +9,7 @@ public sealed class ApiServersCollection : ICollectionFixture<EveryApiServer>
     public const string Name = "api servers";
 }
 
-/// <summary>What an API server must do: each case runs on the Sandbox and on a real kube-apiserver and asks both for the same.</summary>
+/// <summary>Requirements on an API server: each case runs on the Sandbox and on a real kube-apiserver and requires the same of both.</summary>
 [Collection(ApiServersCollection.Name)]
 public abstract class ApiCase(EveryApiServer servers)
 {

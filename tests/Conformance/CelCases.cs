@@ -3,7 +3,7 @@ using Bursar.Tests.TestKit.ApiServers;
 
 namespace Bursar.Tests.Conformance;
 
-/// <summary>The CEL rules of CRDs: which expressions are true, what a refusal says, what is compared with the object before.</summary>
+/// <summary>The CEL rules of CRDs: the values of expressions, the messages of refusals, the comparison with the previous object.</summary>
 public sealed class CelCases(EveryApiServer servers) : ApiCase(servers)
 {
     private const string Crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";

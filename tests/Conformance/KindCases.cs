@@ -2,7 +2,7 @@ using Bursar.Tests.TestKit.ApiServers;
 
 namespace Bursar.Tests.Conformance;
 
-/// <summary>What single built-in kinds do: defaults, immutable fields, conversions, subresources.</summary>
+/// <summary>Behavior of single built-in kinds: defaults, immutable fields, conversions, subresources.</summary>
 public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
 {
     [SkippableTheory, MemberData(nameof(Servers))]
@@ -319,7 +319,7 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
         var core = (await api.GetAsync($"/api/v1/namespaces/{ns}/events/e")).Body!;
         ((string?)core["message"]).Should().Be("costs $2.295");
         ((string?)core["involvedObject"]!["name"]).Should().Be("train");
-        // Not absent: kubectl's --sort-by=.lastTimestamp finds nothing else.
+        // The field must not be absent, or kubectl's --sort-by=.lastTimestamp fails.
         core.AsObject().Should().ContainKeys("firstTimestamp", "lastTimestamp");
         ((string?)core["reportingComponent"]).Should().Be("bursar.dev/operator");
         ((string?)core["eventTime"]).Should().Be("2026-11-21T10:00:00.123456Z");

@@ -4,7 +4,7 @@ using Bursar.Tests.TestKit.ApiServers;
 
 namespace Bursar.Tests.Conformance;
 
-/// <summary>What only the Sandbox does: faults on demand, its front door, its kubeconfig, what it does not offer.</summary>
+/// <summary>Behavior of the Sandbox alone: faults on demand, its address, its kubeconfig, its unsupported subresources.</summary>
 public sealed class SandboxCases : IAsyncLifetime
 {
     private Sandbox.Sandbox _sandbox = null!;

@@ -14,8 +14,8 @@ using Bursar.Tests.EndToEnd.Worlds;
 namespace Bursar.Tests.EndToEnd;
 
 /// <summary>
-/// Work that the webhook makes suspended, and what the leader makes of it. The Sandbox calls no webhooks: the test stands between, asks the
-/// operator's own door as an API server would, and creates what comes out. A real API server does it in RealAdmissionTests.
+/// Jobs that the webhook gates, and the leader's verdict on them. The Sandbox calls no webhooks, so the test sends each object to the
+/// operator's endpoint as an API server would and creates the result. RealAdmissionTests does the same with a real API server.
 /// </summary>
 public sealed class AdmissionTests
 {
@@ -26,8 +26,8 @@ public sealed class AdmissionTests
     [Fact]
     public async Task Webhook_changes_no_outcome()
     {
-        var without = await StoryAsync(webhook: false);
-        var with = await StoryAsync(webhook: true);
+        var without = await ScenarioAsync(webhook: false);
+        var with = await ScenarioAsync(webhook: true);
         with.Should().Be(without);
         without
             .Should()
@@ -69,7 +69,7 @@ public sealed class AdmissionTests
             await scene.CreateAsync(JobsOf(scene), job.ToJsonString());
         }
         await scene.PassAsync(5);
-        // By another field manager: one that made the job and wrote to it later may have written the field again.
+        // Another field manager: a user who created the job and writes to it later may have written the field again.
         using var editor = new KubeClient(world.Config, new() { TimeProvider = world.Time, UserAgent = "kubectl-edit/v1.36" });
         await editor.PatchAsync<V1Job>(
             "edited",
@@ -94,7 +94,7 @@ public sealed class AdmissionTests
         await using var world = scene.World;
         await scene.BudgetAsync("10");
         await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
-        // It was let go, and its owner suspends it and marks it himself.
+        // The job was resumed after its admission. Then its user suspends it and adds the annotation.
         await CreateAsync(scene, webhook, Job("again", "10m"));
         await scene.UntilRunsAsync("again");
         await scene.SuspendAsync("again", true);
@@ -114,7 +114,7 @@ public sealed class AdmissionTests
             (await scene.StatusAsync())?.Suspended?.Select(s => s.Name).SequenceEqual(["dear"]) == true
         );
         await scene.PassAsync(15);
-        (await scene.IsSuspendedAsync("again")).Should().BeTrue("its owner suspended it");
+        (await scene.IsSuspendedAsync("again")).Should().BeTrue("its user suspended it");
         (await scene.IsSuspendedAsync("dear")).Should().BeTrue();
     }
 
@@ -164,7 +164,7 @@ public sealed class AdmissionTests
         );
         var answer = await CreateAsync(scene, webhook, Job("dear", "20h"));
         answer["warnings"]!.AsArray().Should().HaveCount(2);
-        await scene.UntilAsync("the narrow one holds it", async () => (await scene.StatusAsync("narrow"))?.SuspendedCount == 1);
+        await scene.UntilAsync("the narrow one suspends it", async () => (await scene.StatusAsync("narrow"))?.SuspendedCount == 1);
         await scene.PassAsync(12);
         var job = await world.JobAsync(scene.Team, "dear", Ct);
         job.Spec.Suspend.Should().BeTrue();
@@ -233,7 +233,7 @@ public sealed class AdmissionTests
         await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is { Limit: not null });
         await scene.PassAsync(3);
         var answer = await CreateAsync(scene, await second.WebhookAsync(Ct), Job("dear", "20h"));
-        // It knows what the leader wrote, and no prices.
+        // The standby knows what the leader wrote, and no prices.
         answer["warnings"]![0]!.GetValue<string>().Should().ContainAll("gpubudget b", "1.00 of 1.00 USD", "1 GPU ").And.NotContain("/h");
         await scene.UntilAsync("the leader suspends it", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
         second.Leads.Should().BeFalse();
@@ -269,9 +269,10 @@ public sealed class AdmissionTests
     }
 
     /// <summary>
-    /// Jobs that fit, do not, are suspended by their owner, or are nobody's; then a top-up. All that is left of it, as text without times.
+    /// Plays jobs that fit, that do not fit, that their user suspends, and that no budget selects, then a top-up. Returns the final state
+    /// as text without times.
     /// </summary>
-    private static async Task<string> StoryAsync(bool webhook)
+    private static async Task<string> ScenarioAsync(bool webhook)
     {
         var (scene, door) = await OpenAsync();
         await using var world = scene.World;
@@ -338,7 +339,7 @@ public sealed class AdmissionTests
         lines.AddRange(
             status.Decisions!.Select(d => $"decision {d.Action} {d.Object} {d.Reason} {d.Message}").Order(StringComparer.Ordinal)
         );
-        // What a job has spent by the second in which the status was written depends on that second.
+        // The cost of a job depends on the second in which the status was written.
         return Regex.Replace(string.Join('\n', lines), "[0-9]+([.:TZ-][0-9:TZ.]+)*", "#");
     }
 
@@ -441,7 +442,7 @@ public sealed class AdmissionTests
                 ["object"] = created.DeepClone(),
             },
         };
-        // Its certificate is tried where it is issued: this world's clock is not the machine's.
+        // The certificate is checked by the clock of the test's world, not by the machine's.
         using var client = new HttpClient(
             new SocketsHttpHandler { SslOptions = new() { RemoteCertificateValidationCallback = (_, _, _, _) => true } }
         );
@@ -457,7 +458,7 @@ public sealed class AdmissionTests
             }
             catch (Exception none) when (none is HttpRequestException or System.Net.Sockets.SocketException)
             {
-                // There is no certificate yet: the connection is closed.
+                // The connection is closed while there is no certificate.
                 return false;
             }
         });

@@ -5,7 +5,7 @@ using Bursar.Tests.EndToEnd.Worlds;
 
 namespace Bursar.Tests.EndToEnd;
 
-/// <summary>What agents tell through their doors, and what stays true when one is gone.</summary>
+/// <summary>Agents' reports, and the results that stay correct when an agent is gone.</summary>
 internal static class Agents
 {
     /// <summary>Ninety milliseconds, as a loaded machine's scrapes have them.</summary>
@@ -13,11 +13,15 @@ internal static class Agents
 
     private static CancellationToken Ct => CancellationToken.None;
 
-    /// <summary>The founding example, told by nothing but the page of metrics that the node's agent scrapes; then the agent goes.</summary>
+    /// <summary>The founding example, reported only by the metrics page that the node's agent scrapes. Then the agent is removed.</summary>
     /// <param name="scene">One node with an agent.</param>
     /// <param name="withoutAgent">How long the work runs on without it.</param>
     /// <param name="meanwhile">What holds at the end of that time.</param>
-    public static async Task ProgressIsTheAgentsWordAndTheBillIsNotAsync(Scene scene, TimeSpan withoutAgent, Func<Task>? meanwhile = null)
+    public static async Task ProgressComesFromTheAgentAndTheBillDoesNotAsync(
+        Scene scene,
+        TimeSpan withoutAgent,
+        Func<Task>? meanwhile = null
+    )
     {
         await using var bill = await PodBill.OpenAsync(scene);
         await scene.BudgetAsync("2");
@@ -40,14 +44,14 @@ internal static class Agents
 
         (await scene.World.JobAsync(scene.Team, "finetune", Ct))
             .Metadata.Annotations.Keys.Should()
-            .NotContain(["bursar.dev/progress", "bursar.dev/total-steps", "bursar.dev/expected-duration"], "the agent alone tells");
-        await scene.UntilAsync("an Event tells it", async () => (await scene.EventsAsync("Suspended", "finetune")).Count > 0);
+            .NotContain(["bursar.dev/progress", "bursar.dev/total-steps", "bursar.dev/expected-duration"], "only the agent reports");
+        await scene.UntilAsync("an Event reports it", async () => (await scene.EventsAsync("Suspended", "finetune")).Count > 0);
         (await scene.EventsAsync("Suspended", "finetune"))[0].Note.Should().Contain("would cost 2.").And.MatchRegex(Told);
-        await scene.UntilAsync("the status tells it", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
+        await scene.UntilAsync("the status reports it", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
         var status = (await scene.StatusAsync())!;
         status.Decisions![0].Message.Should().MatchRegex(Told);
         status.Workloads!.Single(w => w.Name == "finetune").Eta!.Source.Should().Be("progress");
-        await scene.UntilAsync("the state says it", async () => (await scene.StatusAsync())?.State == "WorkloadsSuspended");
+        await scene.UntilAsync("the state reports it", async () => (await scene.StatusAsync())?.State == "WorkloadsSuspended");
         await scene.UntilAsync("the GPU's busy time is known", async () => await SecondsAsync(scene, "busy") > 0);
         (await SecondsAsync(scene, "busy")).Should().BeLessThanOrEqualTo(await SecondsAsync(scene, "reserved"));
 
@@ -55,17 +59,17 @@ internal static class Agents
         await scene.UntilResumedAsync("finetune");
         await scene.UntilRunsAsync("finetune");
 
-        await scene.UntilAsync("the status tells who measures", async () =>
+        await scene.UntilAsync("the status names the source", async () =>
             (await scene.ConditionAsync("MeteringFresh"))?.Message?.Contains("agents", StringComparison.Ordinal) == true
         );
         (await scene.StatusAsync())!.Workloads!.Single(w => w.Name == "finetune").MeteredBy.Should().Be("agent");
 
-        // Nobody brings the agent back: that is said, and the bill goes on by the API server's times.
+        // The agent stays away. The status reports it, and billing continues by the API server's times.
         await scene.World.Client.DeleteAsync<V1Pod>($"bursar-agent-{node}", ClusterWorld.AgentNamespace, null, Ct);
         await scene.UntilAsync("the agent is missing", async () => await MissingAsync(scene) == 1);
         var (busy, reserved) = (await SecondsAsync(scene, "busy"), await SecondsAsync(scene, "reserved"));
         await scene.World.PassAsync(withoutAgent, Ct);
-        (await SecondsAsync(scene, "busy")).Should().Be(busy, "nobody measures");
+        (await SecondsAsync(scene, "busy")).Should().Be(busy, "no source measures");
         (await SecondsAsync(scene, "reserved")).Should().BeGreaterThan(reserved);
         (await scene.ConditionAsync("MeteringFresh"))!.Status.Should().Be("True", "the API server's times are enough");
         (await scene.IsSuspendedAsync("finetune")).Should().BeFalse();
@@ -109,8 +113,8 @@ public sealed class AgentTests
         var scene = await Scene.OpenAsync(world, "team");
         await world.StartOperatorAsync(CancellationToken.None);
 
-        // Longer than progress may stand still: no forecast is made on the agent's last word.
-        await Agents.ProgressIsTheAgentsWordAndTheBillIsNotAsync(scene, TimeSpan.FromMinutes(7), async () =>
+        // Longer than progress may stall, so no forecast is made from the agent's last report.
+        await Agents.ProgressComesFromTheAgentAndTheBillDoesNotAsync(scene, TimeSpan.FromMinutes(7), async () =>
         {
             (await scene.EventsAsync("ForecastPaused", "b"))
                 .Should()
@@ -161,7 +165,7 @@ public sealed class AgentTests
         (await scene.EventsAsync("ForecastPaused", "b"))
             .Should()
             .ContainSingle(e => e.Note!.Contains("Job/long", StringComparison.Ordinal));
-        // By its last forecast it would overrun this by far; nobody knows how far it has come since.
+        // Its last forecast would overrun by far, but its present progress is unknown.
         await scene.SetLimitAsync("5");
         await world.PassAsync(TimeSpan.FromMinutes(3), CancellationToken.None);
         (await scene.IsSuspendedAsync("long")).Should().BeFalse();

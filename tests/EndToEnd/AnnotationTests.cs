@@ -5,7 +5,7 @@ using Bursar.Tests.EndToEnd.Worlds;
 
 namespace Bursar.Tests.EndToEnd;
 
-/// <summary>What users write on their workloads and Bursar cannot read, as they see it (case G5).</summary>
+/// <summary>Annotations of users that Bursar cannot read, as the users see them (case G5).</summary>
 public sealed class AnnotationTests
 {
     private static CancellationToken Ct => CancellationToken.None;
@@ -35,7 +35,7 @@ public sealed class AnnotationTests
         var told = await scene.UntilEventAsync("AnnotationIgnored", "odd");
         told.Type.Should().Be("Warning");
         told.Note.Should().ContainAll("bursar.dev/expected-duration", "2 hours", "2h30m");
-        await scene.UntilAsync("the status says why its length is unknown", async () =>
+        await scene.UntilAsync("the status reports why its duration is unknown", async () =>
             (await scene.StatusAsync())?.Workloads is [{ Reason: { } reason }]
             && reason.Contains("annotation bursar.dev/expected-duration \"2 hours\" cannot be read", StringComparison.Ordinal)
         );
@@ -43,7 +43,9 @@ public sealed class AnnotationTests
         // Once for each value, however often the object changes.
         await scene.PassAsync(30);
         await AnnotateAsync(scene, "odd", "bursar.dev/expected-duration", "two hours");
-        await scene.UntilAsync("the other value is told too", async () => (await scene.EventsAsync("AnnotationIgnored", "odd")).Count == 2);
+        await scene.UntilAsync("the other value is reported too", async () =>
+            (await scene.EventsAsync("AnnotationIgnored", "odd")).Count == 2
+        );
         await AnnotateAsync(scene, "odd", "bursar.dev/expected-duration", "2h");
         await scene.UntilAsync("its length is known", async () => (await scene.StatusAsync())?.Workloads is [{ Eta.Source: "declared" }]);
         (await scene.EventsAsync("AnnotationIgnored", "odd")).Should().HaveCount(2).And.OnlyContain(one => one.Series == null);
@@ -88,7 +90,7 @@ public sealed class AnnotationTests
         reported.Series.Should().BeNull();
     }
 
-    /// <summary>Kubernetes copies what stands on the jobTemplate to the runs, but not what stands on the CronJob.</summary>
+    /// <summary>Kubernetes copies annotations of the jobTemplate to the runs, but not those of the CronJob.</summary>
     [Fact]
     public async Task Annotations_of_a_CronJob_apply_to_its_runs()
     {
@@ -128,7 +130,7 @@ public sealed class AnnotationTests
                 note => note.Should().ContainAll("bursar.dev/priority", "high", "CronJob nightly", "10 or -5")
             );
 
-        // The first word of the user's that is nearest to the run counts.
+        // The user's value that is nearest to the run counts.
         await world.Client.PatchAsync<V1CronJob>(
             "nightly",
             scene.Team,
@@ -146,7 +148,7 @@ public sealed class AnnotationTests
         );
     }
 
-    /// <summary>Kubeflow Trainer gives spec.annotations to the JobSet, beside what the runtime says.</summary>
+    /// <summary>Kubeflow Trainer copies spec.annotations to the JobSet, beside those of the runtime.</summary>
     [Fact]
     public async Task Annotations_of_a_TrainJobs_spec_and_runtime_apply_to_it()
     {

@@ -13,9 +13,9 @@ using Bursar.Tests.EndToEnd.Worlds;
 namespace Bursar.Tests.EndToEnd;
 
 /// <summary>
-/// An operator that is away for ten hours of a busy day. Work begins, ends, fails, is deleted, suspended, evicted and replaced on the same
-/// GPUs, and a node is lost, while nobody watches but the cluster's own objects and, in one of the two runs, the agents. The truth is what
-/// the test saw.
+/// An operator that is away for ten hours of a busy day. Workloads begin, end, fail, are deleted, suspended, evicted and replaced on the
+/// same GPUs, and a node is lost. Only the cluster's objects and, in one of the two runs, the agents record it. The expected amounts come
+/// from what the test itself saw.
 /// </summary>
 public sealed class BusyDayTests
 {
@@ -57,7 +57,7 @@ public sealed class BusyDayTests
         await world.StartOperatorAsync(Ct);
         var installed = world.Operator!.Ledger.Installed!.Value;
 
-        // What goes without a trace in the API is known to an agent alone, and gpu-2's loses its journal with the node.
+        // Pods that leave no trace in the API are known only to an agent, and gpu-2's agent loses its journal with the node.
         await JobAsync(world, "vanishes", "40m", ttl: agents ? 60 : null, node: "gpu-1");
         await JobAsync(world, "kept", "2h", node: "gpu-1");
         await JobAsync(world, "fails", "1h", exitCode: 1, node: "gpu-2");
@@ -148,7 +148,7 @@ public sealed class BusyDayTests
                 .Should()
                 .Contain(
                     work => work.Workload.Kind == "Job" && work.Workload.Name == "queued-4",
-                    "its pod came and went unseen, and the job is there to tell whose it was"
+                    "its pod came and went unseen, and the job names its workload"
                 );
         using var output = new StringWriter();
         await ReportCommand.RunAsync(
@@ -229,7 +229,7 @@ public sealed class BusyDayTests
             await world.Client.DeleteAsync<V1Pod>(pod.Metadata.Name, ns, null, Ct);
     }
 
-    /// <summary>Every pod's last state, and when it went, as somebody saw it who was never away.</summary>
+    /// <summary>Every pod's last state and the time it disappeared, as seen by an observer that never stops.</summary>
     private sealed class Truth : IAsyncDisposable
     {
         private readonly CancellationTokenSource _stop = new();
@@ -265,7 +265,7 @@ public sealed class BusyDayTests
             }
         }
 
-        /// <summary>From a node's last heartbeat until its return its pods are billed to nobody.</summary>
+        /// <summary>The pods of a node are not billed from its last heartbeat until its return.</summary>
         public void Lose(string node, DateTimeOffset heartbeat, DateTimeOffset back) => _lost = (node, heartbeat, back);
 
         public Amount Total(string ns, DateTimeOffset from, DateTimeOffset to)

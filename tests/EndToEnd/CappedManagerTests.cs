@@ -8,7 +8,7 @@ using Bursar.Tests.EndToEnd.Worlds;
 namespace Bursar.Tests.EndToEnd;
 
 /// <summary>
-/// A whole operator beside KEDA: the scaler's money as KEDA's upper bound, and its owner's number back when the scaler is gone.
+/// A whole operator beside KEDA: the scaler's budget becomes KEDA's maximum, which is restored when the scaler is gone.
 /// </summary>
 public sealed class CappedManagerTests
 {
@@ -44,11 +44,11 @@ public sealed class CappedManagerTests
         );
 
         await scene.UntilAsync("KEDA's bound is what the cap carries", async () => await MaxAsync(scene) == 3, TimeSpan.FromSeconds(90));
-        // Money for fewer, and for more than its owner wants.
+        // The cap affords fewer replicas, then more than the user declared.
         await CapAsync(scene, "7");
         await scene.UntilAsync("it falls", async () => await MaxAsync(scene) == 2);
         await CapAsync(scene, "100");
-        await scene.UntilAsync("the owner's number is back", async () => await MaxAsync(scene) == 6);
+        await scene.UntilAsync("the user's maximum is restored", async () => await MaxAsync(scene) == 6);
         await CapAsync(scene, "4");
         await scene.UntilAsync("it falls again", async () => await MaxAsync(scene) == 1);
         (await scene.ReplicasAsync("chat")).Should().Be(1, "the replicas are KEDA's");
@@ -58,11 +58,11 @@ public sealed class CappedManagerTests
         await scene.PassAsync(30);
         (await MaxAsync(scene)).Should().Be(1);
         await world.StartOperatorAsync(Ct);
-        await scene.UntilAsync("the owner's number is back", async () => await MaxAsync(scene) == 6, TimeSpan.FromSeconds(60));
+        await scene.UntilAsync("the user's maximum is restored", async () => await MaxAsync(scene) == 6, TimeSpan.FromSeconds(60));
         await scene.PassAsync(90);
         (await world.Client.ListAsync<V1Alpha1GpuLedger>(new() { Namespace = ClusterWorld.OwnNamespace }, Ct))
             .Items.Should()
-            .NotContain(ledger => ledger.Metadata.Name.StartsWith("scaled."), "nothing is held any more");
+            .NotContain(ledger => ledger.Metadata.Name.StartsWith("scaled."), "no record remains");
     }
 
     private static async Task<int?> MaxAsync(Scene scene) =>

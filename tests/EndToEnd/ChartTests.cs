@@ -339,7 +339,7 @@ public sealed class ChartTests
                     .. WorkloadKinds.All.Where(kind => kind.Scales).Select(kind => $"bursar-guard-{kind.Entity.Plural}-scale"),
                     .. guarded.Select(entity => $"bursar-guard-{entity.Plural}"),
                 ],
-                "each kind that can be suspended, and each object by which a manager is told to, has its line in the chart's bursar.guardedWorkloads"
+                "each kind that can be suspended, directly or through its manager, has its line in the chart's bursar.guardedWorkloads"
             );
         guard
             .Where(d => (string)d["kind"]! == "ValidatingAdmissionPolicyBinding")
@@ -384,7 +384,7 @@ public sealed class ChartTests
                     "!(request.userInfo.username in ['system:serviceaccount:bursar-system:bursar', 'system:serviceaccount:bursar-system:bursar-release'])"
                 );
             passes[1].Should().Contain("'system:serviceaccounts:kube-system' in request.userInfo.groups");
-            // 403, not 422: the operator takes 422 as a sign that someone was faster.
+            // 403, not 422: the operator takes 422 for a concurrent write.
             policy["validations"]!.AsArray().Should().OnlyContain(v => (string)v!["reason"]! == "Forbidden");
         }
         foreach (var kind in WorkloadKinds.All.Where(kind => !kind.Serves))

@@ -9,7 +9,7 @@ using Bursar.Tests.EndToEnd.Worlds;
 namespace Bursar.Tests.EndToEnd;
 
 /// <summary>
-/// Work that can answer is asked for a checkpoint, by its node's agent or by annotation, before it is suspended, and goes on from it.
+/// A job that can answer is asked for a checkpoint, by its node's agent or by annotation, before it is suspended, and continues from it.
 /// </summary>
 public sealed class CheckpointTests
 {
@@ -29,7 +29,7 @@ public sealed class CheckpointTests
         await UntilAskedAsync(scene);
         (await scene.IsSuspendedAsync("train")).Should().BeFalse("it is waited for");
         (await AskedAsync(scene)).Should().StartWith("b/2026-11-21T09:");
-        await scene.UntilAsync("Events tell it", async () =>
+        await scene.UntilAsync("Events report it", async () =>
             (await scene.EventsAsync("CheckpointRequested", "train")).Count == 1
             && (await scene.EventsAsync("CheckpointRequested", "b")).Count == 1
         );
@@ -41,9 +41,9 @@ public sealed class CheckpointTests
         (world.Time.GetUtcNow() - from)
             .Should()
             .BeGreaterThan(TimeSpan.FromSeconds(15))
-            .And.BeLessThan(TimeSpan.FromSeconds(45), "it writes for 20 s, and nobody waits for the rest of the two minutes");
+            .And.BeLessThan(TimeSpan.FromSeconds(45), "it writes for 20 s, and the rest of the two minutes is not waited for");
         (await AskedAsync(scene)).Should().BeNull();
-        await scene.UntilAsync("an Event tells it", async () => (await scene.EventsAsync("Suspended", "train")).Count == 1);
+        await scene.UntilAsync("an Event reports it", async () => (await scene.EventsAsync("Suspended", "train")).Count == 1);
         var note = (await scene.EventsAsync("Suspended", "train"))[0].Note!;
         var saved = long.Parse(
             System.Text.RegularExpressions.Regex.Match(note, "checkpoint was acknowledged.* after step ([0-9,]+)").Groups[1].Value,
@@ -51,7 +51,7 @@ public sealed class CheckpointTests
             System.Globalization.CultureInfo.InvariantCulture
         );
         saved.Should().BePositive();
-        await scene.UntilAsync("the status tells both", async () =>
+        await scene.UntilAsync("the status reports both", async () =>
             (await scene.StatusAsync())?.Decisions is [{ Action: "Suspend" }, { Action: "RequestCheckpoint" }]
         );
         await scene.UntilAsync("its rest is foreseen from there", async () =>
@@ -82,7 +82,7 @@ public sealed class CheckpointTests
         await scene.PassAsync(110);
         (await scene.IsSuspendedAsync("train")).Should().BeFalse();
         await scene.UntilSuspendedAsync("train", TimeSpan.FromSeconds(15));
-        await scene.UntilAsync("an Event tells it", async () => (await scene.EventsAsync("Suspended", "train")).Count == 1);
+        await scene.UntilAsync("an Event reports it", async () => (await scene.EventsAsync("Suspended", "train")).Count == 1);
         (await scene.EventsAsync("Suspended", "train"))[0]
             .Note.Should()
             .ContainAll("No checkpoint was acknowledged", "2m", "since its start");
@@ -98,7 +98,7 @@ public sealed class CheckpointTests
 
         await UntilAskedAsync(scene);
         await scene.UntilSuspendedAsync("train", TimeSpan.FromMinutes(1));
-        await scene.UntilAsync("an Event tells it", async () => (await scene.EventsAsync("Suspended", "train")).Count == 1);
+        await scene.UntilAsync("an Event reports it", async () => (await scene.EventsAsync("Suspended", "train")).Count == 1);
         (await scene.EventsAsync("Suspended", "train"))[0]
             .Note.Should()
             .ContainAll("checkpoint was acknowledged", "after step ")
@@ -121,15 +121,15 @@ public sealed class CheckpointTests
             Ct
         );
         await scene.UntilAsync("the request is off", async () => await AskedAsync(scene) is null);
-        await scene.UntilAsync("an Event tells it", async () => (await scene.EventsAsync("CheckpointWithdrawn", "train")).Count == 1);
+        await scene.UntilAsync("an Event reports it", async () => (await scene.EventsAsync("CheckpointWithdrawn", "train")).Count == 1);
         await scene.PassAsync(180);
         (await scene.IsSuspendedAsync("train")).Should().BeFalse();
     }
 
     [Theory]
-    [InlineData("gpuledgers", true)] // the ledger holds the request, and nobody was told
+    [InlineData("gpuledgers", true)] // the ledger has the request, and no pod has received it
     [InlineData("jobs", false)] // likewise, and its agent may know
-    [InlineData("jobs", true)] // all were told
+    [InlineData("jobs", true)] // all pods have received it
     public async Task Kill_around_a_checkpoint_request_keeps_the_request_and_its_deadline(string resource, bool happens)
     {
         var scene = await AgentsAsync(startOperator: false);
@@ -169,7 +169,7 @@ public sealed class CheckpointTests
         var since = DateTimeOffset.Parse(asked["b/".Length..], System.Globalization.CultureInfo.InvariantCulture);
         await scene.UntilSuspendedAsync("train", TimeSpan.FromMinutes(3));
         (world.Time.GetUtcNow() - since).Should().BeGreaterThanOrEqualTo(TimeSpan.FromMinutes(2)).And.BeLessThan(TimeSpan.FromSeconds(135));
-        await scene.UntilAsync("the status tells both", async () =>
+        await scene.UntilAsync("the status reports both", async () =>
             (await scene.StatusAsync())?.Decisions is [{ Action: "Suspend" }, { Action: "RequestCheckpoint" }]
         );
     }
@@ -189,7 +189,7 @@ public sealed class CheckpointTests
         return scene;
     }
 
-    /// <summary>The founding example's job, which answers: it says 20 minutes and takes 45, and writes a checkpoint in 20 s.</summary>
+    /// <summary>The founding example's job, which answers: it declares 20 minutes, needs 45, and writes a checkpoint in 20 s.</summary>
     private static Task TrainAsync(Scene scene, string answers, params (string, string)[] more) =>
         scene.World.CreateJobAsync(
             scene.Team,

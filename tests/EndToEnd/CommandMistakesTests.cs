@@ -12,7 +12,7 @@ using Bursar.Sandbox;
 
 namespace Bursar.Tests.EndToEnd;
 
-/// <summary>What people get wrong on the command line: one sentence on stderr, nothing on stdout, and an exit code above 0.</summary>
+/// <summary>Mistakes on the command line: one sentence on stderr, nothing on stdout, and an exit code above 0.</summary>
 public sealed class CommandMistakesTests : IAsyncLifetime
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("bursar-mistakes-").FullName;
@@ -32,7 +32,7 @@ public sealed class CommandMistakesTests : IAsyncLifetime
 
     private string Kubeconfig => Path.Combine(_folder, "config");
 
-    /// <summary>Everything against one cluster, which takes long to start.</summary>
+    /// <summary>One cluster for all cases, because its start takes long.</summary>
     [Fact]
     public async Task Mistake_is_one_sentence_and_no_success()
     {

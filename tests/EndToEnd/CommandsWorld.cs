@@ -56,7 +56,7 @@ internal sealed class CommandsWorld : IAsyncDisposable
         await _sandbox.DisposeAsync();
     }
 
-    /// <summary>From now on the API server forbids this verb on this resource.</summary>
+    /// <summary>Makes the API server forbid this verb on this resource.</summary>
     public void Refuse(string verb, string resource) =>
         _sandbox.Faults.Add(new FaultRule(new Fault.Answer(403)) { Verb = verb, Resource = resource });
 
@@ -123,7 +123,7 @@ internal sealed class CommandsWorld : IAsyncDisposable
             CancellationToken.None
         );
 
-    /// <summary>Deletes a job and waits until it is gone: the garbage collector takes its finalizer away first.</summary>
+    /// <summary>Deletes a job and waits until it is gone. The garbage collector removes its finalizer first.</summary>
     public async Task DeleteJobAsync(string name)
     {
         await Client.DeleteAsync<V1Job>(name, Team, null, CancellationToken.None);
@@ -137,7 +137,7 @@ internal sealed class CommandsWorld : IAsyncDisposable
     public async Task<int> ReplicasAsync(string deployment) =>
         (await Client.GetAsync<V1Deployment>(deployment, Team, CancellationToken.None)).Spec.Replicas ?? 1;
 
-    /// <summary>What the ledger holds as suspended for any budget.</summary>
+    /// <summary>The suspensions in the ledger, of any budget.</summary>
     public async Task<IReadOnlyList<string>> SuspendedAsync()
     {
         var list = await Client.ListAsync<V1Alpha1GpuLedger>(new() { Namespace = BursarNamespace }, CancellationToken.None);

@@ -4,7 +4,7 @@ using Bursar.Tests.EndToEnd.Worlds;
 
 namespace Bursar.Tests.EndToEnd;
 
-/// <summary>The ways to hold Bursar back: the cluster's switch, the brake, a budget that only observes.</summary>
+/// <summary>The ways to restrain Bursar: observe-only mode, the circuit breaker, and a budget in Observe mode.</summary>
 internal static class Control
 {
     public static async Task ObserveModeTouchesNothingAsync(Scene scene)
@@ -21,7 +21,7 @@ internal static class Control
         var status = (await scene.StatusAsync())!;
         status.State.Should().Be("Observing");
         status.SuspendedCount.Should().Be(0);
-        status.Workloads!.Single().Reason.Should().NotStartWith("Fits", "it says what it would have done");
+        status.Workloads!.Single().Reason.Should().NotStartWith("Fits", "it reports what it would have done");
     }
 }
 
@@ -74,7 +74,7 @@ public sealed class ControlTests
         events
             .Should()
             .NotBeEmpty()
-            .And.OnlyContain(e => e.Regarding!.Kind == "GpuBudget", "it tells of the budget, and did nothing to the work");
+            .And.OnlyContain(e => e.Regarding!.Kind == "GpuBudget", "it reports on the budget, and changed no workload");
         (await scene.StatusAsync())!.State.Should().Be("Observing");
     }
 
@@ -123,12 +123,12 @@ public sealed class ControlTests
         await world.StopOperatorAsync();
         await world.StartOperatorAsync(CancellationToken.None);
         await scene.PassAsync(330);
-        (await CountAsync(scene)).Should().Be(5, "the brake is remembered");
+        (await CountAsync(scene)).Should().Be(5, "the open breaker is remembered");
 
         using var output = new StringWriter();
         await ResetBreakerCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, output, CancellationToken.None);
         await scene.UntilAsync("the rest is suspended", async () => await CountAsync(scene) == 8, TimeSpan.FromSeconds(20));
-        await scene.UntilAsync("the brake is off", async () => await scene.ConditionAsync("BreakerOpen") is null);
+        await scene.UntilAsync("the breaker is closed", async () => await scene.ConditionAsync("BreakerOpen") is null);
     }
 
     private static async Task<int> CountAsync(Scene scene)

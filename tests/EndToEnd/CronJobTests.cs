@@ -10,7 +10,7 @@ using Bursar.Tests.EndToEnd.Worlds;
 
 namespace Bursar.Tests.EndToEnd;
 
-/// <summary>A CronJob's run is a Job that is suspended by its own switch; while it waits its CronJob makes no other.</summary>
+/// <summary>A CronJob's run is a Job that is suspended by spec.suspend. While it is suspended, its CronJob creates no other run.</summary>
 public sealed class CronJobTests
 {
     private static readonly OperatorOptions First = new() { Identity = "first" };
@@ -31,11 +31,11 @@ public sealed class CronJobTests
         var held = await CronAsync(scene);
         held.Spec.Suspend.Should().BeTrue();
         held.Metadata.Annotations["bursar.dev/suspended-by"].Should().Be("gpubudget/b");
-        await scene.UntilAsync("the status tells it", async () =>
+        await scene.UntilAsync("the status reports it", async () =>
             (await scene.StatusAsync())?.Workloads is [{ Kind: "Job", Name: "nightly-1", Reason: { } reason }]
             && reason.Contains("CronJob nightly", StringComparison.Ordinal)
         );
-        await scene.UntilAsync("Events tell it", async () =>
+        await scene.UntilAsync("Events report it", async () =>
             (await scene.EventsAsync("Suspended", "nightly")).Count == 1
             && (await scene.EventsAsync("Suspended", "nightly-1")) is [{ Note: { } note }]
             && note.Contains("CronJob nightly", StringComparison.Ordinal)
@@ -46,7 +46,7 @@ public sealed class CronJobTests
         await scene.UntilAsync("the CronJob is back", async () => (await CronAsync(scene)).Spec.Suspend != true);
         (await TextAsync(scene)).Should().Be(before);
         await scene.UntilAsync("the record is gone", async () => (await scene.StatusAsync())?.SuspendedCount == 0);
-        await scene.UntilAsync("an Event tells it", async () => (await scene.EventsAsync("Resumed", "nightly")).Count == 1);
+        await scene.UntilAsync("an Event reports it", async () => (await scene.EventsAsync("Resumed", "nightly")).Count == 1);
     }
 
     [Fact]
@@ -145,9 +145,9 @@ public sealed class CronJobTests
 
     [Theory]
     [InlineData("cronjobs", false)] // the ledger holds what is to happen
-    [InlineData("cronjobs", true)] // the CronJob is suspended, and nobody knows
+    [InlineData("cronjobs", true)] // the CronJob is suspended, and the operator does not know
     [InlineData("jobs", false)] // between the CronJob and its run
-    [InlineData("jobs", true)] // both are done, and nobody knows
+    [InlineData("jobs", true)] // both are suspended, and the operator does not know
     public async Task Kill_around_a_suspension_leaves_run_and_CronJob_suspended_and_resumable(string resource, bool happens)
     {
         var scene = await SceneAsync(startOperator: false);
@@ -158,11 +158,11 @@ public sealed class CronJobTests
         var before = await TextAsync(scene);
         KillAt(scene, resource, happens);
         await RunAsync(scene, "nightly-1", uid);
-        await DieAsync(scene);
+        await KillOperatorAsync(scene);
         await world.StartOperatorAsync(Ct, Second);
 
         await scene.UntilSuspendedAsync("nightly-1");
-        await scene.UntilAsync("the CronJob is held", async () => (await CronAsync(scene)).Spec.Suspend == true);
+        await scene.UntilAsync("the CronJob is suspended", async () => (await CronAsync(scene)).Spec.Suspend == true);
         await scene.UntilAsync("the record names both", async () => (await SuspendedAsync(scene)) is [{ CronJob.Name: "nightly" }]);
 
         await scene.SetLimitAsync("1000");
@@ -174,9 +174,9 @@ public sealed class CronJobTests
 
     [Theory]
     [InlineData("jobs", false)]
-    [InlineData("jobs", true)] // the run goes on, its CronJob does not yet
+    [InlineData("jobs", true)] // the run is resumed, its CronJob is not yet
     [InlineData("cronjobs", false)]
-    [InlineData("cronjobs", true)] // both are back, and nobody knows
+    [InlineData("cronjobs", true)] // both are resumed, and the operator does not know
     public async Task Kill_around_a_resume_resumes_run_and_CronJob_once(string resource, bool happens)
     {
         var scene = await SceneAsync(startOperator: false);
@@ -191,7 +191,7 @@ public sealed class CronJobTests
 
         KillAt(scene, resource, happens);
         await scene.SetLimitAsync("1000");
-        await DieAsync(scene);
+        await KillOperatorAsync(scene);
         await world.StartOperatorAsync(Ct, Second);
 
         await scene.UntilResumedAsync("nightly-1");
@@ -227,7 +227,7 @@ public sealed class CronJobTests
         return (await CronAsync(scene)).Metadata.Uid;
     }
 
-    /// <summary>As its controller makes one.</summary>
+    /// <summary>Creates a run as the CronJob's controller does.</summary>
     internal static Task RunAsync(Scene scene, string name, string cronJobUid) =>
         scene.CreateAsync(
             V1Job.EntityKind.Path(scene.Team),
@@ -250,7 +250,7 @@ public sealed class CronJobTests
         return scene;
     }
 
-    /// <summary>Its spec and its annotations, to the letter.</summary>
+    /// <summary>The exact text of the CronJob's spec and annotations.</summary>
     private static async Task<string> TextAsync(Scene scene)
     {
         var whole = (await scene.World.Client.RequestAsync(HttpMethod.Get, V1CronJob.EntityKind.Path(scene.Team, "nightly"), null, Ct))!;
@@ -279,7 +279,7 @@ public sealed class CronJobTests
             }
         );
 
-    private static async Task DieAsync(Scene scene)
+    private static async Task KillOperatorAsync(Scene scene)
     {
         await scene.UntilAsync(
             "the operator dies",

@@ -59,7 +59,7 @@ public sealed class DemoTests
                 ];
             } while (billed.Length == 0);
             explained.Should().Contain("Job/vit-runaway  since").And.Contain("replay: same result").And.NotContain("DIFFERENT");
-            // By the cluster's clock: by the wall's it would have run for twelve hours.
+            // The limit is on the cluster's clock: on the wall clock it would be twelve hours.
             billed.Should().OnlyContain(seconds => seconds < (cluster.Time.GetUtcNow() - cluster.Start).TotalSeconds + 1);
 
             await cluster.Client.PatchAsync<V1Alpha1GpuBudget>(

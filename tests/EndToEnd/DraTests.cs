@@ -101,7 +101,7 @@ public sealed class DraTests
         await scene.UntilResumedAsync("train", TimeSpan.FromMinutes(5));
     }
 
-    /// <summary>Parts that run one after another are not added up, whatever tells that they ask for GPUs.</summary>
+    /// <summary>Parts that run one after another are not added up, however they request GPUs.</summary>
     [Theory]
     [InlineData("", """, "resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "h100"}]""", """{"claims": [{"name": "gpu"}]}""")]
     [InlineData("example.com/card", "", """{"limits": {"example.com/card": "1"}}""")]
@@ -129,7 +129,7 @@ public sealed class DraTests
     }
 
     /// <summary>
-    /// The chart's gpuResources may name a DeviceClass whose driver nobody knows: its devices are GPUs also once they are allocated.
+    /// The chart's gpuResources may name a DeviceClass with an unknown driver: its devices are GPUs also once they are allocated.
     /// </summary>
     [Fact]
     public async Task Devices_of_a_DeviceClass_that_the_user_added_are_billed()
@@ -143,7 +143,7 @@ public sealed class DraTests
         await scene.BudgetAsync("100");
         await ClaimAsync(world, "ours", "card-0", "accel.example.com", deviceClass: "cards");
         await PodAsync(world, "ours", """{"name": "gpu", "resourceClaimName": "ours"}""", node: "h100");
-        await scene.UntilAsync("it burns", async () => (await scene.StatusAsync())?.BurnRatePerHour == "6.88");
+        await scene.UntilAsync("it costs", async () => (await scene.StatusAsync())?.BurnRatePerHour == "6.88");
     }
 
     [Fact]

@@ -22,7 +22,7 @@ internal sealed record DryRun(InstallServer Server, string Path, string Kind)
         return opened;
     }
 
-    /// <summary>The cases whose verdict is not theirs: taken where nothing is to be refused, else refused with these words.</summary>
+    /// <summary>The cases whose verdict differs from the schema's: accepted if there is nothing to refuse, else refused with this message.</summary>
     public async Task<IReadOnlyList<string>> WrongAsync(IEnumerable<(string Name, string Spec, string? Refusal)> cases)
     {
         var wrong = new List<string>();

@@ -29,7 +29,7 @@ public sealed class EndedWorkTests
             ("sim.bursar.dev/report-every", "1s")
         );
         await scene.UntilAsync(
-            "it has told its steps",
+            "it has reported its steps",
             async () => (await scene.StatusAsync())?.Workloads?.FirstOrDefault(one => one.Name == "train")?.UnitCosts?.PerStep is not null,
             TimeSpan.FromSeconds(150)
         );

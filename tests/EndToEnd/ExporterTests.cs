@@ -11,7 +11,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace Bursar.Tests.EndToEnd;
 
-/// <summary>A node without an agent and with a dcgm-exporter: the operator reads it, and the status says so.</summary>
+/// <summary>A node with a dcgm-exporter and without an agent: the operator reads the exporter, and the status reports it.</summary>
 public sealed class ExporterTests
 {
     private static CancellationToken Ct => CancellationToken.None;
@@ -59,7 +59,7 @@ public sealed class ExporterTests
         fresh.Message.Should().Contain("gpu-1");
         var after = await FigureAsync(scene, "bursar_gpu_seconds_total", "busy");
         await scene.PassAsync(300);
-        (await FigureAsync(scene, "bursar_gpu_seconds_total", "busy")).Should().Be(after, "nobody measures");
+        (await FigureAsync(scene, "bursar_gpu_seconds_total", "busy")).Should().Be(after, "no source measures");
         (await scene.StatusAsync())!.Workloads!.Single().MeteredBy.Should().Be("api");
     }
 

@@ -3,7 +3,7 @@ using Bursar.Sandbox.ApiServer;
 
 namespace Bursar.Tests.EndToEnd;
 
-/// <summary>The door that KEDA asks, as the chart makes it.</summary>
+/// <summary>The external scaler endpoint for KEDA, as the chart renders it.</summary>
 public sealed class ExternalScalerChartTests
 {
     [SkippableFact]
@@ -29,7 +29,7 @@ public sealed class ExternalScalerChartTests
             pod["metadata"]!["labels"]![key]!.ToJsonString(null).Should().Be(value!.ToJsonString(null));
 
         var policy = Single(documents, "NetworkPolicy", "bursar-external-scaler")["spec"]!;
-        Doors(policy).Should().BeEquivalentTo(["metrics", "webhook", "external from keda"], "every other door of the pod stays as it is");
+        Ports(policy).Should().BeEquivalentTo(["metrics", "webhook", "external from keda"], "every other door of the pod stays as it is");
     }
 
     [SkippableFact]
@@ -42,7 +42,7 @@ public sealed class ExternalScalerChartTests
                 d => (string?)d["kind"] == "NetworkPolicy" && (string?)d["metadata"]!["name"] == "bursar-external-scaler",
                 "policies add up, and it opens the other doors to all"
             );
-        Doors(Single(documents, "NetworkPolicy", "bursar")["spec"]!)
+        Ports(Single(documents, "NetworkPolicy", "bursar")["spec"]!)
             .Should()
             .BeEquivalentTo(["metrics", "webhook", "external from autoscaling"]);
     }
@@ -72,7 +72,7 @@ public sealed class ExternalScalerChartTests
             .NotBe(0);
     }
 
-    private static IEnumerable<string> Doors(JsonNode policy) =>
+    private static IEnumerable<string> Ports(JsonNode policy) =>
         policy["ingress"]!
             .AsArray()
             .Select(rule =>

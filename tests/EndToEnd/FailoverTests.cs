@@ -5,7 +5,7 @@ using Bursar.Tests.EndToEnd.Worlds;
 
 namespace Bursar.Tests.EndToEnd;
 
-/// <summary>Two replicas: one leads; when it is cut off the other takes over, and the first may write nothing any more.</summary>
+/// <summary>Two replicas: one leads. When it is cut off, the other takes over and the first may write no more.</summary>
 public sealed class FailoverTests
 {
     [Fact]
@@ -37,11 +37,11 @@ public sealed class FailoverTests
         await scene.RunawayAsync("runaway");
         await scene.JobAsync("short", declared: "60s", runFor: "60s");
         await scene.UntilSuspendedAsync("runaway");
-        await scene.UntilAsync("an Event tells it", async () => (await scene.EventsAsync("Suspended", "runaway")).Count == 1);
+        await scene.UntilAsync("an Event reports it", async () => (await scene.EventsAsync("Suspended", "runaway")).Count == 1);
         second.Leads.Should().BeFalse();
         (await HolderAsync(world)).Should().Be("replica-a");
 
-        // Only the first replica no longer reaches the server.
+        // The first replica alone no longer reaches the server.
         scene.Sandbox.Server.Faults.Add(new(new Fault.Answer(500)) { Client = "(replica-a)" });
         await scene.UntilAsync("the other one leads", () => Task.FromResult(second.Leads), TimeSpan.FromSeconds(60));
         (await HolderAsync(world)).Should().Be("replica-b");
@@ -64,7 +64,7 @@ public sealed class FailoverTests
         (await scene.FinalSpentAsync()).Should().Be(bill.Total(Scene.V100).ToString());
         await scene.SetLimitAsync("10");
         await scene.UntilResumedAsync("runaway");
-        await scene.UntilAsync("an Event tells it", async () => (await scene.EventsAsync("Resumed", "runaway")).Count == 1);
+        await scene.UntilAsync("an Event reports it", async () => (await scene.EventsAsync("Resumed", "runaway")).Count == 1);
         (await scene.EventsAsync("Suspended", "runaway")).Should().HaveCount(1);
     }
 
@@ -95,7 +95,7 @@ public sealed class FailoverTests
         second.Leads.Should().BeFalse();
 
         await first.DisposeAsync();
-        (await HolderAsync(world)).Should().BeNullOrEmpty("the lease is given back");
+        (await HolderAsync(world)).Should().BeNullOrEmpty("the lease is released");
         // Sooner than the lease would have run out.
         await scene.UntilAsync("the other one leads", () => Task.FromResult(second.Leads), TimeSpan.FromSeconds(12));
     }

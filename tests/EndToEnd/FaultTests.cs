@@ -6,18 +6,17 @@ using Bursar.Tests.EndToEnd.Worlds;
 namespace Bursar.Tests.EndToEnd;
 
 /// <summary>
-/// The API server fails the operator, at random from a seed, while it has work to do. The end is the same as without: what is too
-/// much is suspended once, and every amount is what the API's own times say, to the last digit. Odd seeds cut watches. Even ones also
-/// let the server forget its history and refuse the lease, so that the operator may end and start anew: then the end of a pod that is
-/// deleted at once may have been shown to no operator, and it counts until it is seen to be gone; the test's own watch is left whole. Which
-/// request meets which fault depends on the order in which requests arrive over HTTP, so a seed gives a kind of run and not the same one
-/// twice.
+/// The API server fails the operator's requests, at random from a seed. The outcome equals that of an undisturbed run: excess work is
+/// suspended once, and every amount follows exactly from the API's own times. Odd seeds cut watches. Even ones also make the server forget
+/// its history and refuse the lease, so that the operator may end and restart. No operator may then have seen the end of a pod that is
+/// deleted at once, and the pod counts until it is seen to be gone. The test's own watch is never cut. The order in which requests arrive
+/// over HTTP decides which of them meets which fault, so a seed gives a kind of run and not the same one twice.
 /// </summary>
 public sealed class FaultTests
 {
     private const string Operator = "bursar/";
 
-    /// <summary>How long a cache may take until it is whole again after it was told to list anew, refusals and back-off included.</summary>
+    /// <summary>The time a cache may need until it is complete again after a new list, including refusals and back-off.</summary>
     private static readonly TimeSpan Unseen = TimeSpan.FromSeconds(30);
 
     /// <summary>
@@ -36,7 +35,7 @@ public sealed class FaultTests
     [InlineData(5)]
     [InlineData(6)]
     public async Task API_faults_of_every_sort_change_no_outcome(int seed) =>
-        (await RunAsync(seed)).Should().Be(await Undisturbed.Value, "faults of the API server cost nobody anything");
+        (await RunAsync(seed)).Should().Be(await Undisturbed.Value, "faults of the API server change no outcome");
 
     [Fact]
     public async Task A_lost_answer_to_the_suspension_still_leaves_a_record_and_an_Event()
@@ -57,8 +56,8 @@ public sealed class FaultTests
         await scene.UntilSuspendedAsync("too-long");
 
         await scene.UntilAsync("the status names it", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
-        await scene.UntilAsync("an Event on the job tells it", async () => (await scene.EventsAsync("Suspended", "too-long")).Count == 1);
-        await scene.UntilAsync("an Event on the budget tells it", async () => (await scene.EventsAsync("Suspended", "b")).Count == 1);
+        await scene.UntilAsync("an Event on the job reports it", async () => (await scene.EventsAsync("Suspended", "too-long")).Count == 1);
+        await scene.UntilAsync("an Event on the budget reports it", async () => (await scene.EventsAsync("Suspended", "b")).Count == 1);
         await scene.SuspendAsync("too-long", false);
         await scene.UntilSuspendedAsync("too-long");
         (await scene.StatusAsync())!.Decisions![0].Reason.Should().Be("SuspendedAgain", "the first suspension is known to have happened");
@@ -80,7 +79,7 @@ public sealed class FaultTests
         await scene.BudgetAsync("0.01", """{"inference": {"whenExhausted": "Zero"}}""");
         await world.CreateDeploymentAsync(scene.Team, "chat", 3, 1, CancellationToken.None);
         await scene.UntilAsync("chat is scaled to zero", async () => await scene.ReplicasAsync("chat") == 0);
-        await scene.UntilAsync("the status says so", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
+        await scene.UntilAsync("the status reports it", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
 
         scene.Sandbox.Server.Faults.Add(
             new(new Fault.Answer(409))
@@ -103,7 +102,8 @@ public sealed class FaultTests
     private static Amount Parse(string text) => Amount.TryParse(text, out var amount) ? amount : throw new FormatException(text);
 
     /// <summary>
-    /// The whole story: a job that is done in time, one that a forecast stops, one that the limit stops. Returns what the first cost.
+    /// Plays the whole scenario: a job that completes, one that a forecast suspends, one that the limit suspends. Returns the cost of the
+    /// first.
     /// </summary>
     private static async Task<string> RunAsync(int? seed)
     {

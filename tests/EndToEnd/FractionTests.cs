@@ -42,7 +42,7 @@ public sealed class FractionTests
         var bill = ledger.Bill("gpu-1", begun, now, now);
         (bill.Reserved + bill.Unallocated).Should().Be(bill.Total, "and nothing is unattributed");
         bill.Reserved.Should().Be(ledger.Spent("team", Bursar.Core.Text.LabelSelector.Everything, begun, now, now));
-        // In the last minute: one and a quarter of the two cards are nobody's.
+        // In the last minute one and a quarter of the two cards are unallocated.
         var last = ledger.Bill("gpu-1", now.AddMinutes(-1), now, now);
         (last.Reserved, last.Unallocated)
             .Should()

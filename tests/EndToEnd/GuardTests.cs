@@ -33,7 +33,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
         Team,
     }
 
-    /// <summary>What somebody tries on an object, and the words that refuse it to a tenant; null where a tenant may.</summary>
+    /// <summary>An attempt on an object, and the message that denies it to a tenant. Null if a tenant may do it.</summary>
     private sealed record Attempt(
         string Name,
         Target On,
@@ -308,7 +308,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
         }
         wrong.Should().BeEmpty();
 
-        // A status is written by whom RBAC lets, and that is the operator alone; the guard has nothing to say there.
+        // RBAC lets only the operator write a status, so the guard does not check it.
         var status = await GuardedTeam.SendAsync(
             team.Tenant,
             HttpMethod.Patch,
@@ -348,7 +348,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
         }
     }
 
-    /// <summary>The objects by which a manager was told to stop work: Kueue's, KEDA's, KServe's.</summary>
+    /// <summary>The objects through which a manager stops a workload: Kueue's, KEDA's, KServe's.</summary>
     [SkippableFact]
     public async Task Tenant_cannot_undo_what_Bursar_set_on_a_manager()
     {
@@ -455,7 +455,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
 
         (await actor.SuspendAsync(job, Ct)).Should().Be(WriteResult.Done);
         (await actor.SuspendAsync(deployment, Ct)).Should().Be(WriteResult.Done);
-        await team.TellSuspendedAsync("probe", "chat");
+        await team.MarkSuspendedAsync("probe", "chat");
         await server.UntilAsync(
             "the Job controller has stopped it",
             async () =>
@@ -515,7 +515,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
                 Ct
             );
 
-        // In the foreground: the collector takes the finalizer from the suspended job.
+        // Foreground deletion: the garbage collector removes the finalizer of the suspended job.
         (
             await GuardedTeam.SendAsync(
                 team.Tenant,
@@ -547,7 +547,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
     {
         var server = await cluster.OpenAsync(Ct);
         using var team = await GuardedTeam.CreateAsync(server, "guard-release");
-        // Both may read and write the ledger and the switch: what they lack is not RBAC.
+        // Both may read and write the ledger and the control ConfigMap, so RBAC does not stop them.
         foreach (var person in (string[])["tenant", "holder"])
             await GuardedTeam.PostAsync(
                 server.Client,
@@ -603,7 +603,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
     {
         var server = await cluster.OpenAsync(Ct);
         using var team = await GuardedTeam.CreateAsync(server, "guard-held");
-        // As the webhook leaves it: in the tenant's own request.
+        // The object as the webhook returns it, in the tenant's own request.
         foreach (var name in (string[])["held", "fits", "undone"])
             await GuardedTeam.PostAsync(
                 team.Tenant,
@@ -623,7 +623,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
             answer.Message.Should().Contain("Bursar itself writes bursar.dev/held-on-creation");
         }
 
-        // The leader suspends it, or lets it go, by the operator's own account.
+        // The leader suspends or resumes it with the operator's account.
         var kind = WorkloadKinds.Of("Job")!;
         var record = Record(
             await server.Client.GetAsync<V1Job>("held", team.Name, Ct),
@@ -650,7 +650,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
             .Should()
             .Be(WriteResult.Done);
         ((bool)(await JobAsync(team, "fits"))["spec"]!["suspend"]!).Should().BeFalse();
-        // What nobody has judged yet its owner may let run: should no leader come, he is not stuck.
+        // A user may resume a job that has no verdict yet, so no user is stuck without a leader.
         (await GuardedTeam.SendAsync(team.Tenant, HttpMethod.Patch, team.Jobs + "/undone", """{"spec": {"suspend": false}}"""))
             .Code.Should()
             .Be(0);
@@ -678,7 +678,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
                 .Match<ApiException>(e => e.IsForbidden && e.Message.Contains("not currently held"));
         (await team.TryRaiseAsync()).Code.Should().Be(403);
 
-        // Whoever has it may pass it on for one budget alone.
+        // A user with the right may pass it on for one budget alone.
         await GuardedTeam.PostAsync(
             server.Client,
             $"/apis/rbac.authorization.k8s.io/v1/namespaces/{team.Name}/roles",
@@ -709,7 +709,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
         using var team = await GuardedTeam.CreateAsync(server, "guard-kubectl");
         await SuspendJobAsync(server, team, "train");
         await team.DeploymentAsync("chat", 0);
-        await team.TellSuspendedAsync("probe", "chat");
+        await team.MarkSuspendedAsync("probe", "chat");
         await server.UntilAsync(
             "what is suspended is known",
             async () =>
@@ -852,7 +852,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
         var server = await cluster.OpenAsync(Ct);
         using var team = await GuardedTeam.CreateAsync(server, "guard-without");
         await team.DeploymentAsync("chat", 0);
-        await team.TellSuspendedAsync("probe", "chat");
+        await team.MarkSuspendedAsync("probe", "chat");
         var scaleUp = team.Deployments + "/chat/scale?dryRun=All";
         await server.UntilAsync(
             "what is suspended is known",
@@ -893,7 +893,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
             Ct
         );
         await team.BudgetAsync("probe");
-        await team.TellSuspendedAsync("probe", "chat");
+        await team.MarkSuspendedAsync("probe", "chat");
         await server.UntilAsync(
             "what is suspended is known again",
             async () => (await GuardedTeam.SendAsync(team.Tenant, HttpMethod.Patch, scaleUp, """{"spec": {"replicas": 2}}""")).Code == 403,
@@ -943,7 +943,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
                     break;
             }
         }
-        await team.TellSuspendedAsync("probe", [.. suspended]);
+        await team.MarkSuspendedAsync("probe", [.. suspended]);
         await server.UntilAsync(
             "what is suspended is known",
             async () =>
@@ -1009,7 +1009,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
         return await GuardedTeam.SendAsync(who, attempt.Method, path, body, attempt.Type);
     }
 
-    /// <summary>What the guard guards of an object: not what controllers write in the meantime.</summary>
+    /// <summary>The fields of an object that the guard protects, without those that controllers write in the meantime.</summary>
     private static async Task<string> EssenceAsync(InstallServer server, Attempt attempt, string path)
     {
         if (attempt.On == Target.Team)

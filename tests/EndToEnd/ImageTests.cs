@@ -62,7 +62,7 @@ public sealed class ImageTests
         await sandbox.WriteKubeconfigAsync(Path.Combine(image.Root, "kubeconfig"), CancellationToken.None);
         KubeConfig.FromFile(Path.Combine(image.Root, "kubeconfig")).Server.Scheme.Should().Be("https");
 
-        // The cluster has nothing of Bursar's: the answer to the switch says so, after a request that was understood.
+        // The cluster has no objects of Bursar. The command's answer proves that a request was understood.
         var released = await image.RunAsync(
             "/usr/bin/bursar",
             "release",

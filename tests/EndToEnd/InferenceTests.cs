@@ -4,10 +4,10 @@ using Bursar.Tests.EndToEnd.Worlds;
 
 namespace Bursar.Tests.EndToEnd;
 
-/// <summary>Deployments under an exhausted budget, and work that Bursar must leave to whoever manages it.</summary>
+/// <summary>Deployments under an exhausted budget, and workloads that Bursar must leave to their managers.</summary>
 internal static class Inference
 {
-    public static async Task ZeroScalesDownAndBackAsync(Scene scene)
+    public static async Task ZeroScalesDownAndRestoresAsync(Scene scene)
     {
         await scene.BudgetAsync("0.01", """{"inference": {"whenExhausted": "Zero"}}""");
         await scene.World.CreateDeploymentAsync(scene.Team, "chat", 3, 1, CancellationToken.None);
@@ -15,17 +15,17 @@ internal static class Inference
         await scene.UntilAsync("its pods are gone", async () =>
             (await scene.World.Client.ListAsync<V1Pod>(new() { Namespace = scene.Team }, CancellationToken.None)).Items.Count == 0
         );
-        await scene.UntilAsync("the status says so", async () =>
+        await scene.UntilAsync("the status reports it", async () =>
             (await scene.StatusAsync())?.Suspended is [{ Kind: "Deployment", Name: "chat" }]
         );
-        await scene.UntilAsync("an Event says so", async () => (await scene.EventsAsync("ScaledToZero", "chat")).Count > 0);
+        await scene.UntilAsync("an Event reports it", async () => (await scene.EventsAsync("ScaledToZero", "chat")).Count > 0);
 
         await scene.SetLimitAsync("100");
         await scene.UntilAsync("chat has its three replicas again", async () => await scene.ReplicasAsync("chat") == 3);
         await scene.UntilAsync("nothing is recorded any more", async () => (await scene.StatusAsync())?.SuspendedCount == 0);
     }
 
-    public static async Task FloorIsLeftAloneAsync(Scene scene)
+    public static async Task MinimumReplicasAreLeftAloneAsync(Scene scene)
     {
         await scene.BudgetAsync("0.01");
         await scene.World.CreateDeploymentAsync(scene.Team, "chat", 2, 1, CancellationToken.None);
@@ -122,7 +122,7 @@ public sealed class InferenceTests
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
-        await Inference.ZeroScalesDownAndBackAsync(scene);
+        await Inference.ZeroScalesDownAndRestoresAsync(scene);
     }
 
     [Fact]
@@ -130,7 +130,7 @@ public sealed class InferenceTests
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
-        await Inference.FloorIsLeftAloneAsync(scene);
+        await Inference.MinimumReplicasAreLeftAloneAsync(scene);
     }
 
     [Fact]

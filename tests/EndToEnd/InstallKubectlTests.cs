@@ -6,7 +6,7 @@ using Xunit.Abstractions;
 
 namespace Bursar.Tests.EndToEnd;
 
-/// <summary>What a person sees of a budget in kubectl: the same on both servers.</summary>
+/// <summary>kubectl's view of a budget, the same on both servers.</summary>
 [Collection(InstallCollection.Name)]
 public sealed class InstallKubectlTests(InstallServers servers, ITestOutputHelper output)
 {
@@ -115,7 +115,7 @@ public sealed class InstallKubectlTests(InstallServers servers, ITestOutputHelpe
             );
         var everything = await ShowAsync(server, "explain", "gpub", "--recursive");
         everything.Should().Contain("whenExhausted").And.Contain("suspendedCount");
-        // Every field of the spec says what it is for.
+        // Every field of the spec has a description.
         foreach (
             var field in (string[])
                 [

@@ -31,7 +31,7 @@ public sealed class InstallServer(string kubeconfig, KubeClient client, ControlP
         return new(path, client, null) { _sandbox = sandbox, _controllers = await BuiltInControllers.StartAsync(client, 1, ct) };
     }
 
-    /// <summary>Takes away what another test has left: CRDs outlive a release on purpose.</summary>
+    /// <summary>Removes the leftovers of another test. CRDs outlive a release on purpose.</summary>
     public async Task WithoutBursarAsync(CancellationToken ct)
     {
         foreach (var ns in (string[])[InstallTests.Own, InstallTests.Agents, CommandsWorld.Team])

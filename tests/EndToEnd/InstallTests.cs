@@ -11,8 +11,8 @@ using Bursar.Sandbox.Nodes;
 namespace Bursar.Tests.EndToEnd;
 
 /// <summary>
-/// The chart in the hands of the real helm and kubectl. No container runs here: where a pod of the chart must do something,
-/// the test stands in for its kubelet and starts the built program with the very arguments of the pod.
+/// The chart with the real helm and kubectl. No container runs here. If a pod of the chart must do something, the test acts as its kubelet
+/// and starts the built program with the exact arguments of the pod.
 /// </summary>
 [Collection(InstallCollection.Name)]
 public sealed class InstallTests(InstallServers servers)
@@ -20,7 +20,7 @@ public sealed class InstallTests(InstallServers servers)
     private const string Image = "image.repository=registry.example/bursar";
     internal const string Agents = "money-agents";
 
-    // Not bursar-system: what silently relies on that name fails here.
+    // Not bursar-system, so that a silent dependency on that name fails here.
     internal const string Own = "money";
 
     public static TheoryData<bool> Servers => InstallServers.Real;
@@ -118,7 +118,7 @@ public sealed class InstallTests(InstallServers servers)
             .And.NotContain("bursar-view")
             .And.NotContain("bursar-release");
 
-        // Who installs it again is told that the release has switched enforcement off.
+        // A user who installs the chart again is told that the release has disabled enforcement.
         await server.UntilAsync(
             "the agents' namespace is gone",
             async () => await server.Client.GetOrNullAsync<V1Namespace>(Agents, null, ct) is null,
@@ -185,7 +185,7 @@ public sealed class InstallTests(InstallServers servers)
         var set = $"{Image},agent.namespace={Agents},release.timeoutSeconds=10";
         (await InstallAsync(server, set)).Succeeded();
 
-        // No kubelet runs here, so the hook's pod stays pending, as one does whose image cannot be pulled.
+        // No kubelet runs here, so the hook's pod stays pending, as if its image could not be pulled.
         var uninstall = await InstallTool.HelmAsync(server.Kubeconfig, "uninstall", "bursar", "--namespace", Own);
 
         (await server.GetAsync($"/apis/batch/v1/namespaces/{Own}/jobs/bursar-release", ct))!["status"]!["conditions"]!
@@ -214,7 +214,7 @@ public sealed class InstallTests(InstallServers servers)
             ct
         );
 
-        // Without the agents: the Sandbox runs no DaemonSet controller.
+        // The agents are left out because the Sandbox runs no DaemonSet controller.
         (await InstallAsync(server, $"{Image},agent.enabled=false", "--wait", "--timeout", "60s")).Succeeded();
 
         (await server.GetAsync($"/apis/apps/v1/namespaces/{Own}/deployments/bursar", ct))!["status"]!["readyReplicas"]!
@@ -341,7 +341,7 @@ public sealed class InstallTests(InstallServers servers)
             );
     }
 
-    /// <summary>Creates the budget if it is not there, with the field, and says what the server has kept of it.</summary>
+    /// <summary>Creates the budget if it is missing, with the field, and returns what the server has kept of it.</summary>
     private static async Task<string?> CostCenterAsync(InstallServer server, string name, CancellationToken ct)
     {
         var path = $"/apis/bursar.dev/v1alpha1/namespaces/{CommandsWorld.Team}/gpubudgets";

@@ -82,7 +82,7 @@ internal static class InstallTool
     }
 }
 
-/// <summary>How a program ended and what it said.</summary>
+/// <summary>The exit code and the output of a program.</summary>
 internal sealed record ToolResult(int Code, string Output, string Error)
 {
     public string Text => Output + Error;

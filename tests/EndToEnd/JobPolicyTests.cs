@@ -26,7 +26,7 @@ internal sealed record JobPolicyCase(string Name, string Spec, string Pods, stri
     public string[]? Failures { get; init; }
 }
 
-/// <summary>How Jobs end, the same on the embedded cluster and with the real kube-controller-manager.</summary>
+/// <summary>The ways in which Jobs end, the same on the embedded cluster and with the real kube-controller-manager.</summary>
 internal static class JobPolicies
 {
     private const string Completed = "Reached expected number of succeeded pods";
@@ -183,7 +183,7 @@ internal static class JobPolicies
 
     private static CancellationToken Ct => CancellationToken.None;
 
-    public static async Task EndAsTheirPoliciesSayAsync(Scene scene)
+    public static async Task EndByTheirPoliciesAsync(Scene scene)
     {
         foreach (var one in Cases)
         {
@@ -275,7 +275,7 @@ public sealed class JobPolicyTests
     {
         var scene = await Scene.SandboxAsync(startOperator: false);
         await using var world = scene.World;
-        await JobPolicies.EndAsTheirPoliciesSayAsync(scene);
+        await JobPolicies.EndByTheirPoliciesAsync(scene);
     }
 }
 
@@ -284,5 +284,5 @@ public sealed class RealJobPolicyTests(RealCluster cluster)
 {
     [SkippableFact]
     public Task Jobs_end_according_to_their_policies() =>
-        cluster.PlayAsync("job-policies", JobPolicies.EndAsTheirPoliciesSayAsync, startOperator: false);
+        cluster.PlayAsync("job-policies", JobPolicies.EndByTheirPoliciesAsync, startOperator: false);
 }

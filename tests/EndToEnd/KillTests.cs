@@ -10,22 +10,22 @@ using Bursar.Tests.EndToEnd.Worlds;
 namespace Bursar.Tests.EndToEnd;
 
 /// <summary>
-/// The operator is cut off from the API server for good, at a chosen request, as a process that is killed: nothing it
-/// would still say at its end arrives. Another one takes over from what the cluster holds.
+/// The operator is cut off from the API server for good at a chosen request, as if its process were killed. No later request arrives.
+/// Another operator takes over from the cluster's state.
 /// </summary>
 public sealed class KillTests
 {
     private static readonly OperatorOptions First = new() { Identity = "first" };
     private static readonly OperatorOptions Second = new() { Identity = "second" };
 
-    /// <summary>A write at which the operator dies.</summary>
+    /// <summary>A write at which the operator is killed.</summary>
     /// <param name="Resource">Whose write.</param>
     /// <param name="Verb">Which one.</param>
     /// <param name="Happens">Whether it still takes place, its answer lost.</param>
     /// <param name="AfterTheAct">Only after the workload was patched: that patch went well.</param>
     private sealed record Place(string Resource, string Verb, bool Happens, bool AfterTheAct);
 
-    /// <summary>What the cluster holds after the death: the place was reached, and nothing beyond it.</summary>
+    /// <summary>The cluster's state after the kill: the write was reached, and nothing beyond it.</summary>
     /// <param name="Suspended">The workload's field.</param>
     /// <param name="Recorded">Whether the ledger names it as suspended.</param>
     /// <param name="InStatus">How many the status names.</param>
@@ -34,13 +34,13 @@ public sealed class KillTests
 
     [Theory]
     [InlineData("gpuledgers", "patch", false, false)] // before the ledger holds what is to happen
-    [InlineData("gpuledgers", "patch", true, false)] // the ledger holds it
+    [InlineData("gpuledgers", "patch", true, false)] // the ledger has it
     [InlineData("jobs", "patch", false, false)] // between the ledger and the act
-    [InlineData("jobs", "patch", true, false)] // it is done, and nobody knows
+    [InlineData("jobs", "patch", true, false)] // it is done, and the operator does not know
     [InlineData("gpubudgets", "patch", false, true)] // before the status
-    [InlineData("gpubudgets", "patch", true, true)] // the status says it
+    [InlineData("gpubudgets", "patch", true, true)] // the status reports it
     [InlineData("events", "create", false, true)] // before the Event
-    [InlineData("events", "create", true, true)] // the Event tells it
+    [InlineData("events", "create", true, true)] // the Event reports it
     [InlineData("gpuledgers", "patch", false, true)] // before the ledger holds that it was seen
     [InlineData("gpuledgers", "patch", true, true)] // the ledger holds that it was seen
     public async Task Kill_around_a_suspension_suspends_once_and_changes_no_amount(
@@ -73,7 +73,7 @@ public sealed class KillTests
         await scene.UntilSuspendedAsync("runaway");
         await scene.UntilAsync("the status names it", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
         if (!afterTheAct)
-            await scene.UntilAsync("an Event tells it", async () => (await scene.EventsAsync("Suspended", "runaway")).Count >= 1);
+            await scene.UntilAsync("an Event reports it", async () => (await scene.EventsAsync("Suspended", "runaway")).Count >= 1);
         (await scene.FinalSpentAsync()).Should().Be(bill.Total(Scene.V100).ToString());
         bill.Pods.Should().Be(1);
         await scene.PassAsync(20);
@@ -87,9 +87,9 @@ public sealed class KillTests
 
     [Theory]
     [InlineData("gpuledgers", "patch", false, false)] // before the ledger holds the decision
-    [InlineData("gpuledgers", "patch", true, false)] // the ledger holds it
+    [InlineData("gpuledgers", "patch", true, false)] // the ledger has it
     [InlineData("jobs", "patch", false, false)] // between the ledger and the act
-    [InlineData("jobs", "patch", true, false)] // it runs, and nobody knows
+    [InlineData("jobs", "patch", true, false)] // it runs, and the operator does not know
     [InlineData("gpuledgers", "patch", false, true)] // before the record goes
     [InlineData("gpuledgers", "patch", true, true)] // the record is gone
     [InlineData("gpubudgets", "patch", false, true)] // before the status
@@ -114,7 +114,7 @@ public sealed class KillTests
         // Armed before the change that makes it resume, so that the first write after it cannot slip through.
         Arm(scene, new(resource, verb, happens, afterTheAct));
         await scene.SetLimitAsync("50");
-        await DieAsync(scene, new(resource, verb, happens, afterTheAct));
+        await KillOperatorAsync(scene, new(resource, verb, happens, afterTheAct));
         var left = await LeftAsync(scene, "train", "Resumed");
         left.Suspended.Should().Be(!afterTheAct && !(resource == "jobs" && happens));
         left.Recorded.Should().Be(!afterTheAct || (resource == "gpuledgers" && !happens));
@@ -155,7 +155,7 @@ public sealed class KillTests
             await scene.PassAsync(5 + chance.NextDouble() * 30);
             scene.Sandbox.Server.Faults.Add(new(new Fault.Answer(500)) { Client = $"({kill})" });
             await world.AbandonOperatorAsync();
-            // It is away for a while; pods end meanwhile.
+            // The operator is away for a while, and pods end meanwhile.
             await scene.PassAsync(chance.NextDouble() * 20);
             await world.StartOperatorAsync(CancellationToken.None, new() { Identity = $"{kill + 1}" });
         }
@@ -208,7 +208,7 @@ public sealed class KillTests
         (await scene.StatusAsync())!.SuspendedCount.Should().Be(1);
     }
 
-    /// <summary>What an operator stops it also ends: pods that only its memory knew would go with it, and their bill too.</summary>
+    /// <summary>A suspension ends pods. Those known only to the operator's memory would be lost with it, and their cost too.</summary>
     [Theory]
     [InlineData("jobs", "patch")]
     [InlineData("deployments", "patch")]
@@ -237,7 +237,7 @@ public sealed class KillTests
 
         Arm(scene, new(resource, verb, Happens: true, AfterTheAct: false));
         await scene.BudgetAsync("0.0001", """{"inference": {"whenExhausted": "Zero"}}""");
-        await DieAsync(scene, new(resource, verb, Happens: true, AfterTheAct: false));
+        await KillOperatorAsync(scene, new(resource, verb, Happens: true, AfterTheAct: false));
         await scene.UntilAsync("its pods have gone", async () =>
             !(await PodsAsync(scene)).Exists(p => p.Metadata.Name.StartsWith("endless", StringComparison.Ordinal))
         );
@@ -246,7 +246,7 @@ public sealed class KillTests
         await scene.UntilAsync("the status names it", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
         Parse(await scene.FinalSpentAsync())
             .Should()
-            .BeGreaterThanOrEqualTo(bill.Total(Scene.V100), "their end was shown to nobody, so they count until it is noticed");
+            .BeGreaterThanOrEqualTo(bill.Total(Scene.V100), "no operator saw their end, so they count until it is noticed");
     }
 
     private static Amount Parse(string text) => Amount.TryParse(text, out var amount) ? amount : throw new FormatException(text);
@@ -257,7 +257,7 @@ public sealed class KillTests
     private static async Task KillAtAsync(Scene scene, Place place)
     {
         Arm(scene, place);
-        await DieAsync(scene, place);
+        await KillOperatorAsync(scene, place);
     }
 
     private static void Arm(Scene scene, Place place)
@@ -288,7 +288,7 @@ public sealed class KillTests
         );
     }
 
-    private static async Task DieAsync(Scene scene, Place place)
+    private static async Task KillOperatorAsync(Scene scene, Place place)
     {
         var faults = scene.Sandbox.Server.Faults;
         // The workload's patch, where it only arms, is shown too.

@@ -10,8 +10,8 @@ using Bursar.Tests.EndToEnd.Worlds;
 namespace Bursar.Tests.EndToEnd;
 
 /// <summary>
-/// The operator dies between two writes where two budgets are concerned, or one that is deleted meanwhile, or the command that gives
-/// everything back. A job's generation counts the changes of its field.
+/// The operator is killed between two writes that concern two budgets, or a budget deleted meanwhile, or the release of everything. A job's
+/// generation counts the changes of its field.
 /// </summary>
 public sealed class KillWithTwoTests
 {
@@ -22,7 +22,7 @@ public sealed class KillWithTwoTests
 
     [Theory]
     [InlineData(false)] // before the second budget's record
-    [InlineData(true)] // it stands there, and nobody saw the work stopped for it
+    [InlineData(true)] // it is recorded, and the workload was not seen stopped for it
     public async Task Kill_around_the_second_budgets_suspension_writes_the_workload_once(bool happens)
     {
         var scene = await OpenAsync();
@@ -30,7 +30,7 @@ public sealed class KillWithTwoTests
         await BudgetsAsync(scene, "1", "100");
         await scene.JobAsync("shared", declared: "2h");
         await scene.UntilSuspendedAsync("shared");
-        await scene.UntilAsync("b says who holds it", async () =>
+        await scene.UntilAsync("b names the budget that suspends it", async () =>
             (await scene.StatusAsync("b"))?.Workloads is [{ State: "SuspendedByOtherBudget" }]
         );
         // The object of its ledger is made before.
@@ -40,14 +40,14 @@ public sealed class KillWithTwoTests
         (await SuspendedAsync(world)).Should().Equal(happens ? ["a/shared", "b/shared"] : ["a/shared"]);
         await world.StartOperatorAsync(Ct, Second);
 
-        await scene.UntilAsync("both hold it", async () =>
+        await scene.UntilAsync("both suspend it", async () =>
             (await scene.StatusAsync("a"))?.SuspendedCount == 1 && (await scene.StatusAsync("b"))?.SuspendedCount == 1
         );
-        await BothGiveBackAsync(scene);
+        await BothResumeAsync(scene);
     }
 
     [Theory]
-    [InlineData(1, false)] // before the decision to let go
+    [InlineData(1, false)] // before the decision to resume
     [InlineData(1, true)] // it is decided
     [InlineData(2, false)] // before the record goes
     [InlineData(2, true)] // it is gone
@@ -55,30 +55,30 @@ public sealed class KillWithTwoTests
     {
         var scene = await OpenAsync();
         await using var world = scene.World;
-        await HeldByBothAsync(scene);
+        await SuspendedByBothAsync(scene);
 
         await KillAsync(scene, await PatchOfAsync(scene, "a", happens, write), () => scene.SetLimitAsync("100", "a"));
         (await SuspendedAsync(world)).Should().Equal(write == 2 && happens ? ["b/shared"] : ["a/shared", "b/shared"]);
         await world.StartOperatorAsync(Ct, Second);
 
-        await scene.UntilAsync("a has let go", async () => (await scene.StatusAsync("a"))?.SuspendedCount == 0);
+        await scene.UntilAsync("a has agreed", async () => (await scene.StatusAsync("a"))?.SuspendedCount == 0);
         await scene.PassAsync(20);
-        (await GenerationAsync(scene)).Should().Be(2, "b still holds it");
-        await BothGiveBackAsync(scene);
+        (await GenerationAsync(scene)).Should().Be(2, "b still suspends it");
+        await BothResumeAsync(scene);
     }
 
     [Theory]
     [InlineData("gpuledgers", false)] // the decision is not noted
     [InlineData("gpuledgers", true)] // it is
-    [InlineData("jobs", false)] // the work is not given back
-    [InlineData("jobs", true)] // it is, and nobody knows
+    [InlineData("jobs", false)] // the workload is not resumed
+    [InlineData("jobs", true)] // it is, and the operator does not know
     public async Task Kill_while_the_last_of_two_budgets_resumes_resumes_once(string resource, bool happens)
     {
         var scene = await OpenAsync();
         await using var world = scene.World;
-        await HeldByBothAsync(scene);
+        await SuspendedByBothAsync(scene);
         await scene.SetLimitAsync("100", "a");
-        await scene.UntilAsync("a has let go", async () => (await scene.StatusAsync("a"))?.SuspendedCount == 0);
+        await scene.UntilAsync("a has agreed", async () => (await scene.StatusAsync("a"))?.SuspendedCount == 0);
         await scene.PassAsync(10);
 
         await KillAsync(scene, resource == "jobs" ? Patch("jobs", "", happens) : await PatchOfAsync(scene, "b", happens), () =>
@@ -86,12 +86,12 @@ public sealed class KillWithTwoTests
         );
         await world.StartOperatorAsync(Ct, Second);
 
-        await BothGiveBackAsync(scene);
+        await BothResumeAsync(scene);
     }
 
     [Theory]
     [InlineData("gpuledgers", true, 1)] // it is noted, and never stopped
-    [InlineData("jobs", true, 3)] // it is stopped: then it is given back
+    [InlineData("jobs", true, 3)] // it is suspended, then it is resumed
     public async Task Kill_while_suspending_for_a_budget_then_deleted_leaves_the_workload_running(
         string resource,
         bool happens,
@@ -117,8 +117,8 @@ public sealed class KillWithTwoTests
     }
 
     [Theory]
-    [InlineData("jobs", false)] // before the work is given back
-    [InlineData("jobs", true)] // it is, and nobody knows
+    [InlineData("jobs", false)] // before the workload is resumed
+    [InlineData("jobs", true)] // it is, and the operator does not know
     [InlineData("gpuledgers", false)] // before the record goes
     public async Task Kill_while_resuming_for_a_deleted_budget_resumes_once(string resource, bool happens)
     {
@@ -152,10 +152,10 @@ public sealed class KillWithTwoTests
     {
         var scene = await OpenAsync();
         await using var world = scene.World;
-        await HeldByBothAsync(scene);
+        await SuspendedByBothAsync(scene);
         await world.StopOperatorAsync();
 
-        // In wall time: nobody winds this world's clock while the command waits between its tries.
+        // Wall time, because this world's clock does not move while the command waits between its attempts.
         using (var command = new KubeClient(world.Config, new() { UserAgent = "bursar-release/1" }))
         {
             var kill = new FaultRule(new Fault.AnswerAfter(500))
@@ -181,7 +181,7 @@ public sealed class KillWithTwoTests
             await FluentActions
                 .Awaiting(async () =>
                 {
-                    // What cannot be reached is said and fails the command, or ends it.
+                    // An unreachable object is reported and fails the command, or ends it.
                     if (
                         await ReleaseCommand.RunAsync(
                             command,
@@ -191,7 +191,7 @@ public sealed class KillWithTwoTests
                             Ct
                         ) != 0
                     )
-                        throw new CommandException("not everything was given back");
+                        throw new CommandException("not everything was resumed");
                 })
                 .Should()
                 .ThrowAsync<Exception>();
@@ -222,19 +222,19 @@ public sealed class KillWithTwoTests
         );
     }
 
-    private static async Task HeldByBothAsync(Scene scene)
+    private static async Task SuspendedByBothAsync(Scene scene)
     {
         await BudgetsAsync(scene, "1", "1");
         await scene.JobAsync("shared", declared: "2h");
         await scene.UntilSuspendedAsync("shared");
-        await scene.UntilAsync("both hold it", async () =>
+        await scene.UntilAsync("both suspend it", async () =>
             (await scene.StatusAsync("a"))?.SuspendedCount == 1 && (await scene.StatusAsync("b"))?.SuspendedCount == 1
         );
-        // What was seen is in the stored ledger too, so that the next write is the one that is waited for.
+        // The stored ledger has all that was seen, so the next write is the awaited one.
         await scene.PassAsync(70);
     }
 
-    private static async Task BothGiveBackAsync(Scene scene)
+    private static async Task BothResumeAsync(Scene scene)
     {
         await scene.SetLimitAsync("100", "a");
         await scene.SetLimitAsync("100", "b");

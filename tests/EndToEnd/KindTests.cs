@@ -19,7 +19,7 @@ internal static class Kinds
         .. WorkloadKinds.All.Where(kind => kind.IsOptional && (kind.Scales || !kind.Serves)).Select(kind => kind.Name),
     ];
 
-    /// <summary>The switch has the default that the kind's own CRD gives it.</summary>
+    /// <summary>The suspend field has the default that the kind's own CRD gives it.</summary>
     public static async Task ServeAsync(ClusterWorld world, params string[] kinds)
     {
         foreach (var name in kinds)
@@ -92,7 +92,7 @@ internal static class Kinds
             Ct
         );
 
-    /// <summary>A spec that asks for two GPUs in all, and says nothing of its switch.</summary>
+    /// <summary>A spec that requests two GPUs in all and leaves the suspend field unset.</summary>
     public static string Spec(string kind)
     {
         const string pods =
@@ -179,10 +179,11 @@ internal static class Kinds
             )
         )!;
 
-    /// <summary>Whether it is stopped, null where nothing is said; of a count whether it is zero.</summary>
-    public static async Task<bool?> SwitchAsync(Scene scene, string kind, string name) => SwitchOf(kind, await GetAsync(scene, kind, name));
+    /// <summary>Whether the object is stopped: null if its field is unset, for a count whether it is zero.</summary>
+    public static async Task<bool?> SuspendFieldAsync(Scene scene, string kind, string name) =>
+        SuspendFieldOf(kind, await GetAsync(scene, kind, name));
 
-    private static bool? SwitchOf(string kind, JsonNode? value)
+    private static bool? SuspendFieldOf(string kind, JsonNode? value)
     {
         foreach (var key in WorkloadKinds.Of(kind)!.Field.Split('/', StringSplitOptions.RemoveEmptyEntries))
             value = value?[key];
@@ -190,10 +191,10 @@ internal static class Kinds
     }
 
     public static Task UntilSuspendedAsync(Scene scene, string kind, string name, TimeSpan? within = null) =>
-        scene.UntilAsync($"{kind} {name} is suspended", async () => await SwitchAsync(scene, kind, name) == true, within);
+        scene.UntilAsync($"{kind} {name} is suspended", async () => await SuspendFieldAsync(scene, kind, name) == true, within);
 
-    /// <summary>Held when it comes, and given back as it was to the letter.</summary>
-    public static async Task SuspendedAndGivenBackAsync(Scene scene, params string[] kinds)
+    /// <summary>The object is suspended when it is created and restored exactly as it was.</summary>
+    public static async Task SuspendedAndRestoredAsync(Scene scene, params string[] kinds)
     {
         await scene.BudgetAsync("1");
         await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
@@ -202,10 +203,10 @@ internal static class Kinds
         foreach (var kind in kinds)
         {
             var name = kind.ToLowerInvariant();
-            // What the server makes of a field that is not said, by its CRD's default.
-            switched[kind] = SwitchOf(kind, await DryRunAsync(scene, kind, Spec(kind)));
+            // The server fills an unset field from the CRD's default.
+            switched[kind] = SuspendFieldOf(kind, await DryRunAsync(scene, kind, Spec(kind)));
             await CreateAsync(scene, kind, name, Spec(kind));
-            // The operator may be faster than this look at it: what it sets is taken out.
+            // The operator may have written first, so its fields are removed.
             before[kind] = Unswitched(await GetAsync(scene, kind, name));
         }
         foreach (var kind in kinds)
@@ -219,7 +220,7 @@ internal static class Kinds
         await scene.UntilAsync("the status names them", async () => (await scene.StatusAsync())?.SuspendedCount == kinds.Length);
         (await scene.StatusAsync())!.Suspended!.Select(s => s.Kind).Should().BeEquivalentTo(kinds);
         foreach (var kind in kinds)
-            await scene.UntilAsync($"an Event tells of the {kind}", async () =>
+            await scene.UntilAsync($"an Event names the {kind}", async () =>
                 (await scene.EventsAsync(WorkloadKinds.Of(kind)!.Scales ? "ScaledToZero" : "Suspended", kind.ToLowerInvariant())).Any(e =>
                     e.Regarding!.Kind == kind && e.Regarding.ApiVersion == WorkloadKinds.Of(kind)!.Entity.ApiVersion
                 )
@@ -230,14 +231,14 @@ internal static class Kinds
         {
             var name = kind.ToLowerInvariant();
             await scene.UntilAsync(
-                $"{kind} is given back",
-                async () => await SwitchAsync(scene, kind, name) != true,
+                $"{kind} is restored",
+                async () => await SuspendFieldAsync(scene, kind, name) != true,
                 TimeSpan.FromMinutes(3)
             );
             var now = await GetAsync(scene, kind, name);
             Unswitched(now).Should().Be(before[kind]);
-            // Where its CRD gives a default, the server writes it; elsewhere the field is as absent as it was.
-            (await SwitchAsync(scene, kind, name)).Should().Be(switched[kind]);
+            // If the CRD has a default, the server writes it. Otherwise the field is absent as before.
+            (await SuspendFieldAsync(scene, kind, name)).Should().Be(switched[kind]);
             if (WorkloadKinds.Of(kind)!.Scales)
                 ((int)now["spec"]!["replicas"]!).Should().Be((int)JsonNode.Parse(Spec(kind))!["replicas"]!);
             now["metadata"]!["annotations"]!
@@ -256,7 +257,7 @@ internal static class Kinds
     /// <summary>Pod, Job, JobSet, TrainJob: the TrainJob is billed, and the TrainJob is stopped.</summary>
     public static async Task ChainIsBilledAndStoppedAtItsTopAsync(Scene scene)
     {
-        // Two GPUs burn 0.0017 a second; half a minute of grace is kept for their stop.
+        // Two GPUs cost 0.0017 USD a second. Half a minute of grace is reserved for their stop.
         await scene.BudgetAsync("0.1");
         await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
         var top = await CreateAsync(scene, "TrainJob", "tune", Spec("TrainJob"), declared: null);
@@ -265,17 +266,17 @@ internal static class Kinds
             """{"backoffLimit": 0, "template": {"metadata": {"labels": {"app": "gang", "jobset.sigs.k8s.io/jobset-name": "tune"}}, "spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "example/trainer", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}""";
         foreach (var rank in (string[])["tune-0", "tune-1"])
             await CreateAsync(scene, "Job", rank, pods, declared: null, owner: ("JobSet", "tune", set));
-        await scene.UntilAsync("its two GPUs burn", async () =>
+        await scene.UntilAsync("its two GPUs cost", async () =>
             (await scene.StatusAsync())?.Workloads is [{ Kind: "TrainJob", Name: "tune", State: "Running", Gpus: 2 }]
         );
         await UntilSuspendedAsync(scene, "TrainJob", "tune");
-        (await SwitchAsync(scene, "JobSet", "tune")).Should().BeNull("what the TrainJob owns is its controller's");
+        (await SuspendFieldAsync(scene, "JobSet", "tune")).Should().BeNull("what the TrainJob owns is its controller's");
         foreach (var rank in (string[])["tune-0", "tune-1"])
             (await scene.IsSuspendedAsync(rank)).Should().BeFalse();
-        // Here the test is the trainer and JobSet's controller.
+        // The test acts as the trainer and as JobSet's controller.
         foreach (var rank in (string[])["tune-0", "tune-1"])
             await scene.SuspendAsync(rank, true);
-        await scene.UntilAsync("nothing burns any more", async () =>
+        await scene.UntilAsync("no pod costs anything any more", async () =>
             (await scene.World.Client.ListAsync<V1Pod>(new() { Namespace = scene.Team }, Ct)).Items.Count == 0
         );
         await scene.UntilAsync("it is the one that is suspended", async () =>
@@ -303,13 +304,13 @@ internal static class Kinds
         var leader = await PodAsync(scene, "big-0", "StatefulSet", "apps/v1", "big", leaders);
         var workers = await CreateAsync(scene, "StatefulSet", "big-0", one.ToJsonString(), declared: null, owner: ("Pod", "big-0", leader));
         await PodAsync(scene, "big-0-1", "StatefulSet", "apps/v1", "big-0", workers);
-        await scene.UntilAsync("its two GPUs burn", async () =>
+        await scene.UntilAsync("its two GPUs cost", async () =>
             (await scene.StatusAsync())?.Workloads
                 is [{ Kind: "LeaderWorkerSet", Name: "big", State: "Running", Gpus: 2, RatePerHour: "6.12" }]
         );
         await UntilSuspendedAsync(scene, "LeaderWorkerSet", "big");
         foreach (var part in (string[])["big", "big-0"])
-            (await SwitchAsync(scene, "StatefulSet", part)).Should().BeFalse("what the LeaderWorkerSet owns is its controller's");
+            (await SuspendFieldAsync(scene, "StatefulSet", part)).Should().BeFalse("what the LeaderWorkerSet owns is its controller's");
         foreach (var pod in (string[])["big-0-1", "big-0"])
             await scene.World.Client.DeleteAsync<V1Pod>(pod, scene.Team, null, Ct);
         await scene.UntilAsync("it is the one that is suspended", async () =>
@@ -374,7 +375,7 @@ public sealed class KindTests
     {
         var scene = await WithAsync(kind);
         await using var world = scene.World;
-        await Kinds.SuspendedAndGivenBackAsync(scene, kind);
+        await Kinds.SuspendedAndRestoredAsync(scene, kind);
     }
 
     [Fact]
@@ -409,7 +410,7 @@ public sealed class KindTests
         var job = await world.Client.RequestAsync(HttpMethod.Get, volcano.Path(scene.Team, "train"), null, CancellationToken.None);
         await Kinds.PodAsync(scene, "train-task-0", "Job", volcano.ApiVersion, "train", (string)job!["metadata"]!["uid"]!);
 
-        await scene.UntilAsync("it burns", async () =>
+        await scene.UntilAsync("it costs", async () =>
             (await scene.StatusAsync())?.Unstoppable?.Workloads is ["Job.batch.volcano.sh/train"]
         );
         var reported = (await scene.StatusAsync())!.Workloads!.Single(one => one.Kind == "Job.batch.volcano.sh");
@@ -444,7 +445,7 @@ public sealed class KindTests
         foreach (var seconds in (int[])[60, 90])
         {
             await Kinds.PodAsync(scene, "train-0", "StatefulSet", "apps/v1", "train", set);
-            await scene.UntilAsync("it burns", async () =>
+            await scene.UntilAsync("it costs", async () =>
                 (await scene.StatusAsync())?.Workloads is [{ Kind: "StatefulSet", Name: "train", Class: "training", State: "Running" }]
             );
             await scene.PassAsync(seconds);
@@ -475,7 +476,7 @@ public sealed class KindTests
             }.ToJsonString()
         );
         await scene.PassAsync(12);
-        (await Kinds.SwitchAsync(scene, "StatefulSet", "chat")).Should().BeFalse("what serves is not held for what it may cost");
+        (await Kinds.SuspendFieldAsync(scene, "StatefulSet", "chat")).Should().BeFalse("inference is not suspended for its forecast");
         await Kinds.PodAsync(
             scene,
             "chat-0",
@@ -496,7 +497,7 @@ public sealed class KindTests
         await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
         await Kinds.CreateAsync(scene, "RayJob", "ray", Kinds.Spec("RayJob"));
         await Kinds.UntilSuspendedAsync(scene, "RayJob", "ray");
-        await scene.UntilAsync("the Event says it", async () =>
+        await scene.UntilAsync("the Event reports it", async () =>
             (await scene.EventsAsync("Suspended", "ray")) is [{ Note: { } note }]
             && note.Contains("KubeRay deletes its RayCluster", StringComparison.Ordinal)
         );
@@ -560,8 +561,8 @@ public sealed class KindTests
         await scene.SetLimitAsync("1");
         await scene.UntilAsync("the RayJob alone is there", async () => (await scene.StatusAsync())?.Workloads is [{ Kind: "RayJob" }]);
         await scene.PassAsync(12);
-        (await Kinds.SwitchAsync(scene, "PyTorchJob", "over")).Should().BeFalse();
-        (await Kinds.SwitchAsync(scene, "RayJob", "stays")).Should().BeNull();
+        (await Kinds.SuspendFieldAsync(scene, "PyTorchJob", "over")).Should().BeFalse();
+        (await Kinds.SuspendFieldAsync(scene, "RayJob", "stays")).Should().BeNull();
         (await scene.StatusAsync())!.Workloads!.Single().Reason.Should().Contain("shutdownAfterJobFinishes");
     }
 
@@ -579,7 +580,7 @@ public sealed class KindTests
             && reason.Contains("operator.kinds", StringComparison.Ordinal)
         );
         await scene.PassAsync(12);
-        (await Kinds.SwitchAsync(scene, "JobSet", "theirs")).Should().BeNull();
+        (await Kinds.SuspendFieldAsync(scene, "JobSet", "theirs")).Should().BeNull();
     }
 
     private static async Task<string> CreateClusterAsync(Scene scene, (string Kind, string Name, string Uid) owner)
@@ -612,14 +613,14 @@ public sealed class KindTests
     }
 }
 
-/// <summary>The same on a real kube-apiserver with its controllers; five kinds, one fewer than the brake lets a forecast suspend.</summary>
+/// <summary>The same on a real kube-apiserver with its controllers. Five kinds, one fewer than the breaker lets a forecast suspend.</summary>
 [Collection(RealClusterCollection.Name)]
 public sealed class RealKindTests(RealCluster cluster)
 {
     [SkippableFact]
     public Task Kinds_are_suspended_by_their_suspend_fields_and_restored_as_they_were() =>
         PlayAsync("kinds", ["JobSet", "TrainJob", "PyTorchJob", "MPIJob", "RayJob"], scene =>
-            Kinds.SuspendedAndGivenBackAsync(scene, "JobSet", "TrainJob", "PyTorchJob", "MPIJob", "RayJob")
+            Kinds.SuspendedAndRestoredAsync(scene, "JobSet", "TrainJob", "PyTorchJob", "MPIJob", "RayJob")
         );
 
     [SkippableFact]
@@ -628,9 +629,9 @@ public sealed class RealKindTests(RealCluster cluster)
 
     [SkippableFact]
     public Task Scalable_kinds_are_suspended_by_their_replicas_and_restored_as_they_were() =>
-        PlayAsync("scaled", ["LeaderWorkerSet"], scene => Kinds.SuspendedAndGivenBackAsync(scene, "LeaderWorkerSet", "StatefulSet"));
+        PlayAsync("scaled", ["LeaderWorkerSet"], scene => Kinds.SuspendedAndRestoredAsync(scene, "LeaderWorkerSet", "StatefulSet"));
 
-    /// <summary>By the cluster's own CronJob controller, which makes a run each minute as long as nobody stops it.</summary>
+    /// <summary>The cluster's own CronJob controller creates a run each minute until it is suspended.</summary>
     [SkippableFact]
     public Task CronJob_of_a_suspended_run_creates_no_other_run() => PlayAsync("cron", [], async scene =>
         {

@@ -4,7 +4,7 @@ using Bursar.Tests.EndToEnd.Worlds;
 
 namespace Bursar.Tests.EndToEnd;
 
-/// <summary>A ledger that cannot be written: nothing is enforced, and every budget says so.</summary>
+/// <summary>A ledger that cannot be written: enforcement stops, and every budget reports it.</summary>
 public sealed class LedgerFaultTests
 {
     private static CancellationToken Ct => CancellationToken.None;
@@ -33,7 +33,7 @@ public sealed class LedgerFaultTests
         await scene.JobAsync("too-long", declared: "2h");
 
         await scene.UntilAsync(
-            "the budget says so",
+            "the budget reports it",
             async () => await scene.ConditionAsync("Ready") is { Status: "False", Reason: "LedgerNotWritable" },
             TimeSpan.FromSeconds(90)
         );

@@ -66,7 +66,7 @@ public sealed class LedgerStoreTests
         await store.LoadAsync(Ct);
 
         store.Ledger.Unreadable.Should().Be(1);
-        Tell(store.Ledger);
+        Record(store.Ledger);
         await store.FlushAllAsync(Ct);
 
         var left = await world.Client.GetAsync<V1Alpha1GpuLedger>("team-a-2026-09-01-0", CommandsWorld.BursarNamespace, Ct);
@@ -138,11 +138,11 @@ public sealed class LedgerStoreTests
         ledger.SetCurrency("USD");
         ledger.ObserveNode("n1", "Tesla-T4", 4, Day);
         ledger.Reprice("Tesla-T4", GpuHourPrice.FromDecimal(0.5m), Day);
-        Tell(ledger);
+        Record(ledger);
     }
 
-    /// <summary>One of an hour, which is over, and one that runs on.</summary>
-    private static void Tell(GpuLedger ledger)
+    /// <summary>One pod of an hour, which has ended, and one that keeps running.</summary>
+    private static void Record(GpuLedger ledger)
     {
         ledger.Observe(Pod("p", "team-a") with { FinishedAt = Day.AddHours(2) });
         ledger.Observe(Pod("q", "team-b"));

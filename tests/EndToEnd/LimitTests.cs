@@ -5,7 +5,7 @@ using Bursar.Tests.EndToEnd.Worlds;
 
 namespace Bursar.Tests.EndToEnd;
 
-/// <summary>The limit itself, with work that nothing tells the length of, and the next window.</summary>
+/// <summary>The limit itself, with workloads of unknown duration, and the next window.</summary>
 public sealed class LimitTests
 {
     [Fact]
@@ -21,10 +21,10 @@ public sealed class LimitTests
             await scene.PassAsync(1);
         }
 
-        // Four V100 burn 12.24 an hour: the limit is reached after a little less than 20 minutes.
+        // Four V100 cost 12.24 USD/h, so the limit is reached after a little less than 20 minutes.
         await scene.PassAsync(15 * 60);
         foreach (var job in jobs)
-            (await scene.IsSuspendedAsync(job)).Should().BeFalse("there is money left");
+            (await scene.IsSuspendedAsync(job)).Should().BeFalse("budget is left");
         var bound = Parse((await scene.StatusAsync())!.OverspendBound);
         bound.Should().BeGreaterThan(Amount.Zero);
         foreach (var job in jobs)
@@ -36,13 +36,13 @@ public sealed class LimitTests
         spent.Should().BeGreaterThan(Amount.FromDecimal(3.8m)).And.BeLessThanOrEqualTo(Amount.FromDecimal(4m) + bound);
         (await scene.StatusAsync())!.State.Should().Be("Exhausted");
 
-        // Nothing comes back in this window, and all in the next one: the oldest first, one at a time.
+        // No job resumes in this window. In the next one all do, the oldest first and one at a time.
         await world.PassAsync(new DateTimeOffset(2026, 11, 21, 9, 59, 58, TimeSpan.Zero) - world.Time.GetUtcNow(), CancellationToken.None);
         foreach (var job in jobs)
             (await scene.IsSuspendedAsync(job)).Should().BeTrue();
         foreach (var job in jobs)
             await scene.UntilResumedAsync(job);
-        await scene.UntilAsync("all is told", async () => (await scene.StatusAsync())?.SuspendedCount == 0);
+        await scene.UntilAsync("all is reported", async () => (await scene.StatusAsync())?.SuspendedCount == 0);
         var resumes = (await scene.StatusAsync())!.Decisions!.Where(d => d.Action == "Resume").Reverse().ToArray();
         resumes.Select(d => d.Object).Should().Equal(jobs.Select(j => $"Job/{j}"));
         resumes.Should().OnlyContain(d => d.Reason == "NewWindow");

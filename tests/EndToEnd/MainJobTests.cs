@@ -58,7 +58,7 @@ public sealed class MainJobTests(RealCluster cluster)
         var suspended = await world.JobAsync(Team, "finetune", ct);
         suspended.Metadata.Annotations["bursar.dev/suspended-by"].Should().Be("gpubudget/nlp");
         var progress = suspended.Metadata.Annotations["bursar.dev/progress"];
-        // In wall time a loaded machine is late, and its reports are.
+        // A loaded machine is late in wall time, and so are its reports.
         var steps = int.Parse(progress.Split('/')[0], CultureInfo.InvariantCulture);
         steps.Should().BeGreaterThanOrEqualTo(100);
         if (world is SandboxWorld)
@@ -69,7 +69,7 @@ public sealed class MainJobTests(RealCluster cluster)
             ct
         );
         await world.UntilAsync(
-            "Events tell it",
+            "Events report it",
             async () => (await world.EventsAsync(Team, ct)).Count(e => e.Reason == "Suspended") >= 3,
             ct
         );
@@ -91,13 +91,13 @@ public sealed class MainJobTests(RealCluster cluster)
         budget.Status.Suspended!.Single().Name.Should().Be("finetune");
 
         await world.UntilAsync(
-            "the state says so",
+            "the state reports it",
             async () => (await world.BudgetAsync(Team, "nlp", ct)).Status!.State == "WorkloadsSuspended",
             ct
         );
         var spent = await scene.FinalSpentAsync("nlp");
 
-        // The operator dies and another one takes over: no amount changes, and nothing is resumed by it.
+        // The operator is killed and another one takes over: no amount changes, and no job is resumed by it.
         await world.StopOperatorAsync();
         await world.StartOperatorAsync(ct);
         await world.PassAsync(TimeSpan.FromSeconds(8), ct);
@@ -113,7 +113,7 @@ public sealed class MainJobTests(RealCluster cluster)
         );
         (await world.JobAsync(Team, "finetune", ct)).Metadata.Annotations.Should().NotContainKey("bursar.dev/suspended-by");
         await world.UntilAsync(
-            "an Event tells it",
+            "an Event reports it",
             async () =>
                 (await world.EventsAsync(Team, ct)).Any(e =>
                     e.Reason == "Resumed" && e.Regarding?.Kind == "Job" && e.ReportingController == "bursar.dev/operator"

@@ -12,8 +12,8 @@ using Bursar.Tests.EndToEnd.Worlds;
 namespace Bursar.Tests.EndToEnd;
 
 /// <summary>
-/// Work that somebody manages beside its owner: each trap by its name. The managers here are fakes of what theirs document
-/// (<see cref="FakeManager"/>); docs/start/beside-kueue.md says what was tried on a real Kueue.
+/// Workloads that another controller manages: one test for each known pitfall. The managers here are fakes of the documented behavior (<see
+/// cref="FakeManager"/>); docs/start/beside-kueue.md lists what was tried on a real Kueue.
 /// </summary>
 public sealed class ManagerTests
 {
@@ -81,7 +81,7 @@ public sealed class ManagerTests
         (await kueue.IsActiveAsync("second")).Should().BeTrue();
         status.SuspendedCount.Should().Be(0);
 
-        // Let go, it does not fit beside the first: only now it is a claim.
+        // The first job is resumed, so this one does not fit beside it. Only now it is a claim.
         kueue.Quota = 2;
         await kueue.UntilAsync("second is suspended", async () => await kueue.IsActiveAsync("second") == false);
         await kueue.UntilAsync("it is suspended", () => scene.IsSuspendedAsync("second"));
@@ -98,7 +98,7 @@ public sealed class ManagerTests
         await kueue.UntilAsync("it runs", () => scene.RunsAsync("failed"));
         await kueue.SetActiveAsync("failed", false);
         await kueue.UntilAsync("it is suspended", () => scene.IsSuspendedAsync("failed"));
-        await kueue.UntilAsync("it is said", async () =>
+        await kueue.UntilAsync("it is reported", async () =>
             (await scene.StatusAsync())?.Workloads?.Any(w => w is { Name: "failed", State: "SuspendedByOther" }) == true
         );
         await scene.SetLimitAsync("1000");
@@ -145,11 +145,11 @@ public sealed class ManagerTests
             .Should()
             .BeFalse("Kueue would start the job with it");
         (await scene.StatusAsync())!.Workloads.Should().ContainSingle();
-        // What Kueue makes of it: the first is evicted and over, the job is suspended.
+        // Kueue's reaction: the first Workload is evicted and finished, and the job is suspended.
         await kueue.UntilAsync("train is suspended", () => scene.IsSuspendedAsync("train"));
         await scene.UntilAsync("it is in the status", async () => (await scene.StatusAsync())?.Suspended is [{ Name: "train" }]);
 
-        // One that Kueue makes later would start it too.
+        // A Workload that Kueue creates later would start it too.
         slice["metadata"]!["name"] = "job-train-slice-3";
         await scene.CreateAsync(V1Workload.EntityKind.Path(scene.Team), slice.ToJsonString());
         await scene.UntilAsync("it is deactivated as well", async () =>
@@ -171,7 +171,7 @@ public sealed class ManagerTests
         await scene.BudgetAsync("1");
         await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
         await kueue.JobAsync("early");
-        await scene.UntilAsync("it is said", async () =>
+        await scene.UntilAsync("it is reported", async () =>
             (await scene.StatusAsync())
                 ?.Workloads?.SingleOrDefault()
                 ?.Reason?.Contains("has not made its Workload yet", StringComparison.Ordinal) == true
@@ -252,7 +252,7 @@ public sealed class ManagerTests
         await world.Client.RequestAsync(HttpMethod.Patch, V1Alpha2JobSet.EntityKind.Path(scene.Team, "gang"), label, Ct);
         await scene.SetLimitAsync("1000");
         await kueue.UntilAsync("it goes on under Kueue", async () =>
-            await Kinds.SwitchAsync(scene, "JobSet", "gang") == false && await kueue.IsActiveAsync("gang") == true
+            await Kinds.SuspendFieldAsync(scene, "JobSet", "gang") == false && await kueue.IsActiveAsync("gang") == true
         );
         await scene.SetLimitAsync("1");
         await kueue.UntilAsync(
@@ -260,20 +260,16 @@ public sealed class ManagerTests
             async () => await kueue.IsActiveAsync("gang") == false,
             TimeSpan.FromMinutes(15)
         );
-        await kueue.UntilAsync("Kueue suspends it", async () => await Kinds.SwitchAsync(scene, "JobSet", "gang") == true);
+        await kueue.UntilAsync("Kueue suspends it", async () => await Kinds.SuspendFieldAsync(scene, "JobSet", "gang") == true);
     }
 
     [Theory]
     [InlineData("gpuledgers", false, false)] // before the ledger holds what is to happen
-    [InlineData("gpuledgers", true, false)] // the ledger holds it
+    [InlineData("gpuledgers", true, false)] // the ledger has it
     [InlineData("workloads", false, false)] // between the ledger and the act
-    [InlineData("workloads", true, false)] // it is done, and nobody knows
+    [InlineData("workloads", true, false)] // it is done, and the operator does not know
     [InlineData("gpuledgers", false, true)] // before the ledger holds that it was seen
-    public async Task Kill_around_a_suspension_through_Kueue_suspends_once_and_resumes(
-        string resource,
-        bool happens,
-        bool afterTheAct
-    )
+    public async Task Kill_around_a_suspension_through_Kueue_suspends_once_and_resumes(string resource, bool happens, bool afterTheAct)
     {
         var scene = await Scene.SandboxAsync(startOperator: false);
         await using var world = scene.World;
@@ -330,7 +326,7 @@ public sealed class ManagerTests
         await using var world = scene.World;
         await SuspendedThroughItsWorkloadAsync(scene, kueue);
         await world.Client.DeleteAsync<V1Alpha1GpuBudget>("b", scene.Team, null, Ct);
-        await kueue.UntilAsync("it is given back", async () => await kueue.IsActiveAsync("train") == true);
+        await kueue.UntilAsync("it is restored", async () => await kueue.IsActiveAsync("train") == true);
         await kueue.UntilAsync("it runs", () => scene.RunsAsync("train"));
 
         await scene.BudgetAsync("0.01");
@@ -375,7 +371,7 @@ public sealed class ManagerTests
         await kueue.JobAsync("train");
         await kueue.UntilAsync("train runs", () => scene.RunsAsync("train"));
         await scene.SetLimitAsync("0.001");
-        // From here on nobody looks.
+        // Kueue's controller does not run from here on.
         await scene.UntilAsync(
             "its Workload is deactivated",
             async () => await kueue.IsActiveAsync("train") == false,
@@ -388,11 +384,11 @@ public sealed class ManagerTests
             TimeSpan.FromMinutes(5)
         );
         (await scene.StatusAsync())!.Workloads!.Single().Reason.Should().Contain("check that its controller is running");
-        await kueue.UntilAsync("Kueue comes back: it is suspended", async () =>
+        await kueue.UntilAsync("Kueue runs again: it is suspended", async () =>
             (await scene.StatusAsync())?.Suspended is [{ Name: "train" }]
         );
         await scene.SetLimitAsync("100");
-        await kueue.UntilAsync("it is given back", async () => await kueue.IsActiveAsync("train") == true);
+        await kueue.UntilAsync("it is restored", async () => await kueue.IsActiveAsync("train") == true);
     }
 
     [Theory]
@@ -512,7 +508,7 @@ public sealed class ManagerTests
         );
         await hpa.UntilAsync("the HPA has undone it", async () => await scene.ReplicasAsync("chat") == 1);
         await scene.BudgetAsync("0.01", Zero);
-        await hpa.UntilAsync("it is said", async () =>
+        await hpa.UntilAsync("it is reported", async () =>
             (await scene.StatusAsync())
                 ?.Workloads?.SingleOrDefault(w => w.Name == "chat")
                 ?.Reason?.Contains("from zero too", StringComparison.Ordinal) == true
@@ -583,7 +579,7 @@ public sealed class ManagerTests
         await world.StartOperatorAsync(Ct, new() { Managers = ["KEDA"] });
         await scene.BudgetAsync("1");
         await kueue.JobAsync("train");
-        await kueue.UntilAsync("it is said", async () =>
+        await kueue.UntilAsync("it is reported", async () =>
             (await scene.StatusAsync())?.Workloads?.SingleOrDefault()?.Reason?.Contains("operator.managers", StringComparison.Ordinal)
             == true
         );

@@ -51,7 +51,7 @@ internal static class Mass
         (await scene.ConditionAsync("BreakerOpen")).Should().BeNull("to let new jobs wait is no mass suspending");
 
         var last = await JobsAsync();
-        // Of those of the same second the one that was suspended first goes first.
+        // Among jobs created in the same second, the one suspended first resumes first.
         var waits = last.Where(job => job.Metadata.Generation == 2)
             .Select(job => job.Metadata.CreationTimestamp!.Value)
             .DefaultIfEmpty(DateTimeOffset.MaxValue)
@@ -107,7 +107,7 @@ public sealed class MassTests
             ]
         );
         await using var world = scene.World;
-        // An hour is said, two minutes are run. 3.3 beyond ten for what is held only after it was bound.
+        // Jobs declare an hour and run for two minutes. 3.3 above ten covers jobs suspended only after they were bound.
         await Mass.TenRunTheOthersWaitAndFollowInOrderAsync(scene, 200, TimeSpan.FromSeconds(6), "1h", "2m", "33", follow: 25);
     }
 }

@@ -5,7 +5,7 @@ using Bursar.Tests.EndToEnd.Worlds;
 
 namespace Bursar.Tests.EndToEnd;
 
-/// <summary>Lost nodes and missing prices: said, never guessed, never free.</summary>
+/// <summary>Lost nodes and missing prices are reported, never guessed, never free.</summary>
 public sealed class MeteringTests
 {
     [Fact]
@@ -34,7 +34,7 @@ public sealed class MeteringTests
         await scene.SetLimitAsync("0.5");
         await scene.PassAsync(90);
         (await scene.IsSuspendedAsync("runs")).Should().BeFalse();
-        (await scene.StatusAsync())!.Spent.Should().Be(proven, "what nobody can prove is nobody's");
+        (await scene.StatusAsync())!.Spent.Should().Be(proven, "unproven time is not billed");
         (await scene.StatusAsync())!.Workloads!.Single().Reason.Should().StartWith("ForecastPaused");
 
         world.Nodes.ReturnNode("gpu-1");
@@ -55,11 +55,11 @@ public sealed class MeteringTests
              "spec": {"containers": [{"name": "main", "image": "example/notebook", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}
             """
         );
-        await scene.UntilAsync("it burns", async () => (await scene.StatusAsync())?.BurnRatePerHour == "3.06");
+        await scene.UntilAsync("it costs", async () => (await scene.StatusAsync())?.BurnRatePerHour == "3.06");
         world.Nodes.LoseNode("gpu-1");
         await scene.UntilConditionAsync("MeteringFresh", "False", within: TimeSpan.FromMinutes(2));
         await scene.UntilAsync(
-            "it burns nothing",
+            "it costs nothing",
             async () => (await scene.StatusAsync())?.BurnRatePerHour == "0.00",
             TimeSpan.FromMinutes(2)
         );

@@ -6,12 +6,12 @@ using Bursar.Tests.EndToEnd.Worlds;
 
 namespace Bursar.Tests.EndToEnd;
 
-/// <summary>A namespace with a budget and suspended work is deleted while no operator runs: nothing of Bursar's stands in its way.</summary>
+/// <summary>A namespace with a budget and suspended workloads is deleted while no operator runs. Bursar's objects do not block it.</summary>
 internal static class DeletedNamespace
 {
     private static CancellationToken Ct => CancellationToken.None;
 
-    public static async Task GoesWithoutTheOperatorAsync(Scene scene)
+    public static async Task IsDeletableWithoutTheOperatorAsync(Scene scene)
     {
         var world = scene.World;
         await scene.BudgetAsync("1");
@@ -59,6 +59,6 @@ public sealed class NamespaceTests
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
-        await DeletedNamespace.GoesWithoutTheOperatorAsync(scene);
+        await DeletedNamespace.IsDeletableWithoutTheOperatorAsync(scene);
     }
 }

@@ -60,7 +60,7 @@ public sealed class OrphanTests
             .MatchRegex("^Suspended again: .* 6\\.12 USD .* the limit of budget .* [0-9.]+ USD");
     }
 
-    /// <summary>The budget that is used up is another rule, and says the same.</summary>
+    /// <summary>A budget that is used up is another rule with the same message.</summary>
     [Fact]
     public async Task Workload_resumed_by_its_user_at_the_limit_has_an_Event_with_the_reason()
     {

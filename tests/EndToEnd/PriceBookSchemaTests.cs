@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 
 namespace Bursar.Tests.EndToEnd;
 
-/// <summary>What a price book may say, as the API server judges it before Bursar sees it.</summary>
+/// <summary>The fields of a price book, as the API server validates them before Bursar sees them.</summary>
 [Collection(InstallCollection.Name)]
 public sealed class PriceBookSchemaTests(InstallServers servers)
 {

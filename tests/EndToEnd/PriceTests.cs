@@ -9,14 +9,15 @@ using Bursar.Tests.EndToEnd.Worlds;
 namespace Bursar.Tests.EndToEnd;
 
 /// <summary>
-/// Prices that change, go wrong or go away: work runs on, the limit holds at the last trusted price, and all of it is said.
+/// Prices that change, become wrong or disappear: workloads keep running, the limit applies at the last trusted price, and all of it is
+/// reported.
 /// </summary>
 public sealed class PriceTests
 {
     private static CancellationToken Ct => CancellationToken.None;
 
     /// <summary>
-    /// A node without feature discovery: what the driver calls its GPUs is their product, and a restart asks nobody for it.
+    /// A node without feature discovery: the driver's name of its GPUs is their product, and a restart needs no agent for it.
     /// </summary>
     [Fact]
     public async Task Node_without_a_product_label_is_priced_by_the_name_its_agent_reports()
@@ -44,7 +45,7 @@ public sealed class PriceTests
         );
         bill.UnpricedGpuMs.Should().Be(0, "the first price covers the time before");
 
-        // The agent goes, the operator starts anew, and the price of the product changes.
+        // The agent is removed, the operator restarts, and the price of the product changes.
         await world.Client.DeleteAsync<V1Pod>("bursar-agent-gpu-1", ClusterWorld.AgentNamespace, null, Ct);
         await world.StopOperatorAsync();
         await world.StartOperatorAsync(Ct, restart: true);
@@ -82,7 +83,7 @@ public sealed class PriceTests
         condition.Status.Should().Be("False");
         condition.Message.Should().Contain(why).And.Contain($"bursar.dev/accept-generation: \"{book.Metadata.Generation}\"");
 
-        // Money for more would bring the suspended job back; not on such numbers.
+        // A higher limit would resume the suspended job, but not on untrusted prices.
         await scene.SetLimitAsync("50");
         await scene.PassAsync(30);
         (await scene.IsSuspendedAsync("too-long")).Should().BeTrue();
@@ -128,7 +129,7 @@ public sealed class PriceTests
         await scene.PassAsync(60);
         (await world.Client.ListAsync<V1Alpha1GpuPriceBook>(new(), Ct))
             .Items.Should()
-            .BeEmpty("list prices in place of the owner's would be a change that nobody made");
+            .BeEmpty("list prices in place of the user's would be a change that no user made");
         (await scene.StatusAsync())!.BurnRatePerHour.Should().Be("3.06");
         (await scene.IsSuspendedAsync("runs")).Should().BeFalse();
         await scene.SetLimitAsync("0.2");
@@ -139,7 +140,7 @@ public sealed class PriceTests
         await scene.UntilConditionAsync("PricesTrusted", "True");
     }
 
-    /// <summary>Whatever makes a price doubtful: forecasts pause, the limit holds, and each step of it is said.</summary>
+    /// <summary>Any doubtful price pauses forecasts and keeps the limit, and each step is reported.</summary>
     [Theory]
     [InlineData("0", "price of zero")]
     [InlineData("3060", "jump")]
@@ -186,15 +187,15 @@ public sealed class PriceTests
         (await scene.EventsAsync("Suspended", "runs")).Should().ContainSingle().Which.Note.Should().Contain("0.4");
         var spent = await scene.FinalSpentAsync();
         spent.Should().Be(bill.Total(Scene.V100).ToString(), "all of it was at the last trusted price\n{0}", bill);
-        decimal.Parse(spent, CultureInfo.InvariantCulture).Should().BeInRange(0.37m, 0.4m, "the limit was used, and held");
+        decimal.Parse(spent, CultureInfo.InvariantCulture).Should().BeInRange(0.37m, 0.4m, "the limit was used, and not exceeded");
 
-        // What is right again is said as well, and the forecast goes on: the short job fits, the long one does not.
+        // A price that is right again is reported too, and forecasts continue: the short job fits, the long one does not.
         if (price == "no book")
             await world.CreateBookAsync("*V100*", "3.06", Ct);
         else
             await RatesAsync(scene, Rate("*V100*", "3.06"));
         await scene.UntilConditionAsync("PricesTrusted", "True");
-        await scene.UntilAsync("an Event says so", async () => (await scene.EventsAsync("PricesTrusted", "b")).Count > 0);
+        await scene.UntilAsync("an Event reports it", async () => (await scene.EventsAsync("PricesTrusted", "b")).Count > 0);
         (await scene.EventsAsync("PricesTrusted", "b")).Should().ContainSingle();
         await scene.SetLimitAsync("4");
         await scene.UntilResumedAsync("runs", TimeSpan.FromMinutes(5));
@@ -297,7 +298,7 @@ public sealed class PriceTests
         (await scene.EventsAsync("Suspended", "priced")).Should().ContainSingle().Which.Note.Should().Contain("0.2");
     }
 
-    /// <summary>Field report F3: nothing on the node tells what its GPUs are, and the rate does not ask.</summary>
+    /// <summary>Field report F3: no label of the node names its GPUs, and the rate does not require one.</summary>
     [Fact]
     public async Task A_node_without_a_product_label_is_priced_by_its_instance_type()
     {
@@ -372,7 +373,7 @@ public sealed class PriceTests
         await scene.UntilConditionAsync("PricesTrusted", "True");
     }
 
-    /// <summary>Field report I6: the amounts are an upper bound, which is said, and forecasts go on.</summary>
+    /// <summary>Field report I6: the amounts are an upper bound, which is reported, and forecasts continue.</summary>
     [Fact]
     public async Task Spot_node_without_a_spot_rate_is_charged_on_demand_and_reported()
     {
@@ -441,7 +442,7 @@ public sealed class PriceTests
         );
         (await scene.ConditionAsync("PricesTrusted"))!.Status.Should().Be("True");
 
-        // The book forgets the place: the node goes on at its last price, and that is said.
+        // The book drops the place: the node keeps its last price, and that is reported.
         await RatesAsync(scene, Rate("*V100*", "3.06", ("capacityType", "on-*")));
         await scene.UntilConditionAsync("PricesTrusted", "False");
         (await scene.StatusAsync())!.BurnRatePerHour.Should().Be("1.02");
@@ -465,7 +466,7 @@ public sealed class PriceTests
         await scene.PassAsync(60);
         (await scene.StatusAsync())!.BurnRatePerHour.Should().Be("3.06");
 
-        // Nobody leads at the date itself.
+        // No operator leads at the date itself.
         await world.StopOperatorAsync();
         await scene.PassAsync(1500);
         await world.StartOperatorAsync(Ct, restart: true);

@@ -66,7 +66,7 @@ public sealed class RealAdmissionTests(ITestOutputHelper output)
             await scene.UntilAsync("the budget is evaluated", async () => (await scene.StatusAsync("nlp"))?.Spent is not null);
             await AskedAsync(scene, kubeconfig);
 
-            // What fits: suspended on creation, told so, and let go.
+            // A job that fits is suspended on creation, its user is warned, and it is resumed.
             var (fits, warning) = await CreateAsync(kubeconfig, Job("fits", "10m"));
             output.WriteLine(warning);
             warning.Should().ContainAll("Warning: gpubudget nlp", "20.00 of 20.00 USD", "1 GPU at 3.06 USD/h");
@@ -77,7 +77,7 @@ public sealed class RealAdmissionTests(ITestOutputHelper output)
             (await world.JobAsync(Team, "fits", Ct)).Metadata.Annotations.Should().NotContainKey(AdmissionGate.Annotation);
             await scene.UntilRunsAsync("fits");
 
-            // What does not: it never starts.
+            // A job that does not fit never starts.
             await CreateAsync(kubeconfig, Job("dear", "20h"));
             await scene.UntilAsync("it is suspended", async () =>
                 (await world.JobAsync(Team, "dear", Ct)).Metadata.Annotations.ContainsKey("bursar.dev/suspended-by")
@@ -127,10 +127,10 @@ public sealed class RealAdmissionTests(ITestOutputHelper output)
                     new StringContent(body.ToJsonString(), System.Text.Encoding.UTF8, "application/json"),
                     Ct
                 );
-                ((string?)made!["metadata"]!["annotations"]?[AdmissionGate.Annotation]).Should().NotBeNull("{0} is held", kind);
+                ((string?)made!["metadata"]!["annotations"]?[AdmissionGate.Annotation]).Should().NotBeNull("{0} is gated", kind);
             }
 
-            // Nobody answers: it runs, at once.
+            // The webhook is unreachable, so the job runs at once.
             await running.KillAsync();
             watch.Restart();
             var (open, silence) = await CreateAsync(kubeconfig, Job("open", "20h"));
@@ -138,7 +138,7 @@ public sealed class RealAdmissionTests(ITestOutputHelper output)
             silence.Should().BeEmpty();
             ((bool?)open["spec"]!["suspend"]).Should().NotBe(true);
 
-            // An upgrade of the chart changes nothing of what the operator wrote, and one that is reset is told again.
+            // An upgrade of the chart keeps what the operator wrote, and a reset configuration is written again.
             (await InstallTool.KubectlWithInputAsync(kubeconfig, chart.Output, "apply", "-f", "-")).Succeeded();
             (await BundlesAsync(scene)).Should().NotContain("");
             (await InstallTool.KubectlWithInputAsync(kubeconfig, chart.Output, "replace", "-f", "-")).Succeeded();
@@ -148,7 +148,7 @@ public sealed class RealAdmissionTests(ITestOutputHelper output)
             running = OperatorProcess.Start(kubeconfig, options);
             await scene.UntilSuspendedAsync("open");
             await AskedAsync(scene, kubeconfig);
-            (await scene.IsSuspendedAsync("own")).Should().BeTrue("its owner suspended it");
+            (await scene.IsSuspendedAsync("own")).Should().BeTrue("its user suspended it");
             (await world.JobAsync(Team, "own", Ct)).Metadata.Annotations.Should().NotContainKey("bursar.dev/suspended-by");
             await scene.SetLimitAsync("1000", "nlp");
             await scene.UntilResumedAsync("dear");

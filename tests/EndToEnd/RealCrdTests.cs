@@ -13,13 +13,12 @@ using Xunit.Abstractions;
 namespace Bursar.Tests.EndToEnd;
 
 /// <summary>
-/// Suspending and giving back with the CRDs that the kinds' own projects publish, on a real kube-apiserver with an etcd of its own. They are
-/// not part of this repository: BURSAR_TEST_CRDS names a folder that holds them as YAML files, one CRD a file; kinds without one are left
-/// out.
+/// Suspension and restore with the CRDs that the kinds' own projects publish, on a real kube-apiserver with its own etcd. The CRDs are not
+/// part of this repository: BURSAR_TEST_CRDS names a folder that holds them as YAML files, one CRD a file. Kinds without one are left out.
 /// </summary>
 public sealed class RealCrdTests(ITestOutputHelper output)
 {
-    /// <summary>One fewer than the brake lets forecasts suspend at once.</summary>
+    /// <summary>One fewer than the breaker lets forecasts suspend at once.</summary>
     private const int AtOnce = 4;
 
     private static CancellationToken Ct => CancellationToken.None;
@@ -66,7 +65,7 @@ public sealed class RealCrdTests(ITestOutputHelper output)
                 Ct
             );
             await world.StartOperatorAsync(Ct);
-            await Kinds.SuspendedAndGivenBackAsync(scene, some);
+            await Kinds.SuspendedAndRestoredAsync(scene, some);
             await world.StopOperatorAsync();
             output.WriteLine($"suspended and given back: {string.Join(", ", some)}");
         }

@@ -57,7 +57,7 @@ public sealed class RealHpaTests(ITestOutputHelper output)
         foreach (var one in all.Values)
             await one.CreateAsync(ct);
 
-        // As long as it takes: on a busy machine the autoscaler reads its clock later than the answer, and such steps prove less.
+        // On a busy machine the autoscaler reads its clock later than the answer, and such steps prove less.
         while (all.Values.Any(one => one.Exact < Exact) || KnownReasons.Except(Reasons().Keys).Any())
         {
             if (all.Values.Any(one => one.Difference is not null) || limit.IsCancellationRequested)

@@ -98,7 +98,7 @@ public sealed class RealJobSetTests
         (await Kinds.GetAsync(scene, "JobSet", "tune"))["status"]?["terminalState"].Should().BeNull();
 
         await scene.SetLimitAsync("100");
-        await scene.UntilAsync("it is given back", async () => await Kinds.SwitchAsync(scene, "JobSet", "tune") != true);
+        await scene.UntilAsync("it is restored", async () => await Kinds.SuspendFieldAsync(scene, "JobSet", "tune") != true);
         await scene.UntilAsync("both run again", async () => (await JobsAsync(scene)).Count(job => job.Status.Active == 1) == 2);
         await scene.UntilAsync(
             "it completes",

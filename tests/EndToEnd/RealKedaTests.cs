@@ -83,7 +83,7 @@ public sealed class RealKedaTests
         }
     }
 
-    /// <summary>Bursar's trigger in a ScaledObject: the HPA that KEDA makes grows with the queue, as far as the money carries.</summary>
+    /// <summary>Bursar's trigger in a ScaledObject: the HPA that KEDA creates grows with the queue, as far as the budget affords.</summary>
     private static async Task AsksAsync(Scene scene, string door)
     {
         var load = await Scalers.ServeAsync(scene, "chat");
@@ -95,14 +95,14 @@ public sealed class RealKedaTests
         for (var i = 0; i < 400; i++)
             load.Offer(new(scene.World.Time.GetUtcNow(), 100, 20000));
         await scene.UntilAsync(
-            "the HPA has grown as far as the money carries",
+            "the HPA has grown as far as the budget affords",
             async () => await scene.ReplicasAsync("chat") == 2,
             TimeSpan.FromSeconds(90)
         );
         await scene.PassAsync(10);
         (await scene.ReplicasAsync("chat")).Should().Be(2);
         await PatchScaledAsync(scene, new JsonObject { ["spec"] = new JsonObject { ["triggers"] = JsonNode.Parse($"[{Trigger("13")}]") } });
-        await scene.UntilAsync("with more money it grows", async () => await scene.ReplicasAsync("chat") == 4, TimeSpan.FromSeconds(90));
+        await scene.UntilAsync("a higher limit lets it grow", async () => await scene.ReplicasAsync("chat") == 4, TimeSpan.FromSeconds(90));
 
         string Trigger(string cap) =>
             $$$"""{"type": "external", "metadata": {"scalerAddress": "{{{door}}}", "trigger": "queue", "waiting": "4", "costCapPerHour": "{{{cap}}}"}}""";
@@ -125,17 +125,17 @@ public sealed class RealKedaTests
         (await scene.ReplicasAsync("chat")).Should().Be(0);
         wait(20);
         await scene.UntilAsync(
-            "it is awake, as far as the money carries",
+            "it is active, as far as the budget affords",
             async () => await scene.ReplicasAsync("chat") == 3,
             TimeSpan.FromSeconds(90)
         );
-        // It woke by the push alone: KEDA would have asked in ten minutes. To go to sleep it looks at its polls.
+        // The push alone activated it: KEDA polls every ten minutes. Deactivation needs KEDA's polls.
         wait(0);
         await PatchScaledAsync(scene, new JsonObject { ["spec"] = new JsonObject { ["pollingInterval"] = 1 } });
         await scene.UntilAsync("it sleeps", async () => await scene.ReplicasAsync("chat") == 0, TimeSpan.FromSeconds(90));
     }
 
-    /// <summary>KEDA's own trigger asks for five; the InferenceScaler says what the money carries, and nothing else.</summary>
+    /// <summary>KEDA's own trigger asks for five. The InferenceScaler states only what the budget affords.</summary>
     private static async Task CappedAsync(Scene scene)
     {
         await Scalers.ServeAsync(scene, "chat");
@@ -162,7 +162,7 @@ public sealed class RealKedaTests
         );
     }
 
-    /// <summary>A spent budget: zero, and KEDA does not lift it; with money it comes back by itself.</summary>
+    /// <summary>A used-up budget means zero replicas, and KEDA does not scale up. With budget available it is restored by itself.</summary>
     private static async Task SuspendedAsync(Scene scene)
     {
         await Scalers.ServeAsync(scene, "chat");

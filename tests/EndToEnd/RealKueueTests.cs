@@ -95,7 +95,7 @@ public sealed class RealKueueTests
             await scene.UntilRunsAsync("train");
             ChangesOf("train").Should().Equal(false);
 
-            // What it is that Bursar must not do.
+            // The behavior of Kueue that Bursar must not trigger.
             await scene.SuspendAsync("train", true);
             await scene.UntilAsync("Kueue has undone it", () => Task.FromResult(ChangesOf("train").Length == 3));
             await scene.UntilRunsAsync("train");
@@ -159,7 +159,7 @@ public sealed class RealKueueTests
         );
         await MakeAsync("localqueues", scene.Team, "{metadata: {name: gpus}, spec: {clusterQueue: gpus}}");
 
-        // Its kinds and webhooks come up one by one.
+        // Kueue's kinds and webhooks come up one by one.
         Task MakeAsync(string plural, string? ns, string yaml) =>
             scene.UntilAsync(
                 $"{plural} can be made",

@@ -8,7 +8,7 @@ using Bursar.Tests.TestKit;
 namespace Bursar.Tests.EndToEnd;
 
 /// <summary>
-/// A Deployment that the real HorizontalPodAutoscaler scales: Bursar caps it, suspends it and gives it back, and the two do not fight.
+/// A Deployment that the real HorizontalPodAutoscaler scales: Bursar caps, suspends and restores it without a conflict.
 /// </summary>
 public sealed class RealManagerTests
 {
@@ -66,7 +66,7 @@ public sealed class RealManagerTests
             KubePatch.Merge(new JsonObject { ["spec"] = new JsonObject { ["costCap"] = new JsonObject { ["perHour"] = "10" } } }),
             Ct
         );
-        await scene.UntilAsync("with more money it grows", async () => await scene.ReplicasAsync("chat") == 3, TimeSpan.FromSeconds(90));
+        await scene.UntilAsync("a higher limit lets it grow", async () => await scene.ReplicasAsync("chat") == 3, TimeSpan.FromSeconds(90));
         await scene.World.Client.DeleteAsync<V1Alpha1InferenceScaler>("chat", scene.Team, null, Ct);
         await scene.UntilAsync(
             "without the scaler it is the HPA's again",
@@ -74,7 +74,7 @@ public sealed class RealManagerTests
             TimeSpan.FromSeconds(90)
         );
 
-        // At zero replicas an HPA rests.
+        // An HPA is inactive at zero replicas.
         await scene.BudgetAsync("0.0001", """{"inference": {"whenExhausted": "Zero"}}""");
         await scene.UntilAsync("it is suspended", async () => await scene.ReplicasAsync("chat") == 0, TimeSpan.FromSeconds(90));
         await StaysAsync(scene, 0);

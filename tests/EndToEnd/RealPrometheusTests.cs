@@ -79,7 +79,7 @@ public sealed class RealPrometheusTests
         }
         await AskAsync(scene, "scalar(sum(gateway_waiting)) - 4");
         await scene.UntilAsync("it has shrunk", async () => await scene.ReplicasAsync("chat") == 3, TimeSpan.FromMinutes(6));
-        // The gateway goes; Prometheus says so by having nothing to say.
+        // The gateway is stopped, so Prometheus returns an empty result.
         waiting = null;
         await server.UntilAsync("sum(gateway_waiting)", null);
         await AskAsync(scene, "sum(gateway_waiting)");
@@ -211,7 +211,7 @@ public sealed class RealPrometheusTests
             }
         }
 
-        /// <summary>In wall time: it is another program.</summary>
+        /// <summary>Wall time, because Prometheus is another program.</summary>
         public async Task UntilAsync(string query, string? value)
         {
             var begun = Stopwatch.StartNew();
@@ -227,7 +227,7 @@ public sealed class RealPrometheusTests
                 }
                 catch (HttpRequestException) when (!_process.HasExited)
                 {
-                    // It is not up yet.
+                    // Prometheus is not up yet.
                 }
                 if (begun.Elapsed > Patience)
                     throw new TimeoutException($"{query} does not become {value ?? "empty"}");

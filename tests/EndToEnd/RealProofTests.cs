@@ -2,17 +2,15 @@ using Bursar.Tests.EndToEnd.Worlds;
 
 namespace Bursar.Tests.EndToEnd;
 
-/// <summary>
-/// Proofs that are told on the Sandbox, once more on a real kube-apiserver with its controllers and scheduler, in wall time.
-/// </summary>
+/// <summary>Tests of the Sandbox, repeated on a real kube-apiserver with its controllers and scheduler, in wall time.</summary>
 [Collection(RealClusterCollection.Name)]
 public sealed class RealProofTests(RealCluster cluster)
 {
     [SkippableFact]
     public Task Job_of_two_budgets_needs_both_to_resume() =>
-        cluster.PlayAsync("two-budgets", scene => TwoBudgets.MustBothAgreeAsync(scene));
+        cluster.PlayAsync("two-budgets", scene => TwoBudgets.NeedBothToResumeAsync(scene));
 
-    /// <summary>Where nobody can wind time on: thirty that come at once, and the first that follow.</summary>
+    /// <summary>Thirty jobs at once in wall time, and the first that follow.</summary>
     [SkippableFact]
     public Task Thirty_jobs_at_once_against_a_budget_for_ten() =>
         cluster.PlayAsync("mass", scene =>
@@ -29,5 +27,5 @@ public sealed class RealProofTests(RealCluster cluster)
 
     [SkippableFact]
     public Task Namespace_with_suspended_workloads_is_deletable_without_the_operator() =>
-        cluster.PlayAsync("deleted-namespace", DeletedNamespace.GoesWithoutTheOperatorAsync);
+        cluster.PlayAsync("deleted-namespace", DeletedNamespace.IsDeletableWithoutTheOperatorAsync);
 }

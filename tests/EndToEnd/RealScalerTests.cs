@@ -55,7 +55,7 @@ public sealed class RealScalerTests(RealCluster cluster, ITestOutputHelper outpu
                 "chat",
                 """ "minReplicaCount": 1, "maxReplicaCount": 8, "costCap": {"perHour": "30"}, "triggers": [{"type": "tokens", "metadata": {"generatedPerSecond": "200"}}, {"type": "queue", "metadata": {"waiting": "2"}}] """
             );
-            await Scalers.LookedAfterAsync(scene, "chat");
+            await Scalers.UntilEvaluatedAsync(scene, "chat");
 
             var begun = scene.World.Time.GetUtcNow();
             var requests = ChatTrace.Read(traces, begun).TakeWhile(request => request.At - begun < Stretch).ToArray();

@@ -4,8 +4,8 @@ using Bursar.Tests.EndToEnd.Worlds;
 namespace Bursar.Tests.EndToEnd;
 
 /// <summary>
-/// Scenes on a real kube-apiserver with its controllers and scheduler, in wall time, one after the other. Each suspends
-/// fewer than six by forecast: then the cluster's brake would come.
+/// Scenes on a real kube-apiserver with its controllers and scheduler, in wall time, one after the other. Each suspends fewer than six
+/// workloads by forecast, because more would open the cluster's circuit breaker.
 /// </summary>
 [Collection(RealClusterCollection.Name)]
 public sealed class RealServerTests(RealCluster cluster)
@@ -14,7 +14,7 @@ public sealed class RealServerTests(RealCluster cluster)
 
     [SkippableFact]
     public Task Agents_report_progress_and_billing_continues_without_them() =>
-        cluster.PlayAsync("agents", scene => Agents.ProgressIsTheAgentsWordAndTheBillIsNotAsync(scene, TimeSpan.FromSeconds(2)));
+        cluster.PlayAsync("agents", scene => Agents.ProgressComesFromTheAgentAndTheBillDoesNotAsync(scene, TimeSpan.FromSeconds(2)));
 
     [SkippableFact]
     public Task Work_of_unknown_length_runs_until_the_limit() => cluster.PlayAsync("limit", async scene =>
@@ -28,7 +28,7 @@ public sealed class RealServerTests(RealCluster cluster)
             var status = (await scene.StatusAsync())!;
             status.State.Should().Be("Exhausted");
             status.Suspended!.Single().Reason.Should().Be("BudgetExhausted");
-            await scene.UntilAsync("an Event tells it", async () =>
+            await scene.UntilAsync("an Event reports it", async () =>
                 (await scene.EventsAsync("Suspended", "unknown")).Any(e => e.Note!.Contains("is used up", StringComparison.Ordinal))
             );
 
@@ -39,11 +39,11 @@ public sealed class RealServerTests(RealCluster cluster)
 
     [SkippableFact]
     public Task Inference_with_Zero_is_scaled_to_zero_when_exhausted_and_restored() =>
-        cluster.PlayAsync("zero", Inference.ZeroScalesDownAndBackAsync);
+        cluster.PlayAsync("zero", Inference.ZeroScalesDownAndRestoresAsync);
 
     [SkippableFact]
     public Task Job_resumed_by_its_user_is_suspended_again_and_then_contested() =>
-        cluster.PlayAsync("contest", SuspendedWorkloads.UndoneIsSuspendedAgainThenContestedAsync);
+        cluster.PlayAsync("contest", SuspendedWorkloads.ResumedIsSuspendedAgainThenContestedAsync);
 
     [SkippableFact]
     public Task Kill_between_suspension_and_resume_changes_no_bill_and_no_resume() =>
@@ -65,7 +65,7 @@ public sealed class RealServerTests(RealCluster cluster)
                     );
                     spent = await scene.FinalSpentAsync();
                     spent.Should().Be(bill.Total(Scene.V100).ToString(), "{0}\n{1}", bill, await scene.World.DescribeAsync(Ct));
-                    // The ledger is looked at every five seconds.
+                    // The ledger is checked every five seconds.
                     await scene.PassAsync(6);
                     await program.KillAsync();
                 }
@@ -94,18 +94,18 @@ public sealed class RealServerTests(RealCluster cluster)
             await scene.UntilSuspendedAsync("train");
             await scene.UntilAsync("chat is scaled to zero", async () => await scene.ReplicasAsync("chat") == 0);
 
-            // While it runs, as people would.
+            // The command runs beside a running operator, as users run it.
             var released = await InstallTool.BursarAsync(((RealWorld)scene.World).Plane.KubeconfigPath, ["release", "--all"]);
             released.Succeeded().Output.Should().Contain($"{scene.Team}/Job/train: ").And.Contain($"{scene.Team}/Deployment/chat: ");
             (await scene.IsSuspendedAsync("train")).Should().BeFalse();
             (await scene.ReplicasAsync("chat")).Should().Be(2);
 
-            // Whoever writes the ledger beside it ends a running operator; its Deployment starts another one.
+            // A second writer of the ledger ends a running operator, and its Deployment starts another one.
             await scene.World.StopOperatorAsync();
             await scene.World.StartOperatorAsync(Ct);
             await scene.UntilAsync("nothing is recorded any more", async () => (await scene.StatusAsync())?.SuspendedCount == 0);
             await scene.PassAsync(6);
-            (await scene.IsSuspendedAsync("train")).Should().BeFalse("the switch says observe");
+            (await scene.IsSuspendedAsync("train")).Should().BeFalse("observe-only mode is on");
             (await scene.ReplicasAsync("chat")).Should().Be(2);
             (await InstallTool.BursarAsync(((RealWorld)scene.World).Plane.KubeconfigPath, ["release", "--all"]))
                 .Succeeded()

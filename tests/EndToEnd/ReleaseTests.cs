@@ -156,12 +156,12 @@ public sealed class ReleaseTests
         (await scene.IsSuspendedAsync("too-long")).Should().BeFalse();
 
         await scene.PassAsync(30);
-        (await scene.IsSuspendedAsync("too-long")).Should().BeFalse("the switch says observe");
+        (await scene.IsSuspendedAsync("too-long")).Should().BeFalse("observe-only mode is on");
         (await scene.StatusAsync())!.SuspendedCount.Should().Be(0);
 
-        // Told to enforce again, it is about to act, and finds its ledger written by someone else before it does.
+        // The operator enforces again and is about to act, but finds that another process wrote its ledger.
         await scene.SetControlAsync("enforcement", null);
-        // How long a process takes to end is a matter of the real clock.
+        // The real clock decides how long a process takes to end.
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         while (replica.Ends.Count == 0)
         {
@@ -202,7 +202,7 @@ public sealed class ReleaseTests
         (await scene.StatusAsync())!.SuspendedCount.Should().Be(0);
     }
 
-    /// <summary>The command died after its first write: the order stands on the budget.</summary>
+    /// <summary>The command was killed after its first write, so the order is recorded on the budget only.</summary>
     [Fact]
     public async Task Release_recorded_only_on_the_budget_is_carried_out_by_the_operator()
     {
@@ -236,7 +236,7 @@ public sealed class ReleaseTests
 
     [Theory]
     [InlineData("jobs", true)] // it is resumed, and the command does not know
-    [InlineData("gpuledgers", false)] // it is resumed, and the record stands
+    [InlineData("gpuledgers", false)] // it is resumed, and the record remains
     [InlineData("gpuledgers", true)] // the record is gone, and the command does not know
     public async Task Release_that_died_in_between_is_run_again(string resource, bool happens)
     {
@@ -249,7 +249,7 @@ public sealed class ReleaseTests
         }
         catch (ApiException)
         {
-            // That is where it died.
+            // The operator was killed at that write.
         }
 
         (await ReleaseAsync(world, Everything)).Code.Should().Be(0);
@@ -400,11 +400,11 @@ public sealed class ReleaseTests
         (await scene.StatusAsync())!.State.Should().Be("EnforcementReleased");
     }
 
-    /// <summary>The operator's own steps while it gives back what its user released.</summary>
+    /// <summary>The operator's own steps while it resumes what its user released.</summary>
     [Theory]
     [InlineData("jobs", false)] // before the job is resumed
-    [InlineData("jobs", true)] // it is resumed, and the record stands
-    [InlineData("gpuledgers", false)] // the record stands
+    [InlineData("jobs", true)] // it is resumed, and the record remains
+    [InlineData("gpuledgers", false)] // the record remains
     [InlineData("gpuledgers", true)] // the record is gone
     public async Task Release_during_which_the_operator_dies_leaves_nothing_suspended(string resource, bool happens)
     {
@@ -466,7 +466,7 @@ public sealed class ReleaseTests
     }
 
     /// <summary>
-    /// A write of an operator that is still on its way when everything is given back: the record must not be gone when it arrives.
+    /// An operator's write that is still in flight when everything is resumed: the record must still exist when it arrives.
     /// </summary>
     [Fact]
     public async Task Release_of_everything_keeps_the_record_of_a_suspension_that_is_under_way()
@@ -495,7 +495,7 @@ public sealed class ReleaseTests
         code.Should().Be(1, text);
         text.Should().Contain("an operator may be about to suspend it");
         (await world.SuspendedAsync()).Should().Equal("Job/late");
-        // It arrives. The command is run again, as it said.
+        // The write arrives. The command is run again, as its output asked.
         await world.Client.PatchAsync<V1Job>(
             "late",
             CommandsWorld.Team,
@@ -536,7 +536,7 @@ public sealed class ReleaseTests
             ).Items
         )
             await world.Client.DeleteAsync<V1Alpha1GpuLedger>(shard.Metadata.Name, ClusterWorld.OwnNamespace, null, CancellationToken.None);
-        // Resumed and suspended by its user: the mirror stays behind, and says nothing any more.
+        // Resumed and suspended by its user: the annotations remain and no longer mean anything.
         await scene.SuspendAsync("users", false);
         await scene.SuspendAsync("users", true);
         await world.StartOperatorAsync(CancellationToken.None);
@@ -584,7 +584,7 @@ public sealed class ReleaseTests
         control.Data["enforcement"].Should().Be("observe");
     }
 
-    /// <summary>Of budget b, while time goes by for whoever runs. The command waits for another process by the real clock.</summary>
+    /// <summary>Releases budget b while virtual time moves. The command waits for another process by the real clock.</summary>
     private static async Task<int> ReleaseBesideAsync(Scene scene)
     {
         var release = StartReleaseAsync(scene);

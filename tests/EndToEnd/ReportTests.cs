@@ -125,7 +125,7 @@ public sealed class ReportTests
 
         code.Should().Be(1);
         errors.ToString().Should().Contain("team-vision-2026-11-02-7").And.Contain("not in these sums");
-        output.ToString().Should().Contain("12.240000", "what can be read is told");
+        output.ToString().Should().Contain("12.240000", "readable objects are reported");
     }
 
     [Fact]
@@ -296,7 +296,7 @@ public sealed class ReportTests
         return ledger;
     }
 
-    /// <summary>What the budget of the job remembers; by default its progress.</summary>
+    /// <summary>The stored state of the job's budget, by default the job's progress.</summary>
     private static OperatorState State(BudgetMemory? memory = null)
     {
         var progress = ProgressSeries.Empty.With(new(Start, 1, 30_000)).With(new(Start.AddMinutes(45), 30_000, 30_000));

@@ -124,7 +124,7 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
             },
             ct
         );
-        // A node that fell silent: the operator looks for its last proof of life.
+        // A node without heartbeats: the operator looks up its last one.
         await world.PostJsonAsync(
             "/api/v1/nodes",
             (JsonObject)
@@ -204,7 +204,7 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
                 "finetune",
                 1,
                 ct,
-                // Nothing but the agent's word tells how long it is.
+                // The agent's report is the only source of its duration.
                 (AgentTargets.PortAnnotation, "9000"),
                 ("sim.bursar.dev/work", "training"),
                 ("sim.bursar.dev/steps", "30000"),
@@ -239,7 +239,7 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
                 ct
             );
             await world.UntilAsync(
-                "Events tell it",
+                "Events report it",
                 async () =>
                     (await world.EventsAsync(Team, ct)).Any(e =>
                         e.ReportingController == "bursar.dev/operator" && e.Note!.Contains("from its progress: ", StringComparison.Ordinal)
@@ -321,7 +321,7 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
                 """
             );
             await world.UntilAsync(
-                "it is said of the scaler that its target is not there",
+                "the scaler reports that its target is missing",
                 async () =>
                     (await server.GetAsync($"/apis/bursar.dev/v1alpha1/namespaces/{Team}/inferencescalers/nothing", ct))!
                         ["status"]
@@ -334,7 +334,7 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
             (await CronJobTests.CronAsync(scene)).Spec.Suspend.Should().BeFalse();
             (await kueue.IsActiveAsync("queued")).Should().BeTrue();
             foreach (var kind in kinds)
-                (await Kinds.SwitchAsync(scene, kind, kind.ToLowerInvariant())).Should().NotBe(true);
+                (await Kinds.SuspendFieldAsync(scene, kind, kind.ToLowerInvariant())).Should().NotBe(true);
             await ReleaseAsync(account, ct);
             await server.Client.DeleteAsync<V1Alpha1GpuBudget>("jobs", Team, null, ct);
             await server.Client.DeleteAsync<V1Alpha1GpuBudget>("chat", Other, null, ct);
@@ -365,7 +365,7 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
         text["volumes"]!.AsArray().Should().NotContain(v => v!["projected"] != null, "it is given no token");
     }
 
-    /// <summary>Agents ask the API server nothing, and with their account's token nobody could.</summary>
+    /// <summary>Agents send no request to the API server, and their account's token has no rights.</summary>
     private static async Task AgentsHaveNoRightsAsync(InstallServer server, CancellationToken ct)
     {
         (await RequestsAsync(server.Plane!, $"system:serviceaccount:{Agents}:bursar-agent", ct)).Should().BeEmpty();

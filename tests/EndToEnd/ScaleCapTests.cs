@@ -14,7 +14,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Bursar.Tests.EndToEnd;
 
-/// <summary>Where another autoscaler owns the replicas: it is capped, and gets back what its owner had set.</summary>
+/// <summary>Workloads whose replicas another autoscaler manages: they are capped, and the user's maximum is restored.</summary>
 [Collection(RealClusterCollection.Name)]
 public sealed class ScaleCapTests(RealCluster real)
 {
@@ -42,7 +42,7 @@ public sealed class ScaleCapTests(RealCluster real)
                     && one.Manager == "KEDA scales it (ScaledObject chat-scaler)"
                 );
 
-            (await world.CapAsync("chat", 12)).Should().Be(WriteOutcome.AlreadySo, "it carries more than its owner asks for");
+            (await world.CapAsync("chat", 12)).Should().Be(WriteOutcome.AlreadySo, "it affords more than the user declared");
             world.Records.Should().BeEmpty();
             (await world.CapAsync("chat", 5)).Should().Be(WriteOutcome.Done);
             (await MaxAsync(world)).Should().Be("5");
@@ -61,19 +61,19 @@ public sealed class ScaleCapTests(RealCluster real)
                     field.Pointer == "/spec/maxReplicaCount" && field.Original == "10" && field.Value == "7" && field.Before == null
                 );
 
-            // Somebody else's word.
+            // Another actor's value.
             await world.MergeAsync(Keda, "chat-scaler", """{"spec": {"maxReplicaCount": 8}}""");
             (await world.CapAsync("chat", 6))
                 .Should()
                 .Match<WriteOutcome>(one => one.Result == WriteResult.Done && one.Text!.Contains("another client"));
             (await MaxAsync(world)).Should().Be("6");
             (await world.CapAsync("chat", 9)).Should().Be(WriteOutcome.Done);
-            (await MaxAsync(world)).Should().Be("8", "what they said last");
+            (await MaxAsync(world)).Should().Be("8", "their latest value");
             world.Records.Should().BeEmpty();
             await world.MergeAsync(Keda, "chat-scaler", """{"metadata": {"annotations": {"autoscaling.keda.sh/paused-replicas": "3"}}}""");
             await world.UntilAsync(Deployment, "chat", one => one.OtherAutoscaler!.IsPaused);
 
-            // It goes.
+            // The manager is deleted.
             (await world.CapAsync("chat", 3)).Should().Be(WriteOutcome.Done);
             var target = world.Find(Deployment, "chat")!;
             await world.DeleteAsync(Keda, "chat-scaler");
@@ -128,7 +128,9 @@ public sealed class ScaleCapTests(RealCluster real)
                 .OtherAutoscaler!.Name.Should()
                 .Be("chat-scaler");
             await world.DeleteAsync(Keda, "chat-scaler");
-            await world.Scene.UntilAsync("nobody owns it", () => Task.FromResult(world.Find(Deployment, "chat")!.OtherAutoscaler is null));
+            await world.Scene.UntilAsync("no autoscaler manages it", () =>
+                Task.FromResult(world.Find(Deployment, "chat")!.OtherAutoscaler is null)
+            );
         });
 
     [Fact]
@@ -177,16 +179,14 @@ public sealed class ScaleCapTests(RealCluster real)
         (await world.Actor.ReleaseAsync(world.Records.Single(), Ct)).Should().Be(WriteOutcome.AlreadySo, "it was noted and not written");
     }
 
-    /// <summary>
-    /// Whatever was written when the process died, the next one ends where it would have, and gives back what its owner had set.
-    /// </summary>
+    /// <summary>After a kill at any write, the next operator reaches the same end and restores the user's maximum.</summary>
     [Theory]
     [InlineData("10", "3", "10", "10")]
     [InlineData("10", "3", "10", "3")]
     [InlineData("10", "3", "5", "5")]
     [InlineData("10", "3", "5", "3")]
     [InlineData("10", "3", null, "3")]
-    [InlineData("10", "3", null, "10")] // It was given back, and the record was not dropped yet.
+    [InlineData("10", "3", null, "10")] // It was restored, and the record was not dropped yet.
     [InlineData("null", "3", "null", "null")]
     [InlineData("null", "3", "5", "5")]
     public Task Kill_between_any_two_writes_is_made_up_for(string original, string value, string? before, string present) =>
@@ -252,7 +252,7 @@ public sealed class ScaleCapTests(RealCluster real)
                     );
                 if (random.Next(8) == 0)
                 {
-                    // Its owner says a number that cannot be Bursar's.
+                    // The user sets a value that cannot be Bursar's.
                     word = 20 + random.Next(20);
                     await world.MergeAsync(Keda, "chat-scaler", $$$"""{"spec": {"maxReplicaCount": {{{word}}}}}""");
                 }
@@ -290,7 +290,7 @@ public sealed class ScaleCapTests(RealCluster real)
         await using var world = await ScaleWorld.OpenAsync(scene);
         await KedaAsync(world, """ "maxReplicaCount": 10 """);
         (await world.CapAsync("chat", 3)).Should().Be(WriteOutcome.Done);
-        // It was deleted while nobody led.
+        // The scaler was deleted while no operator led.
         await world.RestartAsync();
         var held = new HashSet<string>();
         var control = new ObserveOnlyMode(new CircuitBreaker(() => 0));
@@ -309,7 +309,7 @@ public sealed class ScaleCapTests(RealCluster real)
         (await MaxAsync(world)).Should().Be("3");
         control.Read(null);
 
-        // Made anew within the grace, it takes over the original too.
+        // A scaler recreated within the grace period adopts the original too.
         var anew = world.Scaler with { Uid = "anew" };
         held.Add(anew.Uid);
         (await world.CapAsync("chat", 4, anew)).Should().Be(WriteOutcome.Done);
@@ -324,7 +324,7 @@ public sealed class ScaleCapTests(RealCluster real)
         held.Clear();
         await scene.PassAsync(5);
         (await MaxAsync(world)).Should().Be("4", "it is given the time to be made anew");
-        await scene.UntilAsync("it is given back", async () => await MaxAsync(world) == "10");
+        await scene.UntilAsync("it is restored", async () => await MaxAsync(world) == "10");
         await scene.UntilAsync("and forgotten", () => Task.FromResult(world.Records.Count == 0));
         await end.CancelAsync();
         await releasing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
@@ -392,7 +392,7 @@ public sealed class ScaleCapTests(RealCluster real)
     private static async Task<(int Code, string Text)> ReleaseAsync(ScaleWorld world, bool dryRun)
     {
         await using var text = new StringWriter();
-        // What the operator has not written yet is nobody's to release.
+        // The command cannot release what the operator has not written yet.
         await world.Store.FlushAllAsync(Ct);
         using var client = new KubeClient(
             world.Scene.World.Config,

@@ -8,8 +8,7 @@ using Bursar.Tests.EndToEnd.Worlds;
 namespace Bursar.Tests.EndToEnd;
 
 /// <summary>
-/// What scalers scale, found in the caches and written by one number: on the embedded cluster and, where there is one, on a real API
-/// server.
+/// The targets of scalers, found in the caches and written by one number, on the embedded cluster and on a real API server if there is one.
 /// </summary>
 [Collection(RealClusterCollection.Name)]
 public sealed class ScaleTargetTests(RealCluster real)
@@ -26,7 +25,8 @@ public sealed class ScaleTargetTests(RealCluster real)
     [SkippableTheory]
     [InlineData(false)]
     [InlineData(true)]
-    public Task Deployment_follows_its_replica_count_and_reports_a_rollout(bool isReal) => PlayAsync(isReal, "scale-deployment", async world =>
+    public Task Deployment_follows_its_replica_count_and_reports_a_rollout(bool isReal) =>
+        PlayAsync(isReal, "scale-deployment", async world =>
         {
             await world.Scene.World.CreateDeploymentAsync(world.Scene.Team, "chat", 2, 1, Ct);
             var target = await world.UntilAsync(Deployment, "chat", one =>
@@ -44,8 +44,8 @@ public sealed class ScaleTargetTests(RealCluster real)
             (await world.Scene.ReplicasAsync("chat")).Should().Be(3);
             (await world.Actor.ScaleAsync(world.Scaler, target, 3, Ct))
                 .Should()
-                .Be(WriteOutcome.AlreadySo, "said again it is no second write");
-            // What was seen is not what is there any more.
+                .Be(WriteOutcome.AlreadySo, "a repeated value is no second write");
+            // The value that was seen is no longer the present one.
             (await world.Actor.ScaleAsync(world.Scaler, target, 1, Ct)).Result.Should().Be(WriteResult.ChangedByOther);
             (await world.Scene.ReplicasAsync("chat")).Should().Be(3);
             await world.UntilAsync(Deployment, "chat", one => one is { Replicas: 3, ReplicaPods.Count: 3, IsRollingOut: false });
@@ -53,7 +53,7 @@ public sealed class ScaleTargetTests(RealCluster real)
             await world.UntilAsync(Deployment, "chat", one => one is { Replicas: 0, ReplicaPods.Count: 0, IsRollingOut: false });
             (await world.ScaleAsync(Deployment, "chat", 0, 1)).Should().Be(WriteOutcome.Done);
             await world.UntilAsync(Deployment, "chat", one => one is { ReplicaPods.Count: 1, IsRollingOut: false });
-            world.Records.Should().BeEmpty("replicas are nobody's setting");
+            world.Records.Should().BeEmpty("replicas are not a user's setting");
 
             await world.MergeAsync(Deployment, "chat", """{"spec": {"template": {"metadata": {"annotations": {"version": "2"}}}}}""");
             await world.UntilAsync(Deployment, "chat", one => one.IsRollingOut);
@@ -211,8 +211,7 @@ public sealed class ScaleTargetTests(RealCluster real)
     [SkippableTheory]
     [InlineData(false)]
     [InlineData(true)]
-    public Task InferenceService_is_scaled_by_its_bounds_and_restored(bool isReal) =>
-        PlayAsync(isReal, "scale-kserve", async world =>
+    public Task InferenceService_is_scaled_by_its_bounds_and_restored(bool isReal) => PlayAsync(isReal, "scale-kserve", async world =>
         {
             await world.CreateAsync(
                 Service,
@@ -253,7 +252,7 @@ public sealed class ScaleTargetTests(RealCluster real)
                 .Should()
                 .Equal("/spec/predictor/maxReplicas null 2", "/spec/predictor/minReplicas 1 2");
 
-            // Somebody else's word is the new original.
+            // Another actor's value is the new original.
             await world.MergeAsync(Service, "llama", """{"spec": {"predictor": {"maxReplicas": 9}}}""");
             target = await world.UntilAsync(Service, "llama", one => one.Replicas == 1);
             (await world.Actor.ScaleAsync(world.Scaler, target, 4, Ct)).Should().Be(WriteOutcome.Done);
@@ -262,7 +261,7 @@ public sealed class ScaleTargetTests(RealCluster real)
             (await BoundsAsync(world)).Should().Be("1 9 -");
             world.Records.Should().BeEmpty();
 
-            // Who else stops it keeps it stopped.
+            // A stop by another actor stays.
             await world.MergeAsync(Service, "llama", """{"metadata": {"annotations": {"serving.kserve.io/stop": "true"}}}""");
             (await world.ScaleAsync(Service, "llama", 0, 2))
                 .Should()

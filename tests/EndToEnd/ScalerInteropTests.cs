@@ -31,11 +31,11 @@ public sealed class ScalerInteropTests
         await Scalers.ServeAsync(scene, "chat", replicas: 4);
         await HpaAsync(scene);
         var hpa = new FakeAutoscaler(scene);
-        // No triggers: it only caps.
+        // A scaler without triggers only caps.
         await Scalers.ScalerAsync(scene, "chat", """ "minReplicaCount": 1, "costCap": {"perHour": "7"} """);
-        await hpa.UntilAsync("the maximum is what the money carries", async () => await MaxAsync(scene) == 2);
+        await hpa.UntilAsync("the maximum is what the budget affords", async () => await MaxAsync(scene) == 2);
         await hpa.UntilAsync("the HPA has taken the others away", async () => await scene.ReplicasAsync("chat") == 2);
-        await scene.UntilAsync("the status says who scales", async () =>
+        await scene.UntilAsync("the status names the manager", async () =>
             (await Scalers.StatusAsync(scene, "chat"))
                 is { Reason: "CostCapped" or "CappedThroughAutoscaler", Affordable: 2, Message: { } text }
             && text.Contains("HorizontalPodAutoscaler scales it (chat-hpa)", StringComparison.Ordinal)
@@ -82,7 +82,7 @@ public sealed class ScalerInteropTests
             .Contain(e => e.Note!.Contains("/spec/maxReplicas of HorizontalPodAutoscaler chat-hpa was 8", StringComparison.Ordinal));
         await scene.UntilAsync("it is tried again", async () => await MaxAsync(scene) == 2, TimeSpan.FromMinutes(6));
         await world.Client.DeleteAsync<V1Alpha1InferenceScaler>("chat", scene.Team, null, Ct);
-        await scene.UntilAsync("it is as they said", async () => await MaxAsync(scene) == 8);
+        await scene.UntilAsync("it is as they set it", async () => await MaxAsync(scene) == 8);
     }
 
     [Fact]
@@ -99,7 +99,7 @@ public sealed class ScalerInteropTests
             """{"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": {"name": "chat"}, "spec": {"minReplicaCount": 1, "scaleTargetRef": {"name": "chat"}, "triggers": []}}"""
         );
         await Scalers.ScalerAsync(scene, "chat", """ "minReplicaCount": 1, "budgetRef": {"name": "b"} """);
-        // Without a maximum of its own KEDA's is 100.
+        // KEDA's default maximum is 100.
         await scene.UntilAsync("it may have two", async () => await MaxOfScaledAsync(scene) == 2, TimeSpan.FromSeconds(90));
         (await scene.ReplicasAsync("chat")).Should().Be(1, "KEDA scales it");
 
@@ -157,8 +157,8 @@ public sealed class ScalerInteropTests
         await scene.UntilAsync("there is a figure", async () => await ValueAsync() == 0, TimeSpan.FromSeconds(60));
         for (var i = 0; i < 200; i++)
             load.Offer(new(scene.World.Time.GetUtcNow(), 100, 20000));
-        // 196 wait: 49 replicas by demand, two by money.
-        await scene.UntilAsync("the money bounds it", async () => await ValueAsync() == 8, TimeSpan.FromSeconds(30));
+        // 196 requests wait: 49 replicas by demand, two by the budget.
+        await scene.UntilAsync("the budget bounds it", async () => await ValueAsync() == 8, TimeSpan.FromSeconds(30));
         (await keda.CallAsync("IsActive", asked)).Only(IsActiveResponse.Parser).Result.Should().BeTrue();
 
         (await keda.CallAsync("IsActive", Ref("absent", ("trigger", "queue"), ("waiting", "4")))).Code.Should().Be(StatusCode.NotFound);
@@ -173,7 +173,7 @@ public sealed class ScalerInteropTests
         );
         var decision = Ref("chat", ("inferenceScaler", "chat"));
         await scene.UntilAsync(
-            "its decision is told",
+            "its decision is reported",
             async () =>
                 (await keda.CallAsync("GetMetrics", new GetMetricsRequest { ScaledObjectRef = decision, MetricName = "bursar-chat" }))
                     is { Code: StatusCode.OK } reply
@@ -269,7 +269,7 @@ public sealed class ScalerInteropTests
         );
     }
 
-    /// <summary>From one to eight replicas, by a metric of which each is to carry one.</summary>
+    /// <summary>One to eight replicas, by a metric with a target for each replica.</summary>
     internal static Task HpaAsync(Scene scene) =>
         scene.CreateAsync(
             $"/apis/autoscaling/v2/namespaces/{scene.Team}/horizontalpodautoscalers",

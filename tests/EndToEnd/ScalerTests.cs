@@ -14,7 +14,7 @@ internal static class Scalers
 {
     private static CancellationToken Ct => CancellationToken.None;
 
-    /// <summary>More requests than the servers have room for: more servers, soon; no more requests: fewer again.</summary>
+    /// <summary>Requests beyond the capacity of the servers add servers soon. Without requests they are removed again.</summary>
     public static async Task FollowsDemandAsync(Scene scene, TimeSpan cooldown, TimeSpan? within)
     {
         var load = await ServeAsync(scene, "chat");
@@ -27,7 +27,7 @@ internal static class Scalers
                 cooldown.TotalSeconds}}} } } } }
             """
         );
-        await LookedAfterAsync(scene, "chat");
+        await UntilEvaluatedAsync(scene, "chat");
 
         var begun = scene.World.Time.GetUtcNow();
         for (var i = 0; i < 24; i++)
@@ -37,7 +37,7 @@ internal static class Scalers
         if (within is { } limit)
             (DateTimeOffset.Parse(scaled, CultureInfo.InvariantCulture) - begun).Should().BeLessThanOrEqualTo(limit);
         await scene.UntilAsync(
-            "it says what demand asks for",
+            "it reports the demand",
             async () => await StatusAsync(scene, "chat") is { Replicas: 5, Wanted: 5, Affordable: null },
             TimeSpan.FromSeconds(60)
         );
@@ -52,7 +52,7 @@ internal static class Scalers
             .Contain(sample => sample.Name == "bursar_scaler_demand_to_scale_seconds_count" && sample.Value >= 1);
     }
 
-    /// <summary>Six are asked for, the cap carries two: said with what the others would cost.</summary>
+    /// <summary>Demand asks for six replicas and the cap affords two. The status names what the others would cost.</summary>
     public static async Task CapBindsAsync(Scene scene)
     {
         var load = await ServeAsync(scene, "chat");
@@ -61,7 +61,7 @@ internal static class Scalers
             "chat",
             """ "minReplicaCount": 1, "maxReplicaCount": 6, "costCap": {"perHour": "7"}, "triggers": [{"type": "queue", "metadata": {"waiting": "1"}}] """
         );
-        await LookedAfterAsync(scene, "chat");
+        await UntilEvaluatedAsync(scene, "chat");
         var begun = scene.World.Time.GetUtcNow();
         for (var i = 0; i < 200; i++)
             load.Offer(new(begun, 100, 8000));
@@ -75,7 +75,7 @@ internal static class Scalers
         var status = (await StatusAsync(scene, "chat"))!;
         status.MissingPerHour.Should().Be((3.06m * (status.Wanted!.Value - 2)).ToString("0.00", CultureInfo.InvariantCulture));
         status.Conditions!.Single(condition => condition.Type == "Affordable").Status.Should().Be("False");
-        await scene.UntilAsync("an Event says so", async () =>
+        await scene.UntilAsync("an Event reports it", async () =>
             (await scene.EventsAsync("CostCapped", "chat")).Any(one =>
                 one.Note!.Contains("costCap is 7.00 USD/h", StringComparison.Ordinal)
             )
@@ -106,10 +106,10 @@ internal static class Scalers
         await scene.UntilAsync("without the cap it grows", async () => await scene.ReplicasAsync("chat") > 2, TimeSpan.FromSeconds(60));
     }
 
-    /// <summary>Two scalers of one budget, as much as its room carries, whoever came first; exhausted, they are at their floors.</summary>
+    /// <summary>Two scalers of one budget, up to what it affords, in any order of creation. Once it is used up, both are at their minimum replicas.</summary>
     public static async Task BudgetIsSharedAsync(Scene scene)
     {
-        // An hour of the window has room for two replicas above the floors: 4 × 3.06 = 12.24, and a little.
+        // An hour of the window affords two replicas above the minimums: 4 × 3.06 = 12.24, and a little.
         await scene.BudgetAsync("13", """{"window": {"period": "Rolling", "length": "1h"}}""");
         foreach (var name in (string[])["a", "b"])
         {
@@ -144,12 +144,12 @@ internal static class Scalers
             async () => await scene.ReplicasAsync("a") == 1 && await scene.ReplicasAsync("b") == 1,
             TimeSpan.FromSeconds(90)
         );
-        await scene.UntilAsync("it is said", async () => (await StatusAsync(scene, "a"))?.Reason == "CostCapped");
+        await scene.UntilAsync("it is reported", async () => (await StatusAsync(scene, "a"))?.Reason == "CostCapped");
         await scene.SetLimitAsync("100");
-        await scene.UntilAsync("with money they grow", async () => await scene.ReplicasAsync("a") > 2, TimeSpan.FromSeconds(60));
+        await scene.UntilAsync("a higher limit lets them grow", async () => await scene.ReplicasAsync("a") > 2, TimeSpan.FromSeconds(60));
     }
 
-    /// <summary>What a budget has suspended is not lifted by demand.</summary>
+    /// <summary>Demand does not scale up a Deployment that a budget has suspended.</summary>
     public static async Task SuspendedStaysSuspendedAsync(Scene scene)
     {
         await scene.BudgetAsync("100", """{"inference": {"whenExhausted": "Zero"}, "window": {"period": "Rolling", "length": "1h"}}""");
@@ -164,19 +164,19 @@ internal static class Scalers
         await scene.UntilAsync("it has grown", async () => await scene.ReplicasAsync("chat") == 4, TimeSpan.FromSeconds(120));
         await scene.SetLimitAsync("0.01");
         await scene.UntilAsync("it is suspended", async () => await scene.ReplicasAsync("chat") == 0, TimeSpan.FromSeconds(60));
-        await scene.UntilAsync("the scaler says so", async () => (await StatusAsync(scene, "chat"))?.Reason == "SuspendedByBudget");
+        await scene.UntilAsync("the scaler reports it", async () => (await StatusAsync(scene, "chat"))?.Reason == "SuspendedByBudget");
         await scene.PassAsync(20);
         (await scene.ReplicasAsync("chat")).Should().Be(0);
         await scene.SetLimitAsync("100");
         await scene.UntilAsync("it is back", async () => await scene.ReplicasAsync("chat") >= 2, TimeSpan.FromSeconds(60));
     }
 
-    /// <summary>Each case: what is wrong with it is said, and nothing is written.</summary>
+    /// <summary>Each case is reported with its reason, and nothing is written.</summary>
     public static async Task RefusalsAsync(Scene scene)
     {
         await ServeAsync(scene, "chat");
         await ScalerAsync(scene, "chat", """ "minReplicaCount": 1, "triggers": [{"type": "queue", "metadata": {"waiting": "4"}}] """);
-        await LookedAfterAsync(scene, "chat");
+        await UntilEvaluatedAsync(scene, "chat");
         await scene.PassAsync(2);
 
         await ScalerAsync(
@@ -242,8 +242,8 @@ internal static class Scalers
             """
         );
 
-    /// <summary>Its servers run, and what they are asked is met: before they do, nothing is asked of them either.</summary>
-    public static async Task LookedAfterAsync(Scene scene, string name)
+    /// <summary>The servers run and demand is met. Before they run, no load is sent.</summary>
+    public static async Task UntilEvaluatedAsync(Scene scene, string name)
     {
         await scene.UntilAsync("it runs", async () =>
             (await scene.World.Client.ListAsync<V1Pod>(new() { Namespace = scene.Team, LabelSelector = $"app={name}" }, Ct)).Items
@@ -251,7 +251,7 @@ internal static class Scalers
             && pods.All(pod => pod.Status.Conditions.Any(one => one is { Type: "Ready", Status: "True" }))
         );
         await scene.UntilAsync(
-            "it is looked after",
+            "it is evaluated",
             async () => await StatusAsync(scene, name) is { Reason: "DemandMet", Triggers: [{ Value: not null }, ..] },
             TimeSpan.FromSeconds(90)
         );
@@ -270,7 +270,7 @@ internal static class Scalers
     }
 
     private static Task ReasonAsync(Scene scene, string name, string reason, string words) =>
-        scene.UntilAsync($"{name} says {reason}", async () =>
+        scene.UntilAsync($"{name} reports {reason}", async () =>
             await StatusAsync(scene, name) is { } status
             && status.Reason == reason
             && status.Message!.Contains(words, StringComparison.Ordinal)
@@ -330,13 +330,13 @@ public sealed class ScalerTests
                 """ "minReplicaCount": 1, "maxReplicaCount": 4, "pollingInterval": 5, "fallback": {"failureThreshold": 3, "replicas": 3}, "triggers": [{"type": "queue", "metadata": {"waiting": "4"}}] """
             );
             await scene.UntilAsync(
-                "it is looked after",
+                "it is evaluated",
                 async () => (await Scalers.StatusAsync(scene, "chat"))?.Triggers is [{ Value: not null }],
                 TimeSpan.FromSeconds(90)
             );
             scene.World.Nodes.RestartAgent("gpu-1", TimeSpan.FromHours(2));
             await scene.UntilAsync(
-                "it says that figures are missing",
+                "it reports missing figures",
                 async () => (await Scalers.StatusAsync(scene, "chat"))?.Reason is "MetricsUnavailable" or "FallbackActive",
                 TimeSpan.FromSeconds(60)
             );
@@ -413,7 +413,7 @@ public sealed class ScalerTests
                 "chat",
                 """ "minReplicaCount": 3, "triggers": [{"type": "queue", "metadata": {"waiting": "4"}}] """
             );
-            await scene.UntilAsync("it says that it only observes", async () =>
+            await scene.UntilAsync("it reports that it only observes", async () =>
                 (await Scalers.StatusAsync(scene, "chat"))?.Reason == "Observing"
             );
             await scene.PassAsync(20);

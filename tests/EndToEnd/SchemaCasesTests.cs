@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 
 namespace Bursar.Tests.EndToEnd;
 
-/// <summary>What a budget may say, as the API server judges it before Bursar sees it, by its schema and by rules in CEL.</summary>
+/// <summary>The fields of a budget, as the API server validates them before Bursar sees them, by its schema and by rules in CEL.</summary>
 [Collection(InstallCollection.Name)]
 public sealed class SchemaCasesTests(InstallServers servers)
 {

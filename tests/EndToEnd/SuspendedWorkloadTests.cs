@@ -7,10 +7,10 @@ using Bursar.Tests.EndToEnd.Worlds;
 
 namespace Bursar.Tests.EndToEnd;
 
-/// <summary>What becomes of suspended work when its budget, its owner or somebody else changes something.</summary>
+/// <summary>Suspended workloads whose budget, user or another actor changes something.</summary>
 internal static class SuspendedWorkloads
 {
-    public static async Task UndoneIsSuspendedAgainThenContestedAsync(Scene scene)
+    public static async Task ResumedIsSuspendedAgainThenContestedAsync(Scene scene)
     {
         await scene.BudgetAsync("1");
         // Work older than the budget's first evaluation would be spared for the settle time.
@@ -21,7 +21,7 @@ internal static class SuspendedWorkloads
         {
             await scene.SuspendAsync("too-long", false);
             await scene.UntilSuspendedAsync("too-long", TimeSpan.FromSeconds(20));
-            await scene.UntilAsync("it is told", async () => (await scene.StatusAsync())?.Decisions?[0].Reason == "SuspendedAgain");
+            await scene.UntilAsync("it is reported", async () => (await scene.StatusAsync())?.Decisions?[0].Reason == "SuspendedAgain");
             await scene.PassAsync(1);
         }
         await scene.SuspendAsync("too-long", false);
@@ -49,7 +49,7 @@ internal static class SuspendedWorkloads
         (await scene.StatusAsync())!.SuspendedCount.Should().Be(0);
     }
 
-    public static async Task DeletedBudgetGivesBackAsync(Scene scene, TimeSpan within)
+    public static async Task DeletedBudgetResumesAsync(Scene scene, TimeSpan within)
     {
         await scene.BudgetAsync("1");
         string[] jobs = ["one", "two", "three"];
@@ -60,7 +60,7 @@ internal static class SuspendedWorkloads
         await scene.World.Client.DeleteAsync<V1Alpha1GpuBudget>("b", scene.Team, null, CancellationToken.None);
         var given = 0;
         await scene.UntilAsync(
-            "all are given back",
+            "all are resumed",
             async () =>
             {
                 var now = 0;
@@ -87,7 +87,7 @@ public sealed class SuspendedWorkloadTests
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
-        await SuspendedWorkloads.UndoneIsSuspendedAgainThenContestedAsync(scene);
+        await SuspendedWorkloads.ResumedIsSuspendedAgainThenContestedAsync(scene);
 
         await scene.UntilSuspendedAsync("too-long", TimeSpan.FromMinutes(6));
     }
@@ -163,7 +163,7 @@ public sealed class SuspendedWorkloadTests
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
-        await SuspendedWorkloads.DeletedBudgetGivesBackAsync(scene, TimeSpan.FromSeconds(40));
+        await SuspendedWorkloads.DeletedBudgetResumesAsync(scene, TimeSpan.FromSeconds(40));
     }
 
     [Fact]
@@ -205,7 +205,7 @@ public sealed class SuspendedWorkloadTests
         );
     }
 
-    // What gpu-budget-operator got wrong on real clusters, by its own list.
+    // Failures of gpu-budget-operator on real clusters, from its own list.
 
     [Fact]
     public async Task Orphaned_restores__budget_deleted_while_no_operator_runs_still_restores()
@@ -269,7 +269,7 @@ public sealed class SuspendedWorkloadTests
         await scene.UntilSuspendedAsync("b-works", TimeSpan.FromSeconds(30));
         (await scene.IsSuspendedAsync("a-broken")).Should().BeFalse();
         await scene.UntilAsync(
-            "the status tells of what was done",
+            "the status reports the actions",
             async () => (await scene.StatusAsync())?.Suspended?.Any(s => s.Name == "b-works") == true,
             TimeSpan.FromSeconds(30)
         );
@@ -287,7 +287,7 @@ public sealed class SuspendedWorkloadTests
         await scene.JobAsync("runs", declared: "4m");
         await scene.JobAsync("too-long", declared: "2h");
         await scene.UntilSuspendedAsync("too-long");
-        // Only a node with work on it can be missed.
+        // A node is missed only if pods run on it.
         await scene.UntilAsync("it runs", async () =>
             (await world.Client.ListAsync<V1Pod>(new() { Namespace = scene.Team }, CancellationToken.None)).Items
                 is [{ Status.Phase: "Running" }]

@@ -37,7 +37,7 @@ public sealed class SuspensionTests
         await UntilReportedAsync(scene, kind, "numeric");
 
         var status = (await scene.StatusAsync())!;
-        status.SuspendedCount.Should().Be(0, "it burns");
+        status.SuspendedCount.Should().Be(0, "it costs");
         status.Unstoppable!.RatePerHour.Should().Be("6.12");
         status
             .Workloads.Should()
@@ -71,7 +71,7 @@ public sealed class SuspensionTests
     }
 
     /// <summary>
-    /// As kube-controller-manager 1.36 does: without completions, a Job of which a pod has succeeded is complete when none is active.
+    /// Behaves as kube-controller-manager 1.36: without completions, a Job with a succeeded pod is complete once no pod is active.
     /// </summary>
     [Theory]
     [InlineData("Job")]
@@ -154,7 +154,7 @@ public sealed class SuspensionTests
         await scene.UntilConditionAsync("FullyEnforceable", "False");
         await scene.PassAsync(300);
 
-        (await Kinds.SwitchAsync(scene, "LeaderWorkerSet", "big")).Should().BeFalse("its volumes would be deleted");
+        (await Kinds.SuspendFieldAsync(scene, "LeaderWorkerSet", "big")).Should().BeFalse("its volumes would be deleted");
         var status = (await scene.StatusAsync())!;
         status.Unstoppable!.Workloads.Should().ContainSingle().Which.Should().Contain("LeaderWorkerSet/big");
         status.Workloads.Should().ContainSingle().Which.Reason.Should().Contain(why);
@@ -212,7 +212,7 @@ public sealed class SuspensionTests
         (await scene.EventsAsync(NotFollowed)).Should().BeEmpty();
     }
 
-    /// <summary>No kubelet runs on the node: what is deleted there stays Terminating, and its GPU is given to no other pod.</summary>
+    /// <summary>No kubelet runs on the node: deleted pods stay Terminating, and their GPUs stay allocated.</summary>
     [Fact]
     public async Task Suspended_work_whose_pods_never_end_is_reported_and_billed()
     {
@@ -284,7 +284,7 @@ public sealed class SuspensionTests
         (await scene.IsSuspendedAsync("stays")).Should().BeTrue("two hours cost 6.12");
     }
 
-    /// <summary>KEDA and KServe are not there: nobody reads what was written to their objects.</summary>
+    /// <summary>KEDA and KServe are not installed, so no controller reads what was written to their objects.</summary>
     [Theory]
     [InlineData("Deployment")]
     [InlineData("InferenceService")]
@@ -319,7 +319,7 @@ public sealed class SuspensionTests
                 ]!["uid"]!;
             await Kinds.PodAsync(scene, "chat-0", kind, V1Beta1InferenceService.EntityKind.ApiVersion, "chat", uid);
         }
-        await scene.UntilAsync("it burns", async () => (await scene.StatusAsync())?.BurnRatePerHour == "3.06");
+        await scene.UntilAsync("it costs", async () => (await scene.StatusAsync())?.BurnRatePerHour == "3.06");
         await scene.SetLimitAsync("0.001");
 
         await UntilReportedAsync(scene, kind, "chat");
@@ -358,10 +358,10 @@ public sealed class SuspensionTests
 
         await scene.SetLimitAsync("1000");
 
-        await scene.UntilAsync("it is resumed", async () => await Kinds.SwitchAsync(scene, "TrainJob", "tune") == false);
+        await scene.UntilAsync("it is resumed", async () => await Kinds.SuspendFieldAsync(scene, "TrainJob", "tune") == false);
         await scene.UntilConditionAsync("FullyEnforceable", "True");
         await scene.PassAsync(60);
-        (await Kinds.SwitchAsync(scene, "TrainJob", "tune")).Should().BeFalse();
+        (await Kinds.SuspendFieldAsync(scene, "TrainJob", "tune")).Should().BeFalse();
         (await scene.StatusAsync())!.Workloads.Should().ContainSingle(w => w.State == "Running");
     }
 
@@ -406,11 +406,11 @@ public sealed class SuspensionTests
         await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
         var uid = await Kinds.CreateAsync(scene, "TrainJob", "tune", Kinds.Spec("TrainJob"));
         await Kinds.PodAsync(scene, "tune-0", "TrainJob", V1Alpha1TrainJob.EntityKind.ApiVersion, "tune", uid);
-        await scene.UntilAsync("it burns", async () => (await scene.StatusAsync())?.BurnRatePerHour == "3.06");
+        await scene.UntilAsync("it costs", async () => (await scene.StatusAsync())?.BurnRatePerHour == "3.06");
         return scene;
     }
 
-    /// <summary>One GPU's work that runs, of a kind that the embedded cluster has a controller for.</summary>
+    /// <summary>A running workload with one GPU, of a kind that the embedded cluster has a controller for.</summary>
     private static async Task StartAsync(Scene scene, string kind)
     {
         await scene.BudgetAsync("1000", """{"inference": {"whenExhausted": "Zero"}}""");
@@ -418,7 +418,7 @@ public sealed class SuspensionTests
             await scene.JobAsync("stays", declared: "2h");
         else
             await scene.World.CreateDeploymentAsync(scene.Team, "stays", 1, 1, Ct);
-        await scene.UntilAsync("it burns", async () => (await scene.StatusAsync())?.BurnRatePerHour == "3.06");
+        await scene.UntilAsync("it costs", async () => (await scene.StatusAsync())?.BurnRatePerHour == "3.06");
     }
 
     private static async Task UntilReportedAsync(Scene scene, string kind, string name)

@@ -18,15 +18,15 @@ internal static class EarlyEnds
     private static CancellationToken Ct => CancellationToken.None;
 
     /// <summary>
-    /// Sweeps that are suspended midway: what is left of them costs no more than a few pieces, and a limit with room for these resumes
-    /// them. Failed indexes taken for pieces to come, or pieces after an early success, would need many more.
+    /// Sweeps that are suspended midway. The rest costs no more than a few pieces, and a limit that covers these resumes them. Counting
+    /// failed indexes, or pieces after an early success, as still to come would need many more.
     /// </summary>
     /// <remarks>Cases C4 and C5. Pieces take 20 s, which leaves a busy machine the time to see the states in between.</remarks>
     public static async Task SweepResumesWithTheCostOfWhatIsLeftAsync(Scene scene)
     {
         (string Name, string Spec, int Parallelism, string Pods, string Completed, string? Failed, int Pieces, string Reason)[] sweeps =
         [
-            // 16 of 20 have ended and 4 are left: at most 24 pieces with those begun anew, and 32 if failed ones were to come.
+            // 16 of 20 have ended and 4 are left: at most 24 pieces with the repeated ones, and 32 with possible failures.
             (
                 "failures",
                 """{"completions": 20, "backoffLimitPerIndex": 0}""",
@@ -185,7 +185,7 @@ internal static class EarlyEnds
         );
     }
 
-    /// <summary>What a piece of a Job has cost on average.</summary>
+    /// <summary>The average cost of a piece of a Job.</summary>
     private static async Task<decimal> PieceAsync(Scene scene, string job)
     {
         var pods = (
@@ -560,7 +560,7 @@ public sealed class SweepTests
             async () =>
             {
                 await scene.PassAsync(20);
-                (await Kinds.SwitchAsync(scene, "JobSet", set)).Should().NotBe(true);
+                (await Kinds.SuspendFieldAsync(scene, "JobSet", set)).Should().NotBe(true);
                 if (
                     (await scene.StatusAsync()) is
                     { Workloads: [{ Kind: "JobSet", State: "Running", Eta.Source: "completions" }], Projected: { } projected }
@@ -576,7 +576,7 @@ public sealed class SweepTests
         return seen;
     }
 
-    /// <summary>Until its end it is never suspended, and from its first completion on the projection is its cost.</summary>
+    /// <summary>The sweep is never suspended until its end, and from its first completion on the projection equals its cost.</summary>
     private static async Task FollowAsync(Scene scene, string name, int completions, decimal cost)
     {
         var seen = new List<decimal>();
@@ -587,7 +587,7 @@ public sealed class SweepTests
                 await scene.PassAsync(30);
                 var job = await scene.World.JobAsync(scene.Team, name, Ct);
                 job.Spec.Suspend.Should().NotBe(true, "after {0} of {1} completions", job.Status.Succeeded, completions);
-                // What the status says of a sweep that has told its pace; it is written later than the Job's.
+                // The status of a sweep with a known duration of its pieces is written later than the Job's.
                 if (
                     job.Status.Succeeded < completions
                     && (await scene.StatusAsync())

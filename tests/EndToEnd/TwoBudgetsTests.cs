@@ -7,19 +7,19 @@ using Bursar.Tests.EndToEnd.Worlds;
 
 namespace Bursar.Tests.EndToEnd;
 
-/// <summary>What two budgets do to one job, in the words of the tests.</summary>
+/// <summary>Steps of the tests with two budgets over one job.</summary>
 internal static class TwoBudgets
 {
     private static CancellationToken Ct => CancellationToken.None;
 
-    public static async Task MustBothAgreeAsync(Scene scene, Func<Task>? whileHeld = null)
+    public static async Task NeedBothToResumeAsync(Scene scene, Func<Task>? whileHeld = null)
     {
-        await HeldByBothAsync(scene);
+        await SuspendedByBothAsync(scene);
 
         await scene.SetLimitAsync("100", "a");
-        await scene.UntilAsync("a lets go", async () => (await scene.StatusAsync("a"))?.SuspendedCount == 0);
+        await scene.UntilAsync("a agrees", async () => (await scene.StatusAsync("a"))?.SuspendedCount == 0);
         await scene.PassAsync(15);
-        (await scene.IsSuspendedAsync("shared")).Should().BeTrue("b still holds it");
+        (await scene.IsSuspendedAsync("shared")).Should().BeTrue("b still suspends it");
         var ofA = await WorkAsync(scene, "a", "shared");
         ofA.State.Should().Be("SuspendedByOtherBudget");
         ofA.Reason.Should().StartWith("SuspendedByOtherBudget: ").And.ContainAll("budget b", "6.12 USD");
@@ -34,7 +34,7 @@ internal static class TwoBudgets
 
         await scene.SetLimitAsync("100", "b");
         await scene.UntilResumedAsync("shared");
-        await scene.UntilAsync("nobody holds it", async () =>
+        await scene.UntilAsync("no budget suspends it", async () =>
             (await scene.StatusAsync("a"))?.SuspendedCount == 0 && (await scene.StatusAsync("b"))?.SuspendedCount == 0
         );
         await scene.PassAsync(15);
@@ -53,18 +53,18 @@ internal static class TwoBudgets
     public static Task BothSeenAsync(Scene scene) =>
         scene.UntilAsync("both are seen", async () => await scene.StatusAsync("a") is not null && await scene.StatusAsync("b") is not null);
 
-    public static async Task HeldByBothAsync(Scene scene)
+    public static async Task SuspendedByBothAsync(Scene scene)
     {
         await BudgetsAsync(scene, "1", "1");
         await scene.JobAsync("shared", declared: "2h");
         await scene.UntilSuspendedAsync("shared");
-        await scene.UntilAsync("both hold it", async () =>
+        await scene.UntilAsync("both suspend it", async () =>
             (await scene.StatusAsync("a"))?.SuspendedCount == 1 && (await scene.StatusAsync("b"))?.SuspendedCount == 1
         );
         (await GenerationAsync(scene)).Should().Be(2, "the second write was none");
         foreach (var (name, other) in new[] { ("a", "b"), ("b", "a") })
             await scene.UntilAsync(
-                $"the status of {name} says that {other} holds it as well",
+                $"the status of {name} names {other} too",
                 async () => (await WorkAsync(scene, name, "shared")).Reason!.Contains($"budget {other}", StringComparison.Ordinal),
                 TimeSpan.FromSeconds(90)
             );
@@ -79,7 +79,7 @@ internal static class TwoBudgets
     public static async Task<GpuBudgetWorkload> WorkAsync(Scene scene, string budget, string job) =>
         (await scene.StatusAsync(budget))!.Workloads!.Single(w => w.Name == job);
 
-    /// <summary>What the stored ledger holds, as <c>budget/work</c>.</summary>
+    /// <summary>The suspensions in the stored ledger, as <c>budget/work</c>.</summary>
     public static async Task<IReadOnlyList<string>> SuspendedAsync(ClusterWorld world)
     {
         // The last change of a record is stored with the act; what only was seen is stored at the ledger's pace.
@@ -96,8 +96,8 @@ internal static class TwoBudgets
 }
 
 /// <summary>
-/// Two budgets over one job: both must agree, the stricter wins, the status of each says so. A job's generation counts the changes of
-/// its field: 1 as created, 2 when it was suspended once, 3 when it was resumed once. More would be flapping.
+/// Two budgets over one job: both must agree, the stricter one decides, and the status of each reports it. A job's generation counts the
+/// changes of its field: 1 as created, 2 after one suspension, 3 after one resume. More would be flapping.
 /// </summary>
 public sealed class TwoBudgetsTests
 {
@@ -108,7 +108,7 @@ public sealed class TwoBudgetsTests
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
-        await TwoBudgets.MustBothAgreeAsync(scene, async () =>
+        await TwoBudgets.NeedBothToResumeAsync(scene, async () =>
         {
             using var explained = new StringWriter();
             (
@@ -137,7 +137,7 @@ public sealed class TwoBudgetsTests
         await TwoBudgets.BudgetsAsync(scene, "1", "20");
         await scene.JobAsync("shared", declared: "2h");
         await scene.UntilSuspendedAsync("shared");
-        await scene.UntilAsync("b says who holds it", async () =>
+        await scene.UntilAsync("b names the budget that suspends it", async () =>
             (await TwoBudgets.WorkOrNullAsync(scene, "b", "shared"))?.State == "SuspendedByOtherBudget"
         );
         await scene.PassAsync(10);
@@ -159,7 +159,7 @@ public sealed class TwoBudgetsTests
             .Operator!.Ledger.Spent(scene.Team, Bursar.Core.Text.LabelSelector.Everything, now.AddDays(-1), now, now)
             .ToString()
             .Should()
-            .Be(spent, "the pods are billed once, whoever counts them");
+            .Be(spent, "the pods are billed once, although two budgets count them");
     }
 
     [Fact]
@@ -176,7 +176,7 @@ public sealed class TwoBudgetsTests
         var limit = System.Text.RegularExpressions.Regex.Match(note, @"the limit of budget b .*? ([0-9.]+) USD").Groups[1].Value;
         limit.Should().NotBeEmpty();
         (await TwoBudgets.WorkAsync(scene, "b", "shared")).Reason.Should().ContainAll("the limit of budget b", $" {limit} USD");
-        await scene.UntilAsync("a says who holds it", async () =>
+        await scene.UntilAsync("a names the budget that suspends it", async () =>
             (await TwoBudgets.WorkOrNullAsync(scene, "a", "shared"))?.Reason?.StartsWith(
                 "SuspendedByOtherBudget: ",
                 StringComparison.Ordinal
@@ -189,7 +189,7 @@ public sealed class TwoBudgetsTests
             .ContainSingle()
             .Which.Note.Should()
             .StartWith("Job/shared: ")
-            .And.NotContain("Suspended", "the reason says the verb already");
+            .And.NotContain("Suspended", "the reason has the verb already");
 
         await scene.SetLimitAsync("200", "a");
         await scene.PassAsync(15);
@@ -211,17 +211,17 @@ public sealed class TwoBudgetsTests
         await scene.JobAsync("other", declared: "2h", runFor: "3m");
         await scene.UntilSuspendedAsync("other");
 
-        // Ten minutes later the money that is kept for the held job is lent: it is no news to the other, which waits for money that was
-        // freed.
+        // Ten minutes later the reservation of the suspended job is released. That is no cause for the other job to resume, because it
+        // waits for budget that a workload freed.
         await scene.PassAsync(610);
         await world.Client.DeleteAsync<V1Job>("other", scene.Team, null, Ct);
         await scene.JobAsync("next", declared: "2h", runFor: "3m");
         await scene.UntilRunsAsync("next");
-        await scene.UntilAsync("b holds it too: its money is taken", async () =>
+        await scene.UntilAsync("b suspends it too, because its reservation is used", async () =>
             (await scene.StatusAsync("b"))?.Suspended?.Any(s => s.Name == "shared") == true
         );
         await scene.SetLimitAsync("100", "a");
-        await scene.UntilAsync("a lets go", async () => (await scene.StatusAsync("a"))?.SuspendedCount == 0);
+        await scene.UntilAsync("a agrees", async () => (await scene.StatusAsync("a"))?.SuspendedCount == 0);
         await scene.PassAsync(10);
         (await TwoBudgets.GenerationAsync(scene)).Should().Be(2, "to start it would be to stop it again at once");
 
@@ -245,11 +245,11 @@ public sealed class TwoBudgetsTests
         await scene.BudgetAsync("0.01", zero, "b");
         await world.CreateDeploymentAsync(scene.Team, "chat", 3, 1, Ct);
         await scene.UntilAsync("chat is scaled to zero", async () => await scene.ReplicasAsync("chat") == 0);
-        await scene.UntilAsync("a holds it", async () => (await scene.StatusAsync("a"))?.SuspendedCount == 1);
+        await scene.UntilAsync("a suspends it", async () => (await scene.StatusAsync("a"))?.SuspendedCount == 1);
         await scene.PassAsync(30);
 
         await scene.SetLimitAsync("100", "a");
-        await scene.UntilAsync("a lets go", async () =>
+        await scene.UntilAsync("a agrees", async () =>
             (await scene.StatusAsync("a"))?.SuspendedCount == 0 || await scene.ReplicasAsync("chat") > 0
         );
         await scene.SetLimitAsync("100", "b");
@@ -264,7 +264,7 @@ public sealed class TwoBudgetsTests
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
-        await TwoBudgets.HeldByBothAsync(scene);
+        await TwoBudgets.SuspendedByBothAsync(scene);
 
         await world.Client.DeleteAsync<V1Alpha1GpuBudget>("a", scene.Team, null, Ct);
         await scene.UntilAsync(
@@ -283,7 +283,7 @@ public sealed class TwoBudgetsTests
 
     /// <summary>Replaced budgets take over: what does not fit the new one either is not started to be stopped again.</summary>
     [Theory]
-    [InlineData("a")] // made anew under its name: another UID
+    [InlineData("a")] // recreated under its name with another UID
     [InlineData("renamed")]
     public async Task Recreated_budget_adopts_its_predecessors_suspensions_and_changes_no_total(string name)
     {
@@ -298,7 +298,7 @@ public sealed class TwoBudgetsTests
 
         await world.Client.DeleteAsync<V1Alpha1GpuBudget>("a", scene.Team, null, Ct);
         await scene.BudgetAsync("1", name: name);
-        await scene.UntilAsync("the new one holds it", async () => (await scene.StatusAsync(name))?.Suspended is [{ Name: "shared" }]);
+        await scene.UntilAsync("the new one suspends it", async () => (await scene.StatusAsync(name))?.Suspended is [{ Name: "shared" }]);
         await scene.PassAsync(60);
         (await TwoBudgets.GenerationAsync(scene)).Should().Be(2, "it was never started");
         (await scene.FinalSpentAsync(name)).Should().Be(spent);
@@ -333,7 +333,7 @@ public sealed class TwoBudgetsTests
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
-        await TwoBudgets.HeldByBothAsync(scene);
+        await TwoBudgets.SuspendedByBothAsync(scene);
         await world.StopOperatorAsync();
 
         using var text = new StringWriter();

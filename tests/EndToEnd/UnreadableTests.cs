@@ -77,7 +77,7 @@ public sealed class UnreadableTests
     }
 
     /// <summary>
-    /// What API servers accept and few people write: nulls, empty texts, numbers as texts, values that no enum has, odd times.
+    /// Values that API servers accept and few users write: nulls, empty texts, numbers as texts, values outside an enum, odd times.
     /// </summary>
     [Theory]
     [InlineData(
@@ -182,7 +182,7 @@ public sealed class UnreadableTests
         (await scene.EventsAsync("Unreadable"))
             .Should()
             .HaveCount(2)
-            .And.OnlyContain(e => e.Series == null, "it is said once per object and reason");
+            .And.OnlyContain(e => e.Series == null, "it is reported once per object and reason");
 
         await PatchAsync(scene, "odd", JsonNode.Parse(Kinds.Spec("JobSet"))!);
         await scene.UntilConditionAsync("FullyEnforceable", "True");
@@ -217,7 +217,7 @@ public sealed class UnreadableTests
         await scene.BudgetAsync("50");
         var set = await Kinds.CreateAsync(scene, "JobSet", "over", Kinds.Spec("JobSet"), declared: null);
         await Kinds.CreateAsync(scene, "Job", "over-0", Pods, declared: null, owner: ("JobSet", "over", set));
-        await scene.UntilAsync("it burns", async () => (await scene.StatusAsync())?.Workloads is [{ State: "Running" }]);
+        await scene.UntilAsync("it costs", async () => (await scene.StatusAsync())?.Workloads is [{ State: "Running" }]);
         await scene.World.Client.PatchAsync<V1Alpha2JobSet>(
             "over",
             scene.Team,
@@ -271,7 +271,7 @@ public sealed class UnreadableTests
         return scene;
     }
 
-    /// <summary>A kind whose definition says nothing of its fields.</summary>
+    /// <summary>A kind whose definition does not declare its fields.</summary>
     private static async Task<Scene> WithLooseAsync(string kind)
     {
         var scene = await Scene.SandboxAsync(startOperator: false);

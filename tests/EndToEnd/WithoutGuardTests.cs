@@ -6,9 +6,9 @@ using Bursar.Tests.EndToEnd.Worlds;
 namespace Bursar.Tests.EndToEnd;
 
 /// <summary>
-/// The operator where no policy stands before it (the Sandbox judges by none), as with <c>guard.enabled=false</c> and in the
-/// gaps that docs/tasks/protect-budgets.md names: what a tenant undoes is suspended again, and the ledger, not a mark, says what was suspended. Of
-/// Jobs that are resumed by hand SuspendedWorkTests tells.
+/// The operator without the guard's policies (the Sandbox does not evaluate them), as with <c>guard.enabled=false</c> and in the gaps that
+/// docs/tasks/protect-budgets.md names. A tenant's change is reverted by a new suspension, and the ledger, not an annotation, decides what
+/// is suspended. SuspendedWorkloadTests covers Jobs that are resumed by hand.
 /// </summary>
 public sealed class WithoutGuardTests
 {
@@ -22,7 +22,7 @@ public sealed class WithoutGuardTests
         await scene.BudgetAsync("0.01", """{"inference": {"whenExhausted": "Zero"}}""");
         await scene.World.CreateDeploymentAsync(scene.Team, "chat", 3, 1, Ct);
         await scene.UntilAsync("chat is scaled to zero", async () => await scene.ReplicasAsync("chat") == 0);
-        await scene.UntilAsync("the status says so", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
+        await scene.UntilAsync("the status reports it", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
         await scene.UntilAsync("its pods are gone", async () =>
             (await world.Client.ListAsync<V1Pod>(new() { Namespace = scene.Team }, Ct)).Items.Count == 0
         );
@@ -32,7 +32,7 @@ public sealed class WithoutGuardTests
         {
             await ScaleAsync(scene, "chat", 2);
             await scene.UntilAsync("chat is at zero again", async () => await scene.ReplicasAsync("chat") == 0, TimeSpan.FromSeconds(20));
-            await scene.UntilAsync("it is told", async () =>
+            await scene.UntilAsync("it is reported", async () =>
                 (await scene.StatusAsync())?.Decisions?[0] is { Reason: "SuspendedAgain", Object: "Deployment/chat" }
             );
             await scene.PassAsync(1);
@@ -48,7 +48,7 @@ public sealed class WithoutGuardTests
         await scene.UntilAsync("no record is left", async () => (await scene.StatusAsync())?.SuspendedCount == 0);
     }
 
-    /// <summary>Membership of suspended work is by what it said when it was suspended: a label is no key to the door.</summary>
+    /// <summary>Suspended workloads are selected by the labels they had when suspended, so relabelling does not resume them.</summary>
     [Theory]
     [InlineData("""{"spec": {"template": {"metadata": {"labels": {"pays": "nobody"}}}}}""")] // out of the selector
     [InlineData("""{"spec": {"template": {"metadata": {"labels": {"tier": "prod"}}}}}""")] // into the exemption
@@ -65,7 +65,7 @@ public sealed class WithoutGuardTests
         );
         await world.CreateDeploymentAsync(scene.Team, "chat", 2, 1, Ct);
         await scene.UntilAsync("chat is scaled to zero", async () => await scene.ReplicasAsync("chat") == 0);
-        await scene.UntilAsync("the status says so", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
+        await scene.UntilAsync("the status reports it", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
 
         await world.Client.PatchAsync<V1Deployment>("chat", scene.Team, KubePatch.Merge(JsonNode.Parse(change)!.AsObject()), Ct);
         await scene.PassAsync(30);
@@ -143,9 +143,9 @@ public sealed class WithoutGuardTests
         );
 
         await scene.UntilAsync("it is scaled to zero", async () => await scene.ReplicasAsync("notebook") == 0, TimeSpan.FromMinutes(2));
-        await scene.UntilAsync("the status says so", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
+        await scene.UntilAsync("the status reports it", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
         await scene.SetLimitAsync("100");
-        await scene.UntilAsync("and comes back", async () => await scene.ReplicasAsync("notebook") == 1);
+        await scene.UntilAsync("and is restored", async () => await scene.ReplicasAsync("notebook") == 1);
     }
 
     [Fact]
@@ -182,7 +182,7 @@ public sealed class WithoutGuardTests
         await scene.SetLimitAsync("100");
         await scene.UntilResumedAsync("suspended");
         await scene.PassAsync(12);
-        (await scene.IsSuspendedAsync("forged")).Should().BeTrue("whoever suspended it must resume it");
+        (await scene.IsSuspendedAsync("forged")).Should().BeTrue("the user who suspended it must resume it");
     }
 
     private static Task ScaleAsync(Scene scene, string deployment, int replicas) =>

@@ -9,7 +9,7 @@ namespace Bursar.Tests.Simulation;
 
 /// <summary>
 /// Random budgets in virtual time. Each suspension by forecast or limit was announced before, with the workload's name, unless its cause
-/// came suddenly and stands in the inputs of the very decision.
+/// came suddenly and is among the inputs of that decision.
 /// </summary>
 public sealed class AnnouncementProperties
 {
@@ -67,7 +67,7 @@ public sealed class AnnouncementProperties
             if (work.Estimate.Source == EstimateSource.Progress && random.Next(3) == 0)
                 world.Slow(work.Key.Uid, random.Next(85, 100));
         var named = new HashSet<string>(StringComparer.Ordinal);
-        // What does not fit when the budget is made is suspended at once.
+        // Work that does not fit when the budget is created is suspended at once.
         var before = world.Budget;
         Note(world.Turn(), named);
         for (var turn = 0; turn < 600; turn++)
@@ -96,7 +96,7 @@ public sealed class AnnouncementProperties
                     );
                 sudden++;
             }
-            // Each suspension is announced anew.
+            // Each suspension needs a new announcement.
             named.ExceptWith(decision.Actions.Where(action => action.Kind == ActionKind.Resume).Select(action => action.Workload.Uid));
             Note(decision, named);
             before = inputs;
@@ -170,7 +170,7 @@ public sealed class AnnouncementProperties
     private static BudgetSnapshot Started(Random random)
     {
         var budget = NamedAmountProperties.Enforced(random);
-        // Room for the running jobs, so that what happens later decides.
+        // The budget covers the running jobs, so that later events decide.
         if (random.Next(3) > 0)
             budget = budget with
             {

@@ -7,8 +7,8 @@ using Xunit.Abstractions;
 namespace Bursar.Tests.Simulation;
 
 /// <summary>
-/// How wrong the estimates are, by how far a run has come, over seeded runs of every shape we know. It prints the error and
-/// fails when it grows; docs/concepts/forecasts.md shows the table.
+/// The errors of the estimates by the progress of a run, over seeded runs of every known shape. It prints the error and fails when it
+/// grows; docs/concepts/forecasts.md shows the table.
 /// </summary>
 public sealed class EstimateErrors(ITestOutputHelper output)
 {
@@ -16,8 +16,8 @@ public sealed class EstimateErrors(ITestOutputHelper output)
     private static readonly double[] Shares = [0.10, 0.25, 0.50, 0.75];
 
     /// <summary>
-    /// Every family with the median and the 90th percentile of the error that half-way must not exceed, and how often the interval must
-    /// hold the truth.
+    /// Every family with the largest median and 90th percentile of the error half-way, and how often the interval must contain the actual
+    /// duration.
     /// </summary>
     public static TheoryData<string, double, double, double> Families =>
         new()
@@ -39,7 +39,7 @@ public sealed class EstimateErrors(ITestOutputHelper output)
         var half = Print(family, Enumerable.Range(0, Runs).Select(seed => Any(family, new Random(seed * 31 + 7))));
         half.Median.Should().BeLessThan(median, "half-way, the median error");
         half.P90.Should().BeLessThan(p90, "half-way, nine of ten errors");
-        half.Held.Should().BeGreaterThan(held, "half-way, how often the interval held the truth");
+        half.Held.Should().BeGreaterThan(held, "half-way, how often the interval contained the actual duration");
     }
 
     [Fact]
@@ -82,10 +82,10 @@ public sealed class EstimateErrors(ITestOutputHelper output)
         output.WriteLine(
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"series by shape: {seen.Count} runs, error median {At(errors, 0.5):P0}, p90 {At(errors, 0.9):P0}, held {Held([.. seen]):P0}, settled {settled.Length}, of those held {Held(settled):P0}"
+                $"series by shape: {seen.Count} runs, error median {At(errors, 0.5):P0}, p90 {At(errors, 0.9):P0}, held {Coverage([.. seen]):P0}, settled {settled.Length}, of those held {Coverage(settled):P0}"
             )
         );
-        Held([.. seen]).Should().BeGreaterThan(0.6);
+        Coverage([.. seen]).Should().BeGreaterThan(0.6);
         settled.Length.Should().BeLessThan(seen.Count / 5, "what scatters like this must not be acted upon");
     }
 
@@ -99,20 +99,20 @@ public sealed class EstimateErrors(ITestOutputHelper output)
             var known = seen.Where(s => s.Estimate.IsKnown).ToArray();
             var errors = known.Select(s => Math.Abs(s.Estimate.Likely.TotalSeconds - s.Truth) / s.Truth).Order().ToArray();
             var settled = known.Where(s => s.Estimate.Settled).ToArray();
-            var line = (Median: At(errors, 0.5), P90: At(errors, 0.9), Held: Held(known));
+            var line = (Median: At(errors, 0.5), P90: At(errors, 0.9), Held: Coverage(known));
             if (share == 0.50)
                 half = line;
             output.WriteLine(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"{family, -18} {share, 4:P0}  error median {line.Median, 6:P1}  p90 {line.P90, 6:P1}  held {line.Held, 4:P0}  width {At([.. known.Select(s => (s.Estimate.High - s.Estimate.Low) / s.Estimate.Likely).Order()], 0.5), 5:P0}  settled {(double)settled.Length / all.Length, 4:P0}  held then {Held(settled), 4:P0}  unknown {all.Length - known.Length}/{all.Length}"
+                    $"{family, -18} {share, 4:P0}  error median {line.Median, 6:P1}  p90 {line.P90, 6:P1}  held {line.Held, 4:P0}  width {At([.. known.Select(s => (s.Estimate.High - s.Estimate.Low) / s.Estimate.Likely).Order()], 0.5), 5:P0}  settled {(double)settled.Length / all.Length, 4:P0}  held then {Coverage(settled), 4:P0}  unknown {all.Length - known.Length}/{all.Length}"
                 )
             );
         }
         return half;
     }
 
-    private static double Held((Estimate Estimate, double Truth)[] seen) =>
+    private static double Coverage((Estimate Estimate, double Truth)[] seen) =>
         seen.Length == 0
             ? 0
             : seen.Count(s => s.Estimate.Low.TotalSeconds <= s.Truth + 0.5 && s.Truth <= s.Estimate.High.TotalSeconds + 0.5)
@@ -123,7 +123,7 @@ public sealed class EstimateErrors(ITestOutputHelper output)
 
     private static ForecastRun Any(string family, Random random)
     {
-        // Between 20 minutes and 33 hours, told every 10 to 60 seconds.
+        // Durations between 20 minutes and 33 hours, reported every 10 to 60 seconds.
         var length = 1_200 * Math.Pow(100, random.NextDouble());
         var steps = (long)(1_000 * Math.Pow(20, random.NextDouble()));
         var step = length / steps;

@@ -39,12 +39,12 @@ public sealed class FollowTests(ITestOutputHelper output)
         var (bursar, keda, door, thrifty, capped, peak) = (figures[0], figures[1], figures[2], figures[3], figures[4], figures[5]);
 
         figures.Should().OnlyContain(one => one.Unanswered == 0);
-        // At the same target it asks sooner, and for what was needed at most: that is what it takes more of.
+        // At the same target Bursar asks sooner, and at most for what was needed: that is its higher use.
         bursar.LateFirst.Should().BeLessThan(keda.LateFirst * 3 / 4).And.BeLessThanOrEqualTo(door.LateFirst);
         bursar.LateFirstLater.Should().BeLessThan(keda.LateFirstLater / 4);
         bursar.LateEnd.Should().BeLessThanOrEqualTo(Math.Min(keda.LateEnd, door.LateEnd));
         bursar.GpuHours.Should().BeLessThan(keda.GpuHours * 1.2).And.BeLessThan(door.GpuHours * 1.05).And.BeLessThan(peak.GpuHours * 0.75);
-        // And where it takes no more of them, not more wait.
+        // With equal use, no more requests wait.
         thrifty.GpuHours.Should().BeLessThanOrEqualTo(keda.GpuHours);
         thrifty.LateFirst.Should().BeLessThanOrEqualTo(keda.LateFirst);
         thrifty.LateEnd.Should().BeLessThanOrEqualTo(keda.LateEnd);

@@ -2,7 +2,7 @@ using Bursar.Core.Forecast;
 
 namespace Bursar.Tests.Simulation;
 
-/// <summary>One true run of a training job, step by step, and what it told of itself on the way.</summary>
+/// <summary>One simulated run of a training job, step by step, and its reports on the way.</summary>
 public sealed class ForecastRun
 {
     public static readonly DateTimeOffset Start = new(2026, 11, 2, 9, 0, 0, TimeSpan.Zero);
@@ -15,7 +15,7 @@ public sealed class ForecastRun
     private ForecastRun(double[] doneAt, long firstStep, double begunAt, List<(double, ProgressPoint)> reports) =>
         (_doneAt, _firstStep, _begunAt, _reports) = (doneAt, firstStep, begunAt, reports);
 
-    /// <summary>What is known when a share of this run's steps is done, the moment, and how long it truly still takes.</summary>
+    /// <summary>The known facts when a share of this run's steps is done, the time, and the actual remaining duration.</summary>
     public (JobFacts Facts, DateTimeOffset Now, double Truth) At(double share)
     {
         var now = _doneAt[Math.Max(0, (int)(_doneAt.Length * share) - 1)];
@@ -34,7 +34,7 @@ public sealed class ForecastRun
 
     /// <param name="steps">How many steps it makes.</param>
     /// <param name="secondsOf">The time each of them takes, pauses before it included.</param>
-    /// <param name="telling">How it tells.</param>
+    /// <param name="telling">The way it reports.</param>
     public static ForecastRun Of(long steps, Func<long, double> secondsOf, Reporting telling, Random random) =>
         Again(0, steps, 0, secondsOf, telling, random, []);
 
@@ -80,7 +80,7 @@ public sealed class ForecastRun
                 done++;
             if (random.NextDouble() < telling.Lost)
                 continue;
-            // What is told late bears the time at which it was heard: nobody knows an earlier one.
+            // A late report has the time at which it was received, because no earlier one is known.
             var heard = Math.Round(time + telling.Late * random.NextDouble(), 3);
             if (reports.Count == 0 || heard > reports[^1].SeenAt)
                 reports.Add((heard, new(Start.AddSeconds(heard), from + done, total ?? to)));
@@ -90,7 +90,7 @@ public sealed class ForecastRun
 
     public sealed record Reporting(double Every)
     {
-        /// <summary>How far the time between two reports may be off, as a share.</summary>
+        /// <summary>The deviation of the time between two reports, as a share.</summary>
         public double Lumps { get; init; }
 
         public double Lost { get; init; }

@@ -2,10 +2,10 @@ using System.Runtime.CompilerServices;
 
 namespace Bursar.Tests.Simulation;
 
-/// <summary>Compares a story with its text under Golden/; <c>BURSAR_UPDATE_GOLDEN=1</c> writes it anew, for a person to review.</summary>
+/// <summary>Compares a scenario's log with its file under Golden/. <c>BURSAR_UPDATE_GOLDEN=1</c> rewrites the file, for review.</summary>
 internal static class Golden
 {
-    public static void Check(StoryWorld world, [CallerMemberName] string name = "", [CallerFilePath] string here = "")
+    public static void Check(ScenarioWorld world, [CallerMemberName] string name = "", [CallerFilePath] string here = "")
     {
         var path = Path.Combine(Path.GetDirectoryName(here)!, "Golden", name + ".story.txt");
         var text = world.Log.ToString();

@@ -15,8 +15,8 @@ public sealed class MassProperties(ITestOutputHelper output)
         WriteDelay = TimeSpan.FromMilliseconds(500),
     };
 
-    /// <summary>From a creation until the job is suspended: seen, judged at the next tick, written.</summary>
-    private static readonly TimeSpan HoldLatency = TimeSpan.FromSeconds(6);
+    /// <summary>The time from a creation until the job is suspended: seen, evaluated at the next tick, written.</summary>
+    private static readonly TimeSpan SuspensionLatency = TimeSpan.FromSeconds(6);
 
     [Fact]
     public void Ten_of_many_jobs_run_and_the_others_follow_in_order_within_the_limit()
@@ -26,14 +26,14 @@ public sealed class MassProperties(ITestOutputHelper output)
         for (var seed = 0; seed < runs; seed++)
         {
             var random = new Random(seed);
-            // An hour is said, twenty minutes are run: what ends early frees money for the next.
+            // Jobs declare an hour and run for twenty minutes. An early end frees budget for the next.
             var terms = new BudgetTerms
             {
                 Limit = Amount.FromDecimal(33),
                 Window = new(WindowPeriod.Month),
                 Settle = TimeSpan.Zero,
             };
-            var world = new StoryWorld(seed, Start, terms, Fast).Node("node-1", "V100", 256, 3.06m);
+            var world = new ScenarioWorld(seed, Start, terms, Fast).Node("node-1", "V100", 256, 3.06m);
             int[] order = [.. Enumerable.Range(0, 200).OrderBy(_ => random.Next())];
             for (var i = 0; i < order.Length; i++)
             {
@@ -43,7 +43,7 @@ public sealed class MassProperties(ITestOutputHelper output)
                         new(name)
                         {
                             Steps = 13_333,
-                            TellsProgress = false,
+                            ReportsProgress = false,
                             Declared = TimeSpan.FromHours(1),
                             Grace = TimeSpan.Zero,
                         }
@@ -52,7 +52,7 @@ public sealed class MassProperties(ITestOutputHelper output)
             for (var second = 60; second < 3 * 3_600; second += second < 120 ? 1 : 20)
                 world.At(TimeSpan.FromSeconds(second), w =>
                 {
-                    var running = w.Work.Count(j => j is { Ended: false, Suspended: false } && w.Now - j.CreatedAt > HoldLatency);
+                    var running = w.Work.Count(j => j is { Ended: false, Suspended: false } && w.Now - j.CreatedAt > SuspensionLatency);
                     running.Should().BeLessThanOrEqualTo(10, "seed {0}, {1:HH:mm:ss}", seed, w.Now);
                     if (w.Operator.Last is { } last)
                         (last.Projected - last.Limit)
@@ -61,7 +61,7 @@ public sealed class MassProperties(ITestOutputHelper output)
                 });
             world.RunFor(TimeSpan.FromMinutes(5));
             world.Work.Count(w => !w.Suspended).Should().Be(10, "seed {0}: no fewer either", seed);
-            world.Operator.Brakes.Should().Be(0, "seed {0}: to let new jobs wait is no mass suspending", seed);
+            world.Operator.BreakerOpenings.Should().Be(0, "seed {0}: to let new jobs wait is no mass suspending", seed);
 
             world.RunFor(TimeSpan.FromHours(3));
             var first = world.Work.Where(w => w.Runs == 0 && w.Pods.Count > 0).Select(w => w.Key.Uid).ToHashSet(StringComparer.Ordinal);

@@ -58,7 +58,7 @@ public sealed class NamedAmountProperties
         named.Should().BeGreaterThan(30);
     }
 
-    /// <summary>An announcement says what a budget must hold. A limit of that amount, as it is written, ends its cause.</summary>
+    /// <summary>An announcement names the amount that a budget needs. A limit of that amount, as it is written, ends its cause.</summary>
     [Fact]
     public void Limit_as_an_announcement_writes_it_covers_its_work()
     {
@@ -104,7 +104,7 @@ public sealed class NamedAmountProperties
     }
 
     /// <summary>
-    /// Without suspended work, which would resume under a higher limit. Shortly before the end of a window, or while work settles.
+    /// Budgets without suspended work, which would resume under a higher limit. Shortly before the end of a window, or while work settles.
     /// </summary>
     private static BudgetSnapshot Announcing(Random random)
     {
@@ -156,7 +156,7 @@ public sealed class NamedAmountProperties
     [InlineData(362857748)]
     // An amount is repeated for too long.
     [InlineData(1771337228)]
-    // In Observe mode the other work runs on.
+    // The other work runs on in Observe mode.
     [InlineData(1311971994)]
     // The least amount that would do is not enough later.
     [InlineData(1217919438)]
@@ -206,7 +206,7 @@ public sealed class NamedAmountProperties
                     .Turn()
                     .Actions.Where(action => action is { Kind: ActionKind.Suspend, Suspension.EnoughLimit: not null })
                     .ToDictionary(action => action.Workload.Uid, action => action.Suspension!.EnoughLimit!.Value);
-                // What is suspended or resumed meanwhile changes what is needed.
+                // Suspensions and resumes in the meantime change the needed amount.
                 if (world.Turn().Actions.Count > 0)
                     return;
                 foreach (var verdict in world.Turn().Workloads)
@@ -234,7 +234,7 @@ public sealed class NamedAmountProperties
         return Enough(seed, budget with { Terms = budget.Terms with { Resume = policy } }, TimeSpan.FromSeconds(random.Next(0, 600)));
     }
 
-    /// <summary>The same for a budget that has settled, asks for checkpoints, and has lived for up to an hour before.</summary>
+    /// <summary>The same for a settled budget that asks for checkpoints and has existed for up to an hour.</summary>
     internal static (int Named, int Busy) EnoughLater(int seed)
     {
         var random = new Random(seed);
@@ -444,7 +444,7 @@ public sealed class NamedAmountProperties
                     Estimate = Bursar.Core.Forecast.Estimate.Unknown(""),
                 }
             );
-        // What the world gives back is told by its state alone.
+        // The world's own resumes are visible only in its state.
         works =
         [
             .. works.Select(work =>
@@ -468,7 +468,7 @@ public sealed class NamedAmountProperties
     }
 
     /// <summary>
-    /// The same budget in a window of any kind, at any moment of it. Rolling: what was spent was spent in a few stretches.
+    /// The same budget in a window of any kind, at any moment of it. In a rolling window the spending is in a few stretches.
     /// </summary>
     private static BudgetSnapshot Windowed(BudgetSnapshot budget, Random random)
     {

@@ -4,7 +4,7 @@ using Bursar.Core.Money;
 
 namespace Bursar.Tests.Simulation;
 
-/// <summary><c>mode: Observe</c>: nothing is touched, and what is told is what enforcing would do.</summary>
+/// <summary><c>mode: Observe</c> changes nothing, and its reports equal the actions of Enforce.</summary>
 public sealed class ObserveTests
 {
     private static readonly DateTimeOffset Start = new(2026, 11, 1, 0, 0, 0, TimeSpan.Zero);
@@ -23,15 +23,16 @@ public sealed class ObserveTests
         observing.Operator.Resumes.Should().BeEmpty();
         observing.Work.Should().OnlyContain(w => !w.Suspended && w.Runs == 0);
         told.Should().OnlyContain(d => d.Actions.Count == 0 && d.StaleRecords.Count == 0);
-        told.Should().Contain(d => d.Workloads.Any(w => w.Reason == Reasons.ProjectedOverBudget), "it tells what it would have suspended");
-        told.Should().Contain(d => d.Spent > d.Limit, "nobody stopped it");
+        told.Should()
+            .Contain(d => d.Workloads.Any(w => w.Reason == Reasons.ProjectedOverBudget), "it reports what it would have suspended");
+        told.Should().Contain(d => d.Spent > d.Limit, "no suspension stopped it");
         enforcing.Operator.Stops.Should().NotBeEmpty();
 
         var act = done.FindIndex(d => d.Actions.Count > 0);
-        act.Should().BeGreaterThan(50, "a story in which something happens before");
+        act.Should().BeGreaterThan(50, "a scenario in which something happens before");
         for (var i = 0; i <= act; i++)
-            Word(told[i]).Should().Be(Word(done[i]), "decision {0}, {1:O}", i, done[i].At);
-        // In the very words with which it is suspended.
+            Text(told[i]).Should().Be(Text(done[i]), "decision {0}, {1:O}", i, done[i].At);
+        // The messages equal those of the suspensions.
         foreach (var action in done[act].Actions)
             told[act].Workloads.Single(w => w.Key == action.Workload).Sentence.Should().Be(Messages.Observed(action.Sentence));
         told[act]
@@ -41,7 +42,7 @@ public sealed class ObserveTests
         Golden.Check(observing);
     }
 
-    private static StoryWorld Month(EnforcementMode mode, List<BudgetDecision> decisions)
+    private static ScenarioWorld Month(EnforcementMode mode, List<BudgetDecision> decisions)
     {
         var terms = new BudgetTerms
         {
@@ -50,7 +51,7 @@ public sealed class ObserveTests
             Settle = TimeSpan.Zero,
             Mode = mode,
         };
-        var world = new StoryWorld(21, Start, terms).Node("node-1", "V100", 8, 3.06m);
+        var world = new ScenarioWorld(21, Start, terms).Node("node-1", "V100", 8, 3.06m);
         world.Operator.Decided += decisions.Add;
         for (var day = 0; day < 28; day++)
         {
@@ -76,8 +77,8 @@ public sealed class ObserveTests
         return world;
     }
 
-    /// <summary>All that is told of the budget and of each workload; whether it is told or done is what differs.</summary>
-    private static string Word(BudgetDecision decision) =>
+    /// <summary>The messages about the budget and each workload, without the difference between reported and done.</summary>
+    private static string Text(BudgetDecision decision) =>
         $"{decision.At:O} spent {decision.Spent} reserved {decision.Reserved} bound {decision.OverspendBound}\n"
         + string.Join(
             '\n',

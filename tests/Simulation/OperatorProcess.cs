@@ -21,8 +21,8 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace Bursar.Tests.Simulation;
 
 /// <summary>
-/// What one process of the operator writes, with the product's own actor and ledger store. The simulation sees, decides when to evaluate, and
-/// lets the process die: it then makes another one on the same API server.
+/// The writes of one operator process, with the product's own actor and ledger store. The simulation observes, decides when to evaluate,
+/// and kills the process. It then creates another one on the same API server.
 /// </summary>
 internal sealed class OperatorProcess
 {
@@ -74,7 +74,7 @@ internal sealed class OperatorProcess
     /// <summary>Whether the cache does not show yet what was written last.</summary>
     public bool IsWaiting(string ns) => _echoes.IsWaiting(ns);
 
-    /// <summary>An object as the watch tells of it.</summary>
+    /// <summary>Returns an object as the watch reports it.</summary>
     public void See<T>(JsonObject obj)
         where T : class, IKubernetesEntity<T> =>
         ((Store<T>)((KindCache<T>)_stores.Of(T.EntityKind.Kind)!).Informer.Store).Put(
@@ -110,4 +110,4 @@ internal sealed class OperatorProcess
 }
 
 /// <summary>The operator died at a write.</summary>
-internal sealed class OperatorDiedException : Exception;
+internal sealed class OperatorKilledException : Exception;

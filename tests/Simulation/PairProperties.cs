@@ -14,8 +14,8 @@ using Xunit.Abstractions;
 namespace Bursar.Tests.Simulation;
 
 /// <summary>
-/// Two budgets over the same jobs, and over some of their own, in random lives: limits rise and fall, jobs come and go, and the
-/// operator dies between any two writes.
+/// Two budgets over the same jobs, and over some of their own, in random runs: limits rise and fall, jobs appear and end, and the operator
+/// is killed between any two writes.
 /// </summary>
 public sealed class PairProperties(ITestOutputHelper output)
 {
@@ -27,12 +27,12 @@ public sealed class PairProperties(ITestOutputHelper output)
         var (suspensions, shared, agreed, resumes, again, deaths) = (0, 0, 0, 0, 0, 0);
         for (var seed = 0; seed < 150; seed++)
         {
-            var life = new PairLife(seed, dies);
+            var life = new PairRun(seed, dies);
             for (var turn = 0; turn < 250; turn++)
                 life.Turn();
             (suspensions, shared, agreed, resumes, again, deaths) = (
                 suspensions + life.Suspendings,
-                shared + life.HeldByBoth,
+                shared + life.SuspendedByBoth,
                 agreed + life.Agreed,
                 resumes + life.Resumes,
                 again + life.Again,
@@ -42,7 +42,7 @@ public sealed class PairProperties(ITestOutputHelper output)
         output.WriteLine(
             $"150 lives of 250 minutes: {suspensions} suspensions ({again} of a job that had been suspended before), {shared} jobs that both held, {agreed} times one agreed and the other held on, {resumes} resumes, {deaths} deaths"
         );
-        shared.Should().BeGreaterThan(150, "lives in which the two never hold the same prove nothing");
+        shared.Should().BeGreaterThan(150, "runs in which the two never suspend the same job prove nothing");
         agreed.Should().BeGreaterThan(100);
         resumes.Should().BeGreaterThan(150);
         again.Should().BeGreaterThan(20);
@@ -68,7 +68,7 @@ public sealed class PairProperties(ITestOutputHelper output)
 
         public bool Suspended { get; set; }
 
-        /// <summary>How much had happened in the world when it was suspended last.</summary>
+        /// <summary>The number of events in the world at its last suspension.</summary>
         public int? SuspendedAfter { get; set; }
     }
 
@@ -91,7 +91,7 @@ public sealed class PairProperties(ITestOutputHelper output)
         public Amount Highest { get; set; } = limit;
     }
 
-    private sealed class PairLife
+    private sealed class PairRun
     {
         private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
         private static readonly HourlyCost V100 = HourlyCost.FromDecimal(3.06m);
@@ -110,17 +110,17 @@ public sealed class PairProperties(ITestOutputHelper output)
         private int _made;
         private int _sinceDeath = 10;
 
-        public PairLife(int seed, bool dies)
+        public PairRun(int seed, bool dies)
         {
             (_seed, _dies, _random) = (seed, dies, new(seed));
             _client = OperatorProcess.Connect(_api, _time);
             _operator = new(_client);
-            _api.Writing = (_, _, _) => DieByChance();
+            _api.Writing = (_, _, _) => KillByChance();
             _api.Written = (path, before, after) =>
             {
                 if (_jobs.Find(job => job.Path == path) is { } job)
                     Follow(job, suspended: IsSuspended(after!), wasSuspended: IsSuspended(before!));
-                DieByChance();
+                KillByChance();
             };
             _budgets = [new("a", Money(_random.Next(2, 25))), new("b", Money(_random.Next(2, 25)))];
             for (var i = 0; i < 5; i++)
@@ -129,7 +129,7 @@ public sealed class PairProperties(ITestOutputHelper output)
 
         public int Suspendings { get; private set; }
 
-        public int HeldByBoth { get; private set; }
+        public int SuspendedByBoth { get; private set; }
 
         public int Agreed { get; private set; }
 
@@ -155,7 +155,7 @@ public sealed class PairProperties(ITestOutputHelper output)
                 {
                     Evaluate(budget);
                 }
-                catch (OperatorDiedException)
+                catch (OperatorKilledException)
                 {
                     Deaths++;
                     _sinceDeath = 0;
@@ -253,7 +253,7 @@ public sealed class PairProperties(ITestOutputHelper output)
             _jobs.Remove(job);
             _api.Remove(job.Path);
             _events++;
-            // As the controller drops the records of what is gone.
+            // Records of deleted objects are dropped, as the controller does.
             foreach (var budget in _budgets)
                 State.DropSuspension(budget.Uid, job.Key.Uid, WorkloadKind.SuspendField);
         }
@@ -269,10 +269,10 @@ public sealed class PairProperties(ITestOutputHelper output)
                 {
                     _stopped[job.Key.Uid] = budget.Name;
                     if (job.Suspended)
-                        HeldByBoth++;
+                        SuspendedByBoth++;
                     continue;
                 }
-                // Ten minutes in which it fitted stand for an event, each time for twice as long.
+                // Ten minutes in which it fitted count as an event, each time for twice as long.
                 if (action.Reason == Reasons.FitsAgain)
                     _events++;
                 if (State.SuspendedByOthers("team", budget.Uid)[job.Key.Uid].Any())
@@ -281,7 +281,7 @@ public sealed class PairProperties(ITestOutputHelper output)
             _operator.CarryOut(snapshot, decision);
         }
 
-        /// <summary>What the Job controller does when the field changes.</summary>
+        /// <summary>Acts as the Job controller when the field changes.</summary>
         private void Follow(PairJob job, bool suspended, bool wasSuspended)
         {
             if (suspended == wasSuspended)
@@ -303,10 +303,10 @@ public sealed class PairProperties(ITestOutputHelper output)
         }
 
         /// <summary>Before a write, or after it and before its answer.</summary>
-        private void DieByChance()
+        private void KillByChance()
         {
             if (_dies && _sinceDeath > 2 && _random.Next(12) == 0)
-                throw new OperatorDiedException();
+                throw new OperatorKilledException();
         }
 
         private static bool IsSuspended(JsonObject job) => (bool)job["spec"]!["suspend"]!;

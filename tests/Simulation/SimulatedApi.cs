@@ -57,7 +57,7 @@ internal sealed class SimulatedApi : DelegatingHandler
         var path = request.RequestUri!.AbsolutePath;
         if (request.Method == HttpMethod.Get && path.EndsWith(Ledgers, StringComparison.Ordinal))
             return List();
-        // The scale of an object is the part of it that tells its replicas.
+        // The scale of an object is its replica count.
         var target = path.EndsWith("/scale", StringComparison.Ordinal) ? path[..^"/scale".Length] : path;
         if (request.Method == HttpMethod.Post)
         {

@@ -9,8 +9,8 @@ using Xunit.Abstractions;
 namespace Bursar.Tests.Simulation;
 
 /// <summary>
-/// Forecasts of sweeps against a simulated truth. A sweep fits when its true cost and the cost of stopping it are within the limit,
-/// however long single pieces are: only its low end is acted upon, and that must not be above the truth.
+/// Forecasts of sweeps against simulated runs. A sweep fits when its actual cost and the cost of stopping it are within the limit, however
+/// long single pieces are. Bursar acts only on the low end of the estimate, which must not exceed the actual cost.
 /// </summary>
 public sealed class SweepProperties(ITestOutputHelper output)
 {
@@ -70,7 +70,7 @@ public sealed class SweepProperties(ITestOutputHelper output)
         {
             var random = new Random(seed);
             var plan = SweepPlan.Any(random) with { Suspensions = 0 };
-            // With fewer waves the money is spent before pieces have ended.
+            // With fewer waves the budget is used up before pieces have ended.
             if (plan.Completions < plan.Parallelism * 6)
                 continue;
             var sweep = new SweepRun(plan, random);

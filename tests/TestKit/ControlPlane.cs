@@ -23,7 +23,7 @@ public sealed class ControlPlane : IAsyncDisposable
         Token = token;
     }
 
-    /// <summary>Where the binaries are looked for.</summary>
+    /// <summary>The folder of the binaries.</summary>
     public static string Assets { get; } =
         Environment.GetEnvironmentVariable("KUBEBUILDER_ASSETS") is { Length: > 0 } assets ? assets : "/usr/local/kubebuilder/bin";
 
@@ -43,12 +43,12 @@ public sealed class ControlPlane : IAsyncDisposable
     /// <summary>A kubeconfig with that token.</summary>
     public string KubeconfigPath => Path.Combine(_directory, "kubeconfig");
 
-    /// <summary>Whether a controller manager runs, so that namespaces empty and owners are collected.</summary>
+    /// <summary>Whether a controller manager runs, so that namespaces are emptied and dependents are collected.</summary>
     public bool HasControllerManager { get; private init; }
 
     public bool HasScheduler { get; private init; }
 
-    /// <summary>What the API server wrote about the requests that the audit policy names; null without one.</summary>
+    /// <summary>The path of the API server's audit log of the requests that the audit policy names. Null without a policy.</summary>
     public string? AuditLogPath { get; private init; }
 
     public static Task<ControlPlane> StartAsync(string? controllers, bool withScheduler, bool withServiceAccounts, CancellationToken ct) =>
@@ -77,7 +77,7 @@ public sealed class ControlPlane : IAsyncDisposable
         CancellationToken ct
     ) => StartAsync(controllers, withScheduler, withServiceAccounts, auditPolicy, controllersHaveAccounts, controllerArguments: [], ct);
 
-    /// <param name="controllerArguments">What else the controller manager is told
+    /// <param name="controllerArguments">Further arguments of the controller manager
     /// (<c>--horizontal-pod-autoscaler-sync-period=1s</c>).</param>
     public static async Task<ControlPlane> StartAsync(
         string? controllers,
@@ -141,7 +141,7 @@ public sealed class ControlPlane : IAsyncDisposable
                     "--allow-privileged=true",
                     "--endpoint-reconciler-type=none",
                     .. withServiceAccounts ? Array.Empty<string>() : ["--disable-admission-plugins=ServiceAccount"],
-                    // Blocking: what a client has its answer to stands in the log.
+                    // Blocking mode: the log has a request before its client has the answer.
                     .. auditPolicy is null
                         ? Array.Empty<string>()
                         :
@@ -218,7 +218,7 @@ public sealed class ControlPlane : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        // In reverse: an API server that has lost its etcd no longer listens to SIGTERM.
+        // Reverse order: an API server that has lost its etcd no longer reacts to SIGTERM.
         foreach (var (_, process) in Enumerable.Reverse(_processes))
         {
             if (!process.HasExited)
@@ -294,7 +294,7 @@ public sealed class ControlPlane : IAsyncDisposable
             }
             catch (HttpRequestException) when (clock.Elapsed < StartLimit)
             {
-                // Not listening yet.
+                // The server is not listening yet.
             }
 
             if (clock.Elapsed > StartLimit)

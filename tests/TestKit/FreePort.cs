@@ -3,7 +3,7 @@ using System.Net.Sockets;
 
 namespace Bursar.Tests.TestKit;
 
-/// <summary>Ports of loopback for programs that must be told theirs before they start.</summary>
+/// <summary>Loopback ports for programs that need their port before they start.</summary>
 public static class FreePort
 {
     // Below the range from which Linux takes the ports of outgoing connections (32768 and up). A port from that range is often
@@ -13,7 +13,7 @@ public static class FreePort
 
     private static int _next = Random.Shared.Next(Count);
 
-    /// <summary>A port that nobody listens on. No two calls of one process get the same.</summary>
+    /// <summary>Returns a port without a listener. No two calls of one process get the same.</summary>
     public static int Next()
     {
         for (var attempt = 0; attempt < Count; attempt++)

@@ -6,7 +6,7 @@ using Bursar.Core.Money;
 
 namespace Bursar.Tests.TestKit;
 
-/// <summary>Short words for the snapshots of the tables: a budget of one month, V100s at 3.06, jobs that know their length.</summary>
+/// <summary>Builders for the snapshots of the tables: a budget of one month, V100s at 3.06, jobs of known length.</summary>
 public static class Given
 {
     public static readonly DateTimeOffset Now = new(2026, 11, 10, 12, 0, 0, TimeSpan.Zero);
@@ -109,7 +109,7 @@ public static class Given
     public static Estimate Unsettled(TimeSpan low, TimeSpan mid) =>
         new(low, mid, mid * 2, EstimateSource.Progress, false, "0.09 s per step over 5 steps");
 
-    /// <summary>What was there was admitted as it stands.</summary>
+    /// <summary>Existing workloads are admitted at their present cost.</summary>
     public static BudgetSnapshot Admitted(this BudgetSnapshot budget, params (string Name, decimal Reserved)[] jobs) =>
         budget with
         {

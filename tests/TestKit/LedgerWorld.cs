@@ -8,8 +8,8 @@ using Bursar.Core.Usage;
 namespace Bursar.Tests.TestKit;
 
 /// <summary>
-/// A small cluster's life made from a seed, told to a ledger operation by operation, and priced a second time by brute
-/// force: second by second, from the plain facts. Every event falls on a whole second, so that the second way is exact.
+/// A small cluster's history made from a seed, recorded in a ledger operation by operation, and priced a second time by brute force, second
+/// by second from the plain facts. Every event falls on a whole second, so that the second result is exact.
 /// </summary>
 public sealed class LedgerWorld
 {
@@ -22,10 +22,10 @@ public sealed class LedgerWorld
     private readonly List<NodeFacts> _nodes = [];
     private readonly List<(string Product, int At, long Nano)> _prices = [];
 
-    /// <summary>What the operator would see, in the order of time.</summary>
+    /// <summary>The operator's observations, in the order of time.</summary>
     public List<Action<GpuLedger>> Operations { get; } = [];
 
-    /// <summary>Those among them that tell of pods.</summary>
+    /// <summary>The observations of pods.</summary>
     public List<PodObservation> Observations { get; } = [];
 
     public IReadOnlyList<string> NodeNames => [.. _nodes.Select(node => node.Name)];
@@ -153,7 +153,7 @@ public sealed class LedgerWorld
 
     public static LabelSelector Team(string team) => new() { MatchLabels = new Dictionary<string, string> { ["team"] = team } };
 
-    /// <summary>What the selected pods cost in [from, to), second by second.</summary>
+    /// <summary>Returns the cost of the selected pods in [from, to), second by second.</summary>
     public Amount Spent(string? ns, string? team, string? node, int from, int to)
     {
         Int128 units = 0;

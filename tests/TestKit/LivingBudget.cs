@@ -13,9 +13,7 @@ public sealed class LivingBudget(BudgetSnapshot budget)
 
     private readonly List<string> _log = [];
 
-    /// <summary>
-    /// How much of a pass each job's estimate falls by, in percent; 100 where nothing else is said. Less is an estimate that grows.
-    /// </summary>
+    /// <summary>The percentage of a pass by which each job's estimate falls, 100 by default. Less is an estimate that grows.</summary>
     private readonly Dictionary<string, int> _pace = new(StringComparer.Ordinal);
 
     public BudgetSnapshot Budget { get; private set; } = budget;
@@ -23,7 +21,7 @@ public sealed class LivingBudget(BudgetSnapshot budget)
     /// <summary>Whether workloads acknowledge a request for a checkpoint in the pass that follows it.</summary>
     public bool Acknowledges { get; init; }
 
-    /// <summary>What was done, for a failing seed.</summary>
+    /// <summary>The log of actions, for a failing seed.</summary>
     public string Log => string.Join('\n', _log);
 
     public void Raise(Amount limit) => Budget = Budget with { Terms = Budget.Terms with { Limit = limit } };
@@ -121,7 +119,7 @@ public sealed class LivingBudget(BudgetSnapshot budget)
             if (work.State == WorkloadState.Running && work.BurnRate > HourlyCost.Zero && work.Estimate.IsKnown)
             {
                 var worked = pass * (_pace.GetValueOrDefault(work.Key.Uid, 100) / 100.0);
-                // A declared duration says nothing of a job that runs on past it.
+                // A declared duration does not describe a job that runs on past it.
                 var ends = work.Estimate.Likely <= worked;
                 if (ends && work.Estimate.Source != EstimateSource.Declared)
                     continue;
@@ -152,7 +150,7 @@ public sealed class LivingBudget(BudgetSnapshot budget)
     }
 
     /// <summary>
-    /// Spends an amount evenly over a pass. A calendar window that ends takes its spending with it, a rolling one forgets the oldest.
+    /// Spends an amount evenly over a pass. A calendar window that ends drops its spending, a rolling one drops the oldest.
     /// </summary>
     private void Pay(Amount amount, TimeSpan pass)
     {

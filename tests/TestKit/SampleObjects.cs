@@ -81,7 +81,7 @@ public static class SampleObjects
         if (typeof(T) == typeof(V1Pod))
         {
             JsonObject pod = JsonNode.Parse($$"""{"metadata": {{Metadata}}, "spec": {{PodSpec}}, "status": {{PodStatus}}}""")!.AsObject();
-            // Of pods these are not kept.
+            // These fields of pods are not kept.
             pod["metadata"]!.AsObject().Remove("finalizers");
             return pod;
         }
@@ -173,7 +173,7 @@ public static class SampleObjects
             case JsonTypeInfoKind.Object:
                 JsonObject obj = [];
                 foreach (JsonPropertyInfo property in type.Properties)
-                    // What cannot be set is not read.
+                    // Properties without a setter are not read.
                     if (property.Set is not null || property.AssociatedParameter is not null)
                         obj[property.Name] = Of(type.Options.GetTypeInfo(property.PropertyType), property.Name);
                 return obj;

@@ -59,7 +59,7 @@ public sealed class SimulatedCluster : IAsyncDisposable
             await Controllers.DisposeAsync();
         Client.Dispose();
         await Sandbox.DisposeAsync();
-        // A controller that broke is tried again for ever and would show elsewhere as a world that stands still.
+        // A broken controller is retried forever and would appear elsewhere as a world that does not move.
         Logs.Lines.Where(static line => line.StartsWith("Error", StringComparison.Ordinal)).Should().BeEmpty();
     }
 

@@ -17,8 +17,8 @@ using Bursar.Tests.TestKit;
 namespace Bursar.Tests.EndToEnd.Worlds;
 
 /// <summary>
-/// A cluster with simulated nodes and the real operator: on the Sandbox in virtual time, or on a real control plane in
-/// wall time. What a test says to it is the same for both.
+/// A cluster with simulated nodes and the real operator, on the Sandbox in virtual time or on a real control plane in wall time. Tests use
+/// both in the same way.
 /// </summary>
 public abstract class ClusterWorld : IAsyncDisposable
 {
@@ -40,7 +40,7 @@ public abstract class ClusterWorld : IAsyncDisposable
     /// <summary>The metrics page of the running operator, as Prometheus reads it.</summary>
     public Task<List<PrometheusSample>> MetricsAsync(CancellationToken ct) => _replica!.MetricsAsync(ct);
 
-    /// <summary>How the world's own client (the test, the nodes, the controllers) calls itself; never as an operator does.</summary>
+    /// <summary>The user agent of the world's own client (the test, the nodes, the controllers), never that of an operator.</summary>
     protected const string OwnAgent = "kubectl-world/1";
 
     public NodeSimulator Nodes => _nodes!;
@@ -136,8 +136,7 @@ public abstract class ClusterWorld : IAsyncDisposable
     }
 
     /// <summary>
-    /// The operator, which reaches nobody any more, is left to its end, and no time passes: what a process that is killed would not
-    /// say either arrives nowhere.
+    /// Lets the operator end after it was cut off from the API server, while no time passes. Like a killed process, it sends nothing more.
     /// </summary>
     public async Task AbandonOperatorAsync()
     {
@@ -150,7 +149,7 @@ public abstract class ClusterWorld : IAsyncDisposable
     private async Task EndAsync(Replica replica)
     {
         await replica.CancelAsync();
-        // It may be waiting, in this world's time, for an answer to its last words.
+        // The operator may be waiting, in this world's time, for an answer to its last request.
         while (await Task.WhenAny(replica.Running, Task.Delay(20)) != replica.Running)
             await PassAsync(TimeSpan.FromMilliseconds(100), CancellationToken.None);
         await replica.DisposeAsync();
@@ -302,7 +301,7 @@ public abstract class ClusterWorld : IAsyncDisposable
     public async Task UntilAsync(string what, Func<Task<bool>> holds, CancellationToken ct, TimeSpan? within = null)
     {
         var limit = Time.GetUtcNow() + (within ?? TimeSpan.FromSeconds(60));
-        // What shows first must not be looked at beside what the same change still brings.
+        // The first visible effect of a change must not be checked beside effects that are still to come.
         await PassAsync(TimeSpan.Zero, ct);
         while (!await holds())
         {
@@ -464,7 +463,7 @@ public sealed class RealWorld : ClusterWorld
 
     public override Task PassAsync(TimeSpan time, CancellationToken ct) => Task.Delay(time, ct);
 
-    /// <summary>And waits for its ServiceAccount: a pod before that is refused.</summary>
+    /// <summary>Creates the namespace and waits for its ServiceAccount, without which pods are refused.</summary>
     public override async Task CreateNamespaceAsync(string name, CancellationToken ct)
     {
         await base.CreateNamespaceAsync(name, ct);

@@ -7,8 +7,8 @@ using Bursar.Sandbox.ApiServer;
 namespace Bursar.Tests.EndToEnd.Worlds;
 
 /// <summary>
-/// Managers of other people's work, as far as their documentation and source say how they react; none of them is the real one. A test lets
-/// them look at the world, again and again while it waits.
+/// Fakes of other managers, which react as their documentation and source describe. A test runs their passes again and again while it
+/// waits.
 /// </summary>
 public abstract class FakeManager(Scene scene)
 {
@@ -16,7 +16,7 @@ public abstract class FakeManager(Scene scene)
 
     protected Scene Scene { get; } = scene;
 
-    public abstract Task LookAsync();
+    public abstract Task RunPassAsync();
 
     /// <summary>Waits for something while this manager does its work.</summary>
     public Task UntilAsync(string what, Func<Task<bool>> holds, TimeSpan? within = null) =>
@@ -24,7 +24,7 @@ public abstract class FakeManager(Scene scene)
             what,
             async () =>
             {
-                await LookAsync();
+                await RunPassAsync();
                 return await holds();
             },
             within
@@ -34,10 +34,10 @@ public abstract class FakeManager(Scene scene)
     {
         for (var passed = 0d; passed < seconds; passed += 0.5)
         {
-            await LookAsync();
+            await RunPassAsync();
             await Scene.PassAsync(0.5);
         }
-        await LookAsync();
+        await RunPassAsync();
     }
 
     /// <summary>A CRD that keeps whatever is in it.</summary>
@@ -94,8 +94,9 @@ public abstract class FakeManager(Scene scene)
 }
 
 /// <summary>
-/// Kueue's job reconciler (pkg/controller/jobframework/reconciler.go): one Workload a job; evicted when it is deactivated (step 6); started
-/// when it is admitted and suspended (7); suspended when it is not admitted and runs (8). Its queue gives quota to whoever is first.
+/// Kueue's job reconciler (pkg/controller/jobframework/reconciler.go): one Workload for each job. A deactivated Workload is evicted (step
+/// 6), an admitted one that is suspended is started (7), and one that runs without admission is suspended (8). Its queue gives quota in the
+/// order of arrival.
 /// </summary>
 public sealed class FakeKueue(Scene scene, EntityKind workloads, EntityKind jobs) : FakeManager(scene)
 {
@@ -104,13 +105,13 @@ public sealed class FakeKueue(Scene scene, EntityKind workloads, EntityKind jobs
     public FakeKueue(Scene scene)
         : this(scene, V1Workload.EntityKind, V1Job.EntityKind) { }
 
-    /// <summary>How many workloads may hold quota at once.</summary>
+    /// <summary>The number of workloads that may have quota at once.</summary>
     public int Quota { get; set; } = 100;
 
     /// <summary>Whether the queue has the admission check <see cref="Check"/>.</summary>
     public bool Asks { get; init; }
 
-    /// <summary>How often it set a job's spec.suspend to false, and to true.</summary>
+    /// <summary>The number of times it set a job's spec.suspend to false, and to true.</summary>
     public int Starts { get; private set; }
 
     public int Stops { get; private set; }
@@ -145,7 +146,7 @@ public sealed class FakeKueue(Scene scene, EntityKind workloads, EntityKind jobs
     public Task SetActiveAsync(string job, bool active) =>
         MergeAsync(workloads, $"{jobs.Kind.ToLowerInvariant()}-{job}", $$$"""{"spec": {"active": {{{(active ? "true" : "false")}}}}}""");
 
-    public override async Task LookAsync()
+    public override async Task RunPassAsync()
     {
         var all = await ListAsync(workloads);
         var holding = all.Count(workload => Is(workload, "QuotaReserved"));
@@ -258,7 +259,7 @@ public sealed class FakeKeda(Scene scene) : FakeManager(scene)
 
     public int Lifts { get; private set; }
 
-    public override async Task LookAsync()
+    public override async Task RunPassAsync()
     {
         var polls = Scene.World.Time.GetUtcNow() - _polled >= TimeSpan.FromSeconds(30);
         foreach (var scaler in await ListAsync(V1ScaledObject.EntityKind))
@@ -290,14 +291,14 @@ public sealed class FakeKeda(Scene scene) : FakeManager(scene)
 }
 
 /// <summary>
-/// A HorizontalPodAutoscaler's controller (pkg/controller/podautoscaler/horizontal.go): every 15 s within its bounds; zero replicas switch
-/// it off, unless its lower bound is zero.
+/// A HorizontalPodAutoscaler's controller (pkg/controller/podautoscaler/horizontal.go): it acts every 15 s within its bounds. Zero replicas
+/// disable it, unless its minimum is zero.
 /// </summary>
 public sealed class FakeAutoscaler(Scene scene) : FakeManager(scene)
 {
     private DateTimeOffset _polled = DateTimeOffset.MinValue;
 
-    public override async Task LookAsync()
+    public override async Task RunPassAsync()
     {
         if (Scene.World.Time.GetUtcNow() - _polled < TimeSpan.FromSeconds(15))
             return;
@@ -322,7 +323,7 @@ public sealed class FakeAutoscaler(Scene scene) : FakeManager(scene)
 /// </summary>
 public sealed class FakeKServe(Scene scene) : FakeManager(scene)
 {
-    public override async Task LookAsync()
+    public override async Task RunPassAsync()
     {
         foreach (var service in await ListAsync(V1Beta1InferenceService.EntityKind))
         {

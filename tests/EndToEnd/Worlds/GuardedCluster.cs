@@ -13,7 +13,7 @@ namespace Bursar.Tests.EndToEnd.Worlds;
 /// </summary>
 public sealed class GuardedCluster : IAsyncLifetime
 {
-    // Not bursar-system: what silently relies on that name fails here.
+    // Not bursar-system, so that a silent dependency on that name fails here.
     public const string Own = "money-guard";
 
     private const string Controllers =
@@ -82,10 +82,10 @@ internal sealed class GuardedTeam : IDisposable
     /// <summary>The namespace's administrator, who may write budgets and not override.</summary>
     public KubeClient Tenant { get; }
 
-    /// <summary>The same, with the ClusterRole bursar-override in this namespace.</summary>
+    /// <summary>A client of a tenant with the ClusterRole bursar-override in this namespace.</summary>
     public KubeClient Holder { get; }
 
-    /// <summary>With the token of the operator's ServiceAccount.</summary>
+    /// <summary>A client with the token of the operator's ServiceAccount.</summary>
     public KubeClient Bursar { get; }
 
     public string Budgets => $"/apis/bursar.dev/v1alpha1/namespaces/{Name}/gpubudgets";
@@ -128,7 +128,7 @@ internal sealed class GuardedTeam : IDisposable
         return team;
     }
 
-    /// <summary>Until the API server has read the policies: a moment after they were written.</summary>
+    /// <summary>Waits until the API server has read the policies, a moment after they were written.</summary>
     public Task InForceAsync() => _server.UntilAsync("the guard is in force", async () => (await TryRaiseAsync()).Code == 403, Ct);
 
     /// <summary>The tenant tries to raise the limit of the budget <c>probe</c>; nothing is stored.</summary>
@@ -177,7 +177,7 @@ internal sealed class GuardedTeam : IDisposable
         );
 
     /// <summary>Writes into the budget's status, as the operator does, which Deployments it holds at zero.</summary>
-    public async Task TellSuspendedAsync(string budget, params string[] deployments)
+    public async Task MarkSuspendedAsync(string budget, params string[] deployments)
     {
         var list = new JsonArray([
             .. deployments.Select(d =>
@@ -209,7 +209,7 @@ internal sealed class GuardedTeam : IDisposable
         await client.RequestAsync(HttpMethod.Post, path, body, Ct);
     }
 
-    /// <summary>Code 0 and the object, or the refusal's code and words.</summary>
+    /// <summary>Returns code 0 and the object, or the code and message of the refusal.</summary>
     public static async Task<Answer> SendAsync(
         KubeClient client,
         HttpMethod method,

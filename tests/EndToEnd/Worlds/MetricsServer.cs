@@ -105,7 +105,7 @@ internal sealed class MetricsServer : IAsyncDisposable
         return new(app);
     }
 
-    /// <summary>What makes an API server hand these groups on to here.</summary>
+    /// <summary>The APIServices that make an API server forward these groups to this server.</summary>
     public async Task RegisterAsync(RawClient client, CancellationToken ct)
     {
         await client.PostAsync(

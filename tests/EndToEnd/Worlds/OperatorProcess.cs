@@ -38,7 +38,7 @@ public sealed class OperatorProcess : IAsyncDisposable
         return new(Process.Start(start)!);
     }
 
-    /// <summary>As <c>kill -9</c>: it has no last word.</summary>
+    /// <summary>Kills the process as <c>kill -9</c> does.</summary>
     public async Task KillAsync()
     {
         _process.HasExited.Should().BeFalse("it is to be killed, not to end by itself");

@@ -46,7 +46,7 @@ public sealed class PodBill : IAsyncDisposable
         }
     }
 
-    /// <summary>All pods have ended and the API told when.</summary>
+    /// <summary>Waits until all pods have ended and the API has their end times.</summary>
     public Amount Total(HourlyCost rate)
     {
         lock (_gate)
@@ -64,7 +64,7 @@ public sealed class PodBill : IAsyncDisposable
         }
     }
 
-    /// <summary>What is billed, for a failure's message.</summary>
+    /// <summary>Describes the bill for the message of a failure.</summary>
     public override string ToString()
     {
         lock (_gate)

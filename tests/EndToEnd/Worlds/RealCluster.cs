@@ -8,8 +8,8 @@ using Bursar.Tests.TestKit;
 namespace Bursar.Tests.EndToEnd.Worlds;
 
 /// <summary>
-/// One real control plane with a node, its agent and a price book, for tests that play one after the other on it, each in
-/// a namespace of its own and with an operator of its own life over the one ledger. Started when first asked for.
+/// One real control plane with a node, its agent and a price book, for tests that play on it one after the other. Each has its own
+/// namespace and its own operator process over the one ledger. It starts on first use.
 /// </summary>
 public sealed class RealCluster : IAsyncLifetime
 {
@@ -47,7 +47,7 @@ public sealed class RealCluster : IAsyncLifetime
             _world = world;
         }
         var scene = await Scene.OpenAsync(_world, team);
-        // The ledger remembers what forecasts suspended in the scenes before: together that is soon more than the brake allows.
+        // The ledger keeps the forecast suspensions of earlier scenes: together they would soon open the breaker.
         await ControlConfigMap.SetAsync(
             _world.Client,
             ClusterWorld.OwnNamespace,
@@ -60,7 +60,7 @@ public sealed class RealCluster : IAsyncLifetime
         return scene;
     }
 
-    /// <summary>One scene from its opening to its end.</summary>
+    /// <summary>Plays one scene from its opening to its end.</summary>
     public async Task PlayAsync(string team, Func<Scene, Task> play, bool startOperator = true)
     {
         var scene = await OpenAsync(team, startOperator);
@@ -74,7 +74,7 @@ public sealed class RealCluster : IAsyncLifetime
         }
     }
 
-    /// <summary>Nothing of the scene is left to the next one but the ledger; the switch may say observe.</summary>
+    /// <summary>Removes everything of the scene but the ledger. Observe-only mode may be on.</summary>
     public static async Task LeaveAsync(Scene scene)
     {
         var client = scene.World.Client;

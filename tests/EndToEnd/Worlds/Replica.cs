@@ -5,7 +5,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Bursar.Tests.EndToEnd.Worlds;
 
-/// <summary>One running operator among possibly several.</summary>
+/// <summary>A running operator, possibly one of several.</summary>
 public sealed class Replica : IAsyncDisposable
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
@@ -17,7 +17,7 @@ public sealed class Replica : IAsyncDisposable
     private DateTimeOffset? _endedAt;
     private readonly TaskCompletionSource<OperatorParts> _leads = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <param name="restart">Started anew a while after it ended by itself, as a Deployment does.</param>
+    /// <param name="restart">Restarts it a while after it ended by itself, as a Deployment does.</param>
     internal Replica(OperatorOptions options, KubeConfig config, TimeProvider time, bool restart = false) =>
         Running = Task.Run(
             async () =>
@@ -59,7 +59,7 @@ public sealed class Replica : IAsyncDisposable
     /// </summary>
     public TimeSpan Away { get; private set; }
 
-    /// <summary>What ended it, each time that it was started anew.</summary>
+    /// <summary>The failure that ended it, for each restart.</summary>
     public IReadOnlyList<Exception> Ends => [.. _ends];
 
     public Task Running { get; }
@@ -100,7 +100,7 @@ public sealed class Replica : IAsyncDisposable
         return PrometheusText.Parse(await client.GetByteArrayAsync($"http://{await _log.Address.WaitAsync(Deadline, ct)}/metrics", ct));
     }
 
-    /// <summary>Where its admission webhook is.</summary>
+    /// <summary>The address of its admission webhook.</summary>
     public Task<string> WebhookAsync(CancellationToken ct) => _log.Webhook.WaitAsync(Deadline, ct);
 
     public Task CancelAsync() => _stop.CancelAsync();
@@ -112,7 +112,7 @@ public sealed class Replica : IAsyncDisposable
         _stop.Dispose();
     }
 
-    /// <summary>Hears where the operator's doors are, since their ports are any free ones; the rest is dropped.</summary>
+    /// <summary>Receives the addresses of the operator's endpoints, whose ports are any free ones, and drops the rest.</summary>
     private sealed class ListeningLog : ILoggerFactory, ILogger
     {
         private readonly TaskCompletionSource<string> _address = new(TaskCreationOptions.RunContinuationsAsynchronously);

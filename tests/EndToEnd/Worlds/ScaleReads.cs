@@ -8,7 +8,7 @@ namespace Bursar.Tests.EndToEnd.Worlds;
 /// <param name="path">The log, which is written before a client has its answer.</param>
 internal sealed class ScaleReads(string path)
 {
-    /// <summary>For <see cref="TestKit.ControlPlane"/>: the reads of scales, with the answers.</summary>
+    /// <summary>The audit policy for <see cref="TestKit.ControlPlane"/>: the reads of scales, with the answers.</summary>
     public const string Policy = """
         apiVersion: audit.k8s.io/v1
         kind: Policy

@@ -19,7 +19,7 @@ namespace Bursar.Tests.EndToEnd.Worlds;
 /// </summary>
 internal sealed class ScaleWorld : IAsyncDisposable
 {
-    /// <summary>On whose behalf it is written.</summary>
+    /// <summary>The scaler on whose behalf fields are written.</summary>
     public static readonly string ScalerName = "chat";
 
     private readonly CancellationTokenSource _end = new();
@@ -110,7 +110,7 @@ internal sealed class ScaleWorld : IAsyncDisposable
             Ct
         );
 
-    /// <summary>What is noted of this scene's objects.</summary>
+    /// <summary>The records of this scene's objects.</summary>
     public IReadOnlyList<ScalerRecord> Records => [.. State.Scaled().Where(record => record.Namespace == Scene.Team)];
 
     public async Task CreateAsync(EntityKind entity, string name, string rest)
@@ -207,7 +207,7 @@ internal sealed class ScaleWorld : IAsyncDisposable
         }
         catch (ApiException there) when (there.IsConflict)
         {
-            // Of a scene before on the same control plane.
+            // Records of an earlier scene on the same control plane.
         }
         await scene.UntilAsync($"{entity.Kind} is served", async () =>
         {

@@ -7,7 +7,7 @@ using Bursar.Sandbox.Nodes;
 
 namespace Bursar.Tests.EndToEnd.Worlds;
 
-/// <summary>A world with one team's namespace, in the words of the tests.</summary>
+/// <summary>A world with one team's namespace, and the steps of the tests.</summary>
 public sealed record Scene(ClusterWorld World, string Team)
 {
     public static readonly HourlyCost V100 = HourlyCost.FromDecimal(3.06m);
@@ -48,7 +48,7 @@ public sealed record Scene(ClusterWorld World, string Team)
     public Task BudgetAsync(string limit, string? spec = null, string name = "b") =>
         World.CreateBudgetAsync(Team, name, limit, Ct, spec is null ? null : JsonNode.Parse(spec)!.AsObject());
 
-    /// <summary>A job that says how long it runs.</summary>
+    /// <summary>Creates a job that declares its duration.</summary>
     public Task JobAsync(string name, string? declared = null, string? runFor = null)
     {
         var annotations = new List<(string, string)>();
@@ -59,7 +59,7 @@ public sealed record Scene(ClusterWorld World, string Team)
         return World.CreateJobAsync(Team, name, 1, Ct, [.. annotations]);
     }
 
-    /// <summary>The founding example's job: 30,000 steps of 90 ms, told by annotation.</summary>
+    /// <summary>Creates the founding example's job: 30,000 steps of 90 ms, reported by annotation.</summary>
     public Task RunawayAsync(string name) =>
         World.CreateJobAsync(
             Team,
@@ -126,7 +126,7 @@ public sealed record Scene(ClusterWorld World, string Team)
     /// <summary>Waits for an Event of Bursar's.</summary>
     public async Task<V1Event> UntilEventAsync(string reason, string name)
     {
-        await UntilAsync($"an Event {reason} tells of {name}", async () => (await EventsAsync(reason, name)).Count > 0);
+        await UntilAsync($"an Event {reason} names {name}", async () => (await EventsAsync(reason, name)).Count > 0);
         return (await EventsAsync(reason, name))[0];
     }
 
@@ -144,20 +144,20 @@ public sealed record Scene(ClusterWorld World, string Team)
                 }.ToJsonString()
             );
 
-    /// <summary>What the ledger of the running operator holds as spent, now that nothing burns.</summary>
+    /// <summary>The spending in the ledger of the running operator, once no pod costs anything any more.</summary>
     public async Task<string> FinalSpentAsync(string name = "b")
     {
         JsonObject? everything = [];
         await UntilAsync(
-            "nothing burns any more",
+            "no pod costs anything any more",
             async () =>
             {
                 if (await StatusAsync(name) is { BurnRatePerHour: "0.00" })
                     return true;
                 if (World is RealWorld)
                 {
-                    // Where nobody can wind time on: a changed spec has the status written at once, and no selector is the one that selects
-                    // everything.
+                    // Virtual time is not available: a changed spec makes the operator write the status at once, and an absent selector
+                    // means the same as one that selects everything.
                     await World.Client.PatchAsync<V1Alpha1GpuBudget>(
                         name,
                         Team,

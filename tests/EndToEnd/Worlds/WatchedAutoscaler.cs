@@ -5,25 +5,26 @@ using Bursar.Core.Scaling;
 namespace Bursar.Tests.EndToEnd.Worlds;
 
 /// <summary>
-/// A HorizontalPodAutoscaler over a Deployment, and <see cref="HorizontalScaler"/> beside it. The autoscaler asks for each metric exactly
-/// once a look, after it has read the scale: the answer is computed from what it read, takes the step with it, and finds at the next look
-/// what it did. No controller looks after the Deployment and its pods: this does, between two looks.
+/// A HorizontalPodAutoscaler over a Deployment, and <see cref="HorizontalScaler"/> beside it. The autoscaler queries each metric exactly
+/// once in a pass, after it has read the scale. The answer is computed from that scale, the scaler takes the same step, and the next pass
+/// compares the results. No controller manages the Deployment and its pods: this class does, between two passes.
 /// </summary>
 /// <remarks>
-/// On a busy machine much time passes between the autoscaler's reads, questions and writes. The API server's audit log tells what it read;
-/// a look at a scale that has changed since is answered with errors, and the scale is left alone until the autoscaler has written it.
+/// On a busy machine much time passes between the autoscaler's reads, queries and writes. The API server's audit log records its reads. A
+/// pass over a scale that has changed since is answered with errors, and the scale is left alone until the autoscaler has written it.
 /// </remarks>
 internal sealed class WatchedAutoscaler
 {
     private const string Team = "default";
 
     /// <summary>
-    /// It is answered only at instants at which nothing is this near to leaving a window: the autoscaler reads its clock a little later.
+    /// An answer is given only at instants at which no sample is this near to leaving a window, because the autoscaler reads its clock a
+    /// little later.
     /// </summary>
     private static readonly TimeSpan Clear = TimeSpan.FromMilliseconds(120);
 
     /// <summary>
-    /// What the autoscaler waits after a look: what is beyond that between two looks, it may have needed from the answer to its clock.
+    /// The autoscaler's wait after a pass. Any further time between two passes may lie between the answer and the reading of its clock.
     /// </summary>
     private static readonly TimeSpan Sync = TimeSpan.FromSeconds(1);
 
@@ -97,7 +98,7 @@ internal sealed class WatchedAutoscaler
 
     public System.Collections.Concurrent.ConcurrentDictionary<string, int> Reasons { get; } = new(StringComparer.Ordinal);
 
-    /// <summary>Where the two differ, with what went before.</summary>
+    /// <summary>The first difference between the two, with what went before.</summary>
     public string? Difference { get; private set; }
 
     public override string ToString() =>
@@ -151,7 +152,7 @@ internal sealed class WatchedAutoscaler
         );
     }
 
-    /// <summary>What the autoscaler is told of one of its metrics.</summary>
+    /// <summary>The value of one of the autoscaler's metrics.</summary>
     public async Task<IReadOnlyDictionary<string, long>?> AnswerAsync(int index, CancellationToken ct)
     {
         if (index == 0)
@@ -214,7 +215,7 @@ internal sealed class WatchedAutoscaler
             _lags[before.At] = lag > TimeSpan.Zero ? lag : TimeSpan.Zero;
             _next[before.At] = asked;
             var autoscaler = await _client.GetAsync($"/apis/autoscaling/v2/namespaces/{Team}/horizontalpodautoscalers/{Name}", ct);
-            // A status that lost against a stale cache of the autoscaler's own tells nothing.
+            // A status that lost against a stale cache of the autoscaler's own proves nothing.
             var told = (string?)autoscaler["metadata"]!["resourceVersion"] != _version && _last!.Error is null;
             _version = (string?)autoscaler["metadata"]!["resourceVersion"];
             var limited = autoscaler["status"]?["conditions"]?.AsArray().FirstOrDefault(one => (string?)one!["type"] == "ScalingLimited");
@@ -268,7 +269,7 @@ internal sealed class WatchedAutoscaler
         Reasons[reason] = Reasons.GetValueOrDefault(reason) + 1;
         if (_last.Desired != _spec)
             Scalings++;
-        // Where it goes by an outdated scale, the next one shows what others did.
+        // If the scale is outdated, the next pass shows what others did.
         (_spec, _unmoved, _moved) = (_last.Desired, _last.Desired, _outdated);
         _looking = false;
         _change = ChangeAsync(_spec, ct);
@@ -324,7 +325,7 @@ internal sealed class WatchedAutoscaler
         }
         if (_random.Next(12) == 0)
         {
-            // Someone else scales it.
+            // Another actor scales it.
             desired = _random.Next(_range.Min, _range.Max + 1);
             await _client.MergeAsync(path, new() { ["spec"] = new JsonObject { ["replicas"] = desired } }, ct);
             (_spec, _moved) = (desired, true);
@@ -334,7 +335,7 @@ internal sealed class WatchedAutoscaler
         _changed = DateTimeOffset.UtcNow;
     }
 
-    /// <summary>As a Deployment's controllers and its nodes do: sooner or later.</summary>
+    /// <summary>Acts as a Deployment's controllers and its nodes do, after a random delay.</summary>
     private async Task FollowAsync(int desired, CancellationToken ct)
     {
         if (_random.Next(5) > 0)
@@ -457,7 +458,7 @@ internal sealed class WatchedAutoscaler
                 }),
             ]),
         };
-        // What is not said is 0.1.
+        // The default tolerance is 0.1.
         if (rules.Tolerance != 0.1)
             spec["tolerance"] = rules.Tolerance.ToString(CultureInfo.InvariantCulture);
         return spec;

@@ -4,8 +4,8 @@ using Xunit.Abstractions;
 namespace Bursar.Tests.Integration.Agent;
 
 /// <summary>
-/// The samples of docs/samples that save when they are asked to, run by python3 against a real agent's door. A framework that the
-/// machine lacks is a stub of its callback's base class.
+/// The samples of docs/samples that save on request, run by python3 against a real agent's endpoint. A framework that the machine lacks is
+/// a stub of its callback's base class.
 /// </summary>
 public sealed class CheckpointSampleTests(ITestOutputHelper output)
 {
@@ -26,7 +26,7 @@ public sealed class CheckpointSampleTests(ITestOutputHelper output)
         said.Split('\n')
             .Count(line => line.StartsWith("saved", StringComparison.Ordinal))
             .Should()
-            .Be(1, "it is asked once, and other ranks ask nobody");
+            .Be(1, "it is polled once, and other ranks do not poll");
         var told = node.Server.Journal.Read("n", null).Checkpoints;
         told[0].Should().BeEquivalentTo(new { PodUid = "u1", Id = (string?)null });
         told[^1]

@@ -148,7 +148,7 @@ public sealed class DcgmTests
         Bill(page).Should().Contain(("a", null, 500L));
     }
 
-    /// <summary>The GPU's own figure says nothing of a slice: where it is shown at one, it is not the slice's.</summary>
+    /// <summary>The whole GPU's figure does not describe a slice, even if the exporter attaches it to one.</summary>
     [Fact]
     public void A_slices_activity_is_its_engines_and_not_the_gpus_utilisation()
     {

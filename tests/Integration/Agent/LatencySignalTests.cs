@@ -173,7 +173,7 @@ public sealed class LatencySignalTests
         }
         Count("quick").Should().Be(21);
         Count("usual").Should().Be(5);
-        // At five seconds' pace: 1 at 0, and then at 5, 10, 15 and 20 what it shows, with what it showed before where it fell.
+        // Every five seconds: 1 at 0, and then at 5, 10, 15 and 20 the present value, with the previous one before each fall.
         journal
             .Read("n", null)
             .Tokens.Count(sample => sample.PodUid == "quick")

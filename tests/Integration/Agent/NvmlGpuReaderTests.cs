@@ -192,7 +192,7 @@ public sealed class NvmlGpuReaderTests
     [SkippableFact]
     public void Memory_call_passes_the_packed_version_and_excludes_driver_reserved_memory()
     {
-        // The stub refuses every other word with ARGUMENT_VERSION_MISMATCH, as the driver does; version 1 would answer 600.
+        // The stub refuses every other version with ARGUMENT_VERSION_MISMATCH, as the driver does; version 1 would answer 600.
         using var stub = TwoGpus();
         stub.Set("used.0", 500);
         using var reader = new NvmlGpuReader(stub.Library, _time);
@@ -325,8 +325,8 @@ public sealed class NvmlGpuReaderTests
     }
 
     /// <summary>
-    /// What the driver leaves in its list: a record older than asked for, one above a hundred percent, and one of a time to come, after
-    /// which nothing would ever be newer.
+    /// Records that the driver leaves in its list: one older than requested, one above a hundred percent, and one from the future, after
+    /// which no record would ever be newer.
     /// </summary>
     [SkippableFact]
     public void Records_of_use_that_are_none_are_left_out()

@@ -7,8 +7,8 @@ using Xunit.Abstractions;
 namespace Bursar.Tests.Integration.Agent;
 
 /// <summary>
-/// The samples of docs/samples, run by python3 against a real agent's door. A framework that the machine lacks is a stub of
-/// its callback's base class: then the calls are as documented, and the framework itself is not tried.
+/// The samples of docs/samples, run by python3 against a real agent's endpoint. A framework that the machine lacks is a stub of its
+/// callback's base class. The calls are then as documented, and the framework itself is not tested.
 /// </summary>
 public sealed class ProgressSampleTests(ITestOutputHelper output)
 {
@@ -25,9 +25,9 @@ public sealed class ProgressSampleTests(ITestOutputHelper output)
         var before = TimeProvider.System.GetUtcNow();
         (await DriveAsync(sample, $"http://{node.Server.Addresses.Pod}/v1/progress")).Should().Be(0);
 
-        // The journal takes a pod's word once a second; the last word is written when its second is over.
+        // The journal accepts a pod's report once a second; the last one is written when its second is over.
         var told = () => node.Server.Journal.Read("n", null).Progress;
-        await Eventually.TrueAsync(() => told()[^1].Step == 30, "the end is told");
+        await Eventually.TrueAsync(() => told()[^1].Step == 30, "the end is reported");
         told()[0]
             .Should()
             .BeEquivalentTo(
@@ -88,7 +88,7 @@ public sealed class ProgressSampleTests(ITestOutputHelper output)
         asked.ForEach(client => client.Dispose());
     }
 
-    /// <summary>The sender's address tells the agent which pod speaks: through a proxy it would be the proxy's.</summary>
+    /// <summary>The agent identifies the pod by the sender's address, which a proxy would replace.</summary>
     [SkippableFact]
     public async Task Proxy_of_the_pods_environment_is_not_used()
     {
@@ -97,7 +97,7 @@ public sealed class ProgressSampleTests(ITestOutputHelper output)
 
         (await DriveAsync("plain", $"http://{node.Server.Addresses.Pod}/v1/progress", proxy: "http://127.0.0.1:1")).Should().Be(0);
 
-        await Eventually.TrueAsync(() => node.Server.Journal.Read("n", null).Progress is [.., { Step: 30 }], "the end is told");
+        await Eventually.TrueAsync(() => node.Server.Journal.Read("n", null).Progress is [.., { Step: 30 }], "the end is reported");
     }
 
     private async Task<int> DriveAsync(string sample, string url, string? proxy = null) =>

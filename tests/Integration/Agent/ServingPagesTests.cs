@@ -18,8 +18,8 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace Bursar.Tests.Integration.Agent;
 
 /// <summary>
-/// Pages as the servers' metric definitions make them (names, labels and order as their clients write them, with what stands
-/// around our lines), and what they add up to, by hand in the comments.
+/// Pages as the servers' metric definitions produce them (names, labels and order as their clients write them, with other lines around
+/// ours), and their totals, computed by hand in the comments.
 /// </summary>
 public sealed class ServingPagesTests : IAsyncLifetime
 {
@@ -117,7 +117,7 @@ public sealed class ServingPagesTests : IAsyncLifetime
         result.Gauges.Should().Be(new ServingGauges(2, 0, 0.0625));
     }
 
-    /// <summary>dp_rank is a server of its own, tp_rank, pp_rank and moe_ep_rank tell the same again; priorities and NaN beside.</summary>
+    /// <summary>dp_rank is a separate server. tp_rank, pp_rank and moe_ep_rank repeat the same figures. Priorities and NaN are added.</summary>
     [Fact]
     public void Sglang_with_data_tensor_and_expert_ranks()
     {
@@ -270,7 +270,7 @@ public sealed class ServingPagesTests : IAsyncLifetime
         result.Tokens.Should().Equal(new ModelTokens("meta/llama-3.2-1b-instruct", 603, null, 997, 33));
     }
 
-    /// <summary>Its prompts are without what the cache had; elsewhere they are with it.</summary>
+    /// <summary>Its prompt tokens exclude the cached ones; other servers include them.</summary>
     [Fact]
     public void Llama_cpp_of_2026()
     {
@@ -389,7 +389,7 @@ public sealed class ServingPagesTests : IAsyncLifetime
         result.Gauges!.UnusedCacheBytes.Should().Be(unused);
     }
 
-    /// <summary>Triton counts microseconds; SGLang's ranks tell the same requests.</summary>
+    /// <summary>Triton counts microseconds; SGLang's ranks repeat the same requests.</summary>
     [Theory]
     [InlineData(
         "nv_inference_request_success{model=\"m\",version=\"1\"} 4\nnv_inference_request_duration_us{model=\"m\",version=\"1\"} 2500000",
@@ -457,7 +457,7 @@ public sealed class ServingPagesTests : IAsyncLifetime
         result.Gauges.Should().BeNull();
     }
 
-    /// <summary>In OpenMetrics the Python client of 2026 writes a colon as an underscore.</summary>
+    /// <summary>The Python client of 2026 writes a colon as an underscore in OpenMetrics.</summary>
     [Fact]
     public void A_colon_that_was_made_an_underscore_is_the_same_name()
     {
@@ -511,7 +511,7 @@ public sealed class ServingPagesTests : IAsyncLifetime
             .Be(ScrapeOutcome.Malformed);
     }
 
-    /// <summary>One replica stays and a thousand come and go behind Ray: what they counted stays in the sum.</summary>
+    /// <summary>One replica stays and a thousand others come and go behind Ray. Their counts stay in the sum.</summary>
     [Fact]
     public void Replicas_that_are_gone_for_long_are_kept_as_one()
     {
@@ -529,8 +529,8 @@ public sealed class ServingPagesTests : IAsyncLifetime
     }
 
     /// <summary>
-    /// What the operator books from the journal, over restarts: of one of two engines (the other's tokens are not counted again), of an
-    /// engine that goes away and comes back with what it had, and of the whole server (nothing is lost, nothing twice).
+    /// The operator's totals from the journal over restarts: of one of two engines (the other's tokens are not counted again), of an engine
+    /// that disappears and returns with its old values, and of the whole server (nothing is lost or counted twice).
     /// </summary>
     [Fact]
     public async Task Restarts_of_engines_and_of_the_server_add_up()
@@ -538,13 +538,13 @@ public sealed class ServingPagesTests : IAsyncLifetime
         string[] pages =
         [
             Page(("0", 1000, 10), ("1", 500, 5)),
-            // Engine 0 begins anew: 1,000 + 3 and 520.
+            // Engine 0 restarts: 1,000 + 3 and 520.
             Page(("0", 3, 1), ("1", 520, 6)),
             Page(("0", 10, 2), ("1", 530, 7)),
-            // It is not shown for a while, and comes back as it was: 1,000 + 15 and 540.
+            // Engine 0 is missing for a while and returns with its old values: 1,000 + 15 and 540.
             Page(("1", 540, 7)),
             Page(("0", 15, 2), ("1", 540, 8)),
-            // The server begins anew, then a third engine appears.
+            // The server restarts, then a third engine appears.
             Page(("0", 2, 1), ("1", 0, 0)),
             Page(("0", 2, 1), ("1", 7, 1), ("2", 9, 1)),
         ];
@@ -611,7 +611,7 @@ public sealed class ServingPagesTests : IAsyncLifetime
     }
 
     /// <summary>
-    /// A server that finds another way to tell a figure (its live counters appear with the first request) is no engine beside the old one.
+    /// A server that exports a better metric later (its live counters appear with the first request) is not a second engine.
     /// </summary>
     [Fact]
     public void Better_metric_for_a_figure_replaces_the_first()

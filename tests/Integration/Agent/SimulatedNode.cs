@@ -10,7 +10,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Bursar.Tests.Integration.Agent;
 
-/// <summary>An agent with its real doors on loopback, over a reader and a kubelet that say what the test sets.</summary>
+/// <summary>An agent with its real endpoints on loopback, over a reader and a kubelet whose answers the test sets.</summary>
 internal sealed class SimulatedNode : IGpuReader, IPodResources, IAsyncDisposable
 {
     private readonly TestFolder _folder = new();

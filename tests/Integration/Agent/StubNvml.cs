@@ -5,7 +5,7 @@ using Bursar.Tests.TestKit;
 
 namespace Bursar.Tests.Integration.Agent;
 
-/// <summary>A stub libnvidia-ml.so.1, compiled from <c>native/nvml_stub.c</c> for one test and told by a script what to answer.</summary>
+/// <summary>A stub libnvidia-ml.so.1, compiled from <c>native/nvml_stub.c</c> for one test, whose answers a script sets.</summary>
 internal sealed class StubNvml : IDisposable
 {
     private readonly TestFolder _folder = new();
@@ -61,7 +61,7 @@ internal sealed class StubNvml : IDisposable
         }
         catch (Win32Exception)
         {
-            // Said by the skip below.
+            // The skip below reports it.
         }
         Skip.If(process is null, "gcc is not installed: the stub of NVML cannot be built");
         using (process)

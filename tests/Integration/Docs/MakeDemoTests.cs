@@ -3,7 +3,7 @@ using Bursar.Tests.TestKit;
 
 namespace Bursar.Tests.Integration.Docs;
 
-/// <summary>What <c>make demo</c> prints, with a dotnet that only tells how it was called.</summary>
+/// <summary>The output of <c>make demo</c>, with a dotnet that only prints how it was called.</summary>
 public sealed class MakeDemoTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("bursar-make-").FullName;
@@ -49,7 +49,7 @@ public sealed class MakeDemoTests : IDisposable
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
-        // A make that runs these tests has told its own flags.
+        // A make that runs these tests has exported its own flags.
         foreach (var name in (string[])["MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "DEMO_ARGS"])
             start.Environment.Remove(name);
         using var make = Process.Start(start)!;

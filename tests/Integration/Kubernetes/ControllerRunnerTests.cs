@@ -59,7 +59,7 @@ public class ControllerRunnerTests
         await Until.TrueAsync(() => controller.Count("good") == 1 && controller.Count("later") == 1, "the first round");
         await Until.TrueAsync(
             () => controller.Count("bad") >= 12 && controller.Count("thrown") >= 12,
-            "failures come back",
+            "failures are retried",
             () => clock.Advance(TimeSpan.FromSeconds(5))
         );
         controller.Healed = true;
@@ -69,7 +69,7 @@ public class ControllerRunnerTests
             () => clock.Advance(TimeSpan.FromSeconds(30))
         );
         controller.Count("good").Should().Be(1);
-        controller.Count("later").Should().BeGreaterThan(1, "it asked to be looked at again");
+        controller.Count("later").Should().BeGreaterThan(1, "it asked to be requeued");
 
         delete.SetResult();
         await Until.TrueAsync(() => controller.Count("-good") == 1, "the deletion");

@@ -172,7 +172,7 @@ public class EventRecorderTests
         await run;
     }
 
-    private Task AnswerAsync(Asked asked, HttpContext context)
+    private Task AnswerAsync(RecordedRequest asked, HttpContext context)
     {
         string answer;
         lock (_events)

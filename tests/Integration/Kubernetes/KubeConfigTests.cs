@@ -344,7 +344,7 @@ public sealed class KubeConfigTests : IDisposable
         (await AskAsync(config with { InsecureSkipTlsVerify = true, TlsServerName = null })).Name.Should().Be("CN=server");
     }
 
-    /// <summary>A server named api.internal that takes any client certificate, but wants one.</summary>
+    /// <summary>A server named api.internal that requires a client certificate and accepts any.</summary>
     private static WebApplication TlsServer(X509Certificate2 authority, RequestDelegate answer)
     {
         ECDsa key = ECDsa.Create(ECCurve.NamedCurves.nistP256);

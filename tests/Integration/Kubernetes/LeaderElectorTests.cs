@@ -55,7 +55,7 @@ public class LeaderElectorTests
         await leading.Task.WaitAsync(TimeSpan.FromSeconds(30));
         _server.Silent = true;
         int writes = _server.Writes;
-        // Slowly: on a busy machine the request takes its time, and the clock must not pass its deadline before it arrives.
+        // Small steps: on a busy machine the request needs its time, and the clock must not pass its deadline before it arrives.
         int looks = 0;
         await Until.TrueAsync(
             () => _server.Writes > writes,
@@ -78,7 +78,7 @@ public class LeaderElectorTests
     public async Task Expiry_is_judged_by_the_local_clock_and_not_by_the_holders()
     {
         await using ScriptedServer server = await ScriptedServer.StartAsync(_server.AnswerAsync);
-        // The holder's clock is a day behind: by its renewTime the lease looks long dead, yet it lives.
+        // The holder's clock is a day behind: by its renewTime the lease looks expired, but it is renewed.
         VirtualTimeProvider early = new(new DateTimeOffset(2025, 12, 31, 0, 0, 0, TimeSpan.Zero));
         VirtualTimeProvider late = new(new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero));
         using KubeClient first = server.Client(new KubeClientOptions { TimeProvider = early });
@@ -111,14 +111,14 @@ public class LeaderElectorTests
         taken.Task.IsCompleted.Should().BeFalse();
         holder.MayWrite.Should().BeTrue();
 
-        // The holder's machine stands still; only the waiter's clock runs.
+        // The holder's machine is suspended, so only the candidate's clock runs.
         long from = late.GetTimestamp();
         await Until.TrueAsync(() => taken.Task.IsCompleted, "the take-over", () => late.Advance(TimeSpan.FromMilliseconds(500)));
         late.GetElapsedTime(from).Should().BeGreaterThan(TimeSpan.FromSeconds(12));
         waiter.MayWrite.Should().BeTrue();
         _server.Holder.Should().Be("waiter");
 
-        // It wakes up: before its first try it may not write any more.
+        // The holder wakes up: before its first renewal it may not write.
         early.Advance(TimeSpan.FromSeconds(10.1));
         holder.MayWrite.Should().BeFalse();
         await FluentActions.Awaiting(() => holds).Should().ThrowAsync<LeadershipLostException>();
@@ -245,7 +245,7 @@ public class LeaderElectorTests
 
         public bool Broken { get; set; }
 
-        /// <summary>What is written counts, and is not answered.</summary>
+        /// <summary>Whether writes are applied without an answer.</summary>
         public bool Silent { get; set; }
 
         public int Writes
@@ -268,7 +268,7 @@ public class LeaderElectorTests
             }
         }
 
-        public Task AnswerAsync(Asked asked, HttpContext context)
+        public Task AnswerAsync(RecordedRequest asked, HttpContext context)
         {
             if (!asked.Path.Contains("/leases", StringComparison.Ordinal))
                 return context.JsonAsync(asked.Body, 201);

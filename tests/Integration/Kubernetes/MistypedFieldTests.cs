@@ -249,7 +249,7 @@ public class MistypedFieldTests
     private static T Read<T>(string json)
         where T : class, IKubernetesEntity<T> => KubeJson.Read<T>(Encoding.UTF8.GetBytes(json));
 
-    /// <summary>What is tried on one kind.</summary>
+    /// <summary>The variations of one kind.</summary>
     private sealed record Trial(Type Type, Action EachField, Action<int[]> Several)
     {
         public static Trial Of<T>(Action<T>? use = null)
@@ -268,7 +268,7 @@ public class MistypedFieldTests
                     JsonValueKind before = SampleObjects.At(sample, field)!.GetValueKind(),
                         now = JsonNode.Parse(value)?.GetValueKind() ?? JsonValueKind.Null;
                     bool isPart = before is JsonValueKind.Object or JsonValueKind.Array;
-                    // What may be any JSON is read by those who look into it.
+                    // The readers of a field that may be any JSON check it themselves.
                     if (!isPart || now == before || now == JsonValueKind.Null || field.Any(step => step is "podFailurePolicy" or "data"))
                         continue;
                     obj.Metadata.MistypedFields.Where(one => !one.IsConverted)

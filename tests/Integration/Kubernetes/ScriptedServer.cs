@@ -18,11 +18,11 @@ internal sealed class ScriptedServer : IAsyncDisposable
 
     private ScriptedServer(WebApplication app) => _app = app;
 
-    public ConcurrentQueue<Asked> Requests { get; } = [];
+    public ConcurrentQueue<RecordedRequest> Requests { get; } = [];
 
     public Uri Address { get; private set; } = null!;
 
-    public static async Task<ScriptedServer> StartAsync(Func<Asked, HttpContext, Task> answer)
+    public static async Task<ScriptedServer> StartAsync(Func<RecordedRequest, HttpContext, Task> answer)
     {
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
@@ -32,7 +32,7 @@ internal sealed class ScriptedServer : IAsyncDisposable
         app.Run(async context =>
         {
             using StreamReader reader = new(context.Request.Body);
-            Asked asked = new(
+            RecordedRequest asked = new(
                 context.Request.Method,
                 context.Request.Path,
                 context.Request.QueryString.ToString(),
@@ -63,7 +63,14 @@ internal sealed class ScriptedServer : IAsyncDisposable
     }
 }
 
-internal sealed record Asked(string Method, string Path, string Query, string Body, string ContentType, Dictionary<string, string> Headers)
+internal sealed record RecordedRequest(
+    string Method,
+    string Path,
+    string Query,
+    string Body,
+    string ContentType,
+    Dictionary<string, string> Headers
+)
 {
     public bool IsWatch => Query.Contains("watch=true", StringComparison.Ordinal);
 

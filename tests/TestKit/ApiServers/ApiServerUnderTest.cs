@@ -14,7 +14,7 @@ public sealed record Reply(int Code, JsonNode? Body, HttpResponseHeaders Headers
     public IReadOnlyList<string> Warnings => Headers.TryGetValues("Warning", out var warnings) ? [.. warnings] : [];
 }
 
-/// <summary>One API server that the cases run on, spoken to in raw HTTP.</summary>
+/// <summary>An API server that the cases run on, with raw HTTP.</summary>
 public sealed class ApiServerUnderTest(string name, HttpClient http, bool isSandbox, bool hasControllers) : IDisposable
 {
     private int _namespaces;
@@ -23,7 +23,7 @@ public sealed class ApiServerUnderTest(string name, HttpClient http, bool isSand
 
     public bool IsSandbox { get; } = isSandbox;
 
-    /// <summary>Whether somebody collects garbage and empties namespaces.</summary>
+    /// <summary>Whether a controller collects garbage and empties namespaces.</summary>
     public bool HasControllers { get; } = hasControllers;
 
     public HttpClient Http { get; } = http;

@@ -3,12 +3,12 @@ using Bursar.Core.Scaling;
 
 namespace Bursar.Tests.TestKit.Following;
 
-/// <summary>Whoever asks for replicas. Called at each step of time.</summary>
+/// <summary>An autoscaler under comparison. Called at each step of time.</summary>
 public abstract class Autoscaler(string name)
 {
     public string Name => name;
 
-    /// <summary>The replicas to ask for now; those that are asked for where it has nothing to say.</summary>
+    /// <summary>Returns the replicas to request now, unchanged if the autoscaler has no decision.</summary>
     public abstract int Evaluate(FollowedServers servers, DateTimeOffset now);
 
     /// <summary>Whether something that comes again and again comes at this step.</summary>
@@ -23,7 +23,7 @@ public sealed class FixedReplicas(string name) : Autoscaler(name)
 }
 
 /// <summary>
-/// The product's own demand and decision, fed as its loop feeds them: agents read each second, and what they tell is looked at 0.3 seconds
+/// The product's own demand and decision, fed as its loop feeds them: agents read each second, and their reports are evaluated 0.3 seconds
 /// later.
 /// </summary>
 public sealed class BursarAutoscaler(string name, FollowScene scene, HourlyCost? costCap = null) : Autoscaler(name)
@@ -108,11 +108,11 @@ public sealed class BursarAutoscaler(string name, FollowScene scene, HourlyCost?
 }
 
 /// <summary>
-/// KEDA over Kubernetes's HorizontalPodAutoscaler: every 15 seconds it asks KEDA, and KEDA its source, for the sum over all servers
-/// (<c>AverageValue</c>, <c>useCachedMetrics: false</c>). The source is a Prometheus that scrapes each server every 15 seconds, at a
-/// moment of its own as Prometheus spreads them, with <c>sum(rate(...[1m]))</c> for tokens; or one that knows the servers' figures of the
-/// last second, as Bursar's own door does. When its 15 seconds begin is chance: <paramref name="phase"/>. What KEDA polls every 30 seconds
-/// decides between none and one replica: with a minimum of one, nothing.
+/// KEDA over Kubernetes's HorizontalPodAutoscaler: every 15 seconds the HPA queries KEDA, and KEDA its source, for the sum over all servers
+/// (<c>AverageValue</c>, <c>useCachedMetrics: false</c>). The source is either a Prometheus or Bursar's endpoint. Prometheus scrapes each
+/// server every 15 seconds, at its own offset as Prometheus spreads them, with <c>sum(rate(...[1m]))</c> for tokens. Bursar's endpoint
+/// knows the servers' figures of the last second. The start of the 15 seconds is random: <paramref name="phase"/>. KEDA's poll every 30
+/// seconds decides between none and one replica, so with a minimum of one it decides nothing.
 /// </summary>
 public sealed class KedaAutoscaler(string name, FollowScene scene, TimeSpan? scraping, TimeSpan phase) : Autoscaler(name)
 {
@@ -156,7 +156,7 @@ public sealed class KedaAutoscaler(string name, FollowScene scene, TimeSpan? scr
     private static (double Tokens, double Waiting) Known(FollowedServers servers) =>
         (servers.Ready.Sum(server => server.TokensPerSecond ?? 0), servers.Ready.Sum(server => server.Now.Waiting));
 
-    /// <summary>Of what a server showed that is gone nothing is left: its series ends with it.</summary>
+    /// <summary>The series of a removed server ends with it.</summary>
     private (double Tokens, double Waiting) Asked(FollowedServers servers, DateTimeOffset now)
     {
         var (tokens, waiting) = (0d, 0d);

@@ -10,7 +10,7 @@ public static class ChatTrace
 
     public static bool IsPresentIn(string folder) => System.IO.File.Exists(Path.Combine(folder, File));
 
-    /// <summary>Its requests in their order, the first of them at a moment.</summary>
+    /// <summary>The requests of the trace in order, the first at the given moment.</summary>
     public static IReadOnlyList<ServedRequest> Read(string folder, DateTimeOffset from)
     {
         var rows = System

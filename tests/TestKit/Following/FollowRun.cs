@@ -8,7 +8,7 @@ public static class FollowRun
 
     private static readonly TimeSpan Beginning = TimeSpan.FromMinutes(5);
 
-    /// <summary>What is still waited for after the scene's end is waited for so long.</summary>
+    /// <summary>The time to wait for unfinished requests after the scene's end.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(30);
 
     public static FollowFigures Play(FollowScene scene, Autoscaler autoscaler, int replicas = 1)

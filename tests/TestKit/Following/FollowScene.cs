@@ -4,20 +4,20 @@ using Bursar.Sandbox.Nodes;
 
 namespace Bursar.Tests.TestKit.Following;
 
-/// <summary>What all autoscalers of a comparison have in common: requests, servers, triggers, bounds.</summary>
+/// <summary>The common inputs of all autoscalers of a comparison: requests, servers, triggers, bounds.</summary>
 public sealed record FollowScene
 {
     public static readonly DateTimeOffset Start = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
-    /// <summary>How finely time goes by.</summary>
+    /// <summary>The step of time.</summary>
     public static readonly TimeSpan Step = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>A server takes this long to end where its requests do not end sooner.</summary>
+    /// <summary>The longest termination of a server whose requests do not end sooner.</summary>
     public static readonly TimeSpan Grace = TimeSpan.FromSeconds(30);
 
     public required IReadOnlyList<ServedRequest> Requests { get; init; }
 
-    /// <summary>As long as GPUs are counted.</summary>
+    /// <summary>The duration in which GPUs are counted.</summary>
     public TimeSpan Length { get; init; } = TimeSpan.FromHours(1);
 
     /// <summary>
@@ -32,7 +32,7 @@ public sealed record FollowScene
             BetweenTokens = TimeSpan.FromMilliseconds(30),
         };
 
-    /// <summary>From a replica's begin to its readiness: weights are read.</summary>
+    /// <summary>The time from a replica's start to its readiness, in which weights are read.</summary>
     public TimeSpan Loading { get; init; } = TimeSpan.FromSeconds(45);
 
     public HourlyCost Price { get; init; } = HourlyCost.FromDecimal(2.5m);
@@ -65,7 +65,7 @@ public sealed record FollowScene
         ];
 }
 
-/// <summary>How it went.</summary>
+/// <summary>The results of one run.</summary>
 public sealed record FollowFigures
 {
     public required string Autoscaler { get; init; }
@@ -77,7 +77,7 @@ public sealed record FollowFigures
     /// <summary>First token after more than a second.</summary>
     public required int LateFirst { get; init; }
 
-    /// <summary>Those of them that came after the first five minutes, in which whoever starts with one replica is late anyway.</summary>
+    /// <summary>Late requests after the first five minutes, in which an autoscaler that starts with one replica is late anyway.</summary>
     public required int LateFirstLater { get; init; }
 
     /// <summary>Last token after more than twenty seconds.</summary>
@@ -98,7 +98,7 @@ public sealed record FollowFigures
     /// <summary>Replicas asked for at most.</summary>
     public required int Peak { get; init; }
 
-    /// <summary>Of each call that added some: from the moment since which more were needed without a break.</summary>
+    /// <summary>The delay of each scale-up, from the moment since which more replicas were needed without a break.</summary>
     public required IReadOnlyList<TimeSpan> ToScale { get; init; }
 
     public TimeSpan? MiddleToScale => ToScale.Count == 0 ? null : ToScale.Order().ElementAt(ToScale.Count / 2);

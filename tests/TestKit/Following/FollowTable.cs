@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Bursar.Tests.TestKit.Following;
 
-/// <summary>All autoscalers over the same requests: what stands side by side.</summary>
+/// <summary>All autoscalers over the same requests, side by side.</summary>
 public static class FollowTable
 {
     public const string Bursar = "Bursar";
@@ -18,7 +18,7 @@ public static class FollowTable
 
     public const int ThriftyWindowSeconds = 150;
 
-    /// <summary>As many replicas as the costCap of one row carries.</summary>
+    /// <summary>The replicas that the costCap of one row affords.</summary>
     public const int CapReplicas = 6;
 
     private static readonly TimeSpan[] Phases = [.. new[] { 1, 6, 11 }.Select(seconds => TimeSpan.FromSeconds(seconds))];
@@ -50,7 +50,7 @@ public static class FollowTable
     private static FollowFigures PlayKeda(FollowScene scene, string name, TimeSpan? scraping) =>
         FollowFigures.MeanOf([.. Phases.Select(phase => FollowRun.Play(scene, new KedaAutoscaler(name, scene, scraping, phase)))]);
 
-    /// <summary>In Markdown.</summary>
+    /// <summary>Formats the table as Markdown.</summary>
     public static IReadOnlyList<string[]> Rows(IReadOnlyList<FollowFigures> all) =>
         [
             [

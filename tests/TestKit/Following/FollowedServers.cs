@@ -3,7 +3,7 @@ using Bursar.Sandbox.Nodes;
 
 namespace Bursar.Tests.TestKit.Following;
 
-/// <summary>What a server showed at a moment.</summary>
+/// <summary>The metrics of a server at a moment.</summary>
 public readonly record struct ServerFigures(DateTimeOffset At, int Waiting, int Running, long Generated);
 
 /// <summary>
@@ -28,7 +28,7 @@ public sealed class FollowedServers
 
     public ServedLoad Load { get; }
 
-    /// <summary>What is asked for.</summary>
+    /// <summary>The requested replicas.</summary>
     public int Replicas { get; private set; }
 
     public IReadOnlyList<Server> Servers => _servers;
@@ -37,7 +37,7 @@ public sealed class FollowedServers
 
     public IEnumerable<Server> Ready => _servers.Where(server => server is { IsReady: true, IsLeaving: false });
 
-    /// <summary>Of all replicas that hold a GPU, those that are ending included.</summary>
+    /// <summary>All replicas with a GPU, including terminating ones.</summary>
     public TimeSpan GpuTime { get; private set; }
 
     public int Ups { get; private set; }
@@ -59,7 +59,7 @@ public sealed class FollowedServers
         var staying = Staying.ToArray();
         for (var i = staying.Length; i < replicas; i++)
             Add(now);
-        // As a ReplicaSet chooses: what is not ready first, then what has been ready for the shortest time.
+        // The choice of a ReplicaSet: replicas that are not ready first, then those ready for the shortest time.
         foreach (
             var server in staying
                 .OrderBy(server => server.IsReady)
@@ -73,7 +73,7 @@ public sealed class FollowedServers
         }
     }
 
-    /// <summary>One step of time ends at a moment.</summary>
+    /// <summary>Ends one step of time at a moment.</summary>
     public void Pass(DateTimeOffset now)
     {
         Peak = Math.Max(Peak, Replicas);
@@ -101,7 +101,7 @@ public sealed class FollowedServers
             GpuTime += FollowScene.Step * _servers.Count;
     }
 
-    /// <summary>Whoever saw at once what the servers show would ask for more: the triggers do, and the policies allow it.</summary>
+    /// <summary>Whether an autoscaler without delay would request more: the triggers do, and the policies allow it.</summary>
     public bool NeedMore(DateTimeOffset now)
     {
         var (tokens, waiting) = (0d, 0);
@@ -150,7 +150,7 @@ public sealed class FollowedServers
 
         public ServerFigures Now { get; private set; }
 
-        /// <summary>Of the last ten seconds; null for one that has just begun.</summary>
+        /// <summary>The rate of the last ten seconds. Null for a server that has just started.</summary>
         public double? TokensPerSecond =>
             _window.TryPeek(out var first) && Now.At - first.At is var span && span >= TimeSpan.FromSeconds(0.5)
                 ? (Now.Generated - first.Generated) / span.TotalSeconds

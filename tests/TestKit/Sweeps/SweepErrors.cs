@@ -3,14 +3,14 @@ using Bursar.Core.Forecast;
 
 namespace Bursar.Tests.TestKit.Sweeps;
 
-/// <summary>How far the likely end of a sweep's estimate is from the truth, in GPU time of the whole sweep.</summary>
+/// <summary>The error of the likely end of a sweep's estimate, in GPU time of the whole sweep.</summary>
 /// <param name="Family">What the sweeps have in common.</param>
 /// <param name="Share">The share of GPU time spent when the estimate was made.</param>
 /// <param name="Median">The median error as a share of the true cost of the sweep.</param>
 /// <param name="P90">The error that nine of ten estimates do not exceed.</param>
-/// <param name="Held">How often the interval held the truth.</param>
-/// <param name="Above">How often even the low end was above the truth: a sweep that fits would be suspended.</param>
-public sealed record SweepErrors(string Family, double Share, double Median, double P90, double Held, double Above)
+/// <param name="Coverage">How often the interval contained the actual cost.</param>
+/// <param name="Above">How often even the low end exceeded the actual cost, so that a sweep that fits would be suspended.</param>
+public sealed record SweepErrors(string Family, double Share, double Median, double P90, double Coverage, double Above)
 {
     public static readonly double[] Shares = [0.10, 0.25, 0.50, 0.75];
 
@@ -91,6 +91,6 @@ public sealed record SweepErrors(string Family, double Share, double Median, dou
     public override string ToString() =>
         string.Create(
             CultureInfo.InvariantCulture,
-            $"{Family, -14} {Share, 4:P0}  error median {Median, 6:P1}  p90 {P90, 6:P1}  held {Held, 4:P0}  low end above the truth {Above:P1}"
+            $"{Family, -14} {Share, 4:P0}  error median {Median, 6:P1}  p90 {P90, 6:P1}  held {Coverage, 4:P0}  low end above the truth {Above:P1}"
         );
 }

@@ -2,7 +2,7 @@ using Bursar.Core.Forecast;
 
 namespace Bursar.Tests.TestKit.Sweeps;
 
-/// <summary>How a sweep is made. Times are in seconds.</summary>
+/// <summary>The parameters of a sweep. Times are in seconds.</summary>
 /// <param name="Completions">Pieces of the Job.</param>
 /// <param name="Parallelism">Pieces that run at the same time.</param>
 /// <param name="Median">The median time of a piece, which is log-normal.</param>
@@ -15,10 +15,10 @@ public sealed record SweepPlan(int Completions, int Parallelism, double Median, 
     /// <summary>backoffLimitPerIndex.</summary>
     public int Retries { get; init; } = 1;
 
-    /// <summary>How many times the Job is suspended for a while.</summary>
+    /// <summary>The number of times the Job is suspended for a while.</summary>
     public int Suspensions { get; init; }
 
-    /// <summary>How many times its user changes the parallelism: a third of them to zero for a while, the others up or down.</summary>
+    /// <summary>The number of times its user changes the parallelism: a third of them to zero for a while, the others up or down.</summary>
     public int Resizes { get; init; }
 
     /// <summary>The cluster deletes pods when they end, and the ledger has them not.</summary>
@@ -147,7 +147,7 @@ public sealed class SweepRun
         return high;
     }
 
-    /// <summary>What the cluster shows of it at a moment.</summary>
+    /// <summary>The cluster's view of the sweep at a moment.</summary>
     public JobFacts FactsAt(double at)
     {
         List<TimeSpan> finished = [],
@@ -172,7 +172,7 @@ public sealed class SweepRun
             Ended = ended,
             Finished = Plan.LosesPods ? [] : finished,
             InFlight = inFlight,
-            Held = Plan.LosesPods && ended > 0 ? Held(at) : null,
+            Held = Plan.LosesPods && ended > 0 ? GpuTimeHeld(at) : null,
         };
         return new()
         {
@@ -182,7 +182,7 @@ public sealed class SweepRun
         };
     }
 
-    private TimeSpan Held(double at)
+    private TimeSpan GpuTimeHeld(double at)
     {
         double held = 0,
             covered = 0;

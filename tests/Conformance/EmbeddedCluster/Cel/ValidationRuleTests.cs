@@ -5,7 +5,7 @@ using Bursar.Sandbox.Values;
 
 namespace Bursar.Tests.Conformance.EmbeddedCluster.Cel;
 
-/// <summary>What the embedded cluster does differently from a real API server; tests/Conformance holds what both do.</summary>
+/// <summary>Differences of the embedded cluster from a real API server. The cases in tests/Conformance hold for both.</summary>
 public sealed class ValidationRuleTests
 {
     [Fact]

@@ -8,7 +8,7 @@ public sealed class ServedLoadTests
 {
     private static readonly DateTimeOffset Start = new(2026, 11, 22, 8, 0, 0, TimeSpan.Zero);
 
-    /// <summary>Two at once; 100 prompt tokens are read in 0.1 s, a token takes 0.1 s.</summary>
+    /// <summary>A server of two slots: 100 prompt tokens are read in 0.1 s, a token takes 0.1 s.</summary>
     private static readonly ServiceModel Model = new()
     {
         Slots = 2,

@@ -35,7 +35,7 @@ public sealed class ProtobufBodyTests
     [Fact]
     public void A_deployment_as_kubectl_sends_it()
     {
-        // What kubectl 1.35 sent for: create deployment d --image=nginx --replicas=0 --port=80.
+        // The request of kubectl 1.35 for: create deployment d --image=nginx --replicas=0 --port=80.
         const string captured =
             "azhzAAoVCgdhcHBzL3YxEgpEZXBsb3ltZW50ErABChsKAWQSABoAIgAqADIAOABCAFoICgNhcHASAWQSggEIABIKCggKA2FwcBIBZBpqChoKABIAGgAi"
             + "ACoAMgA4AEIAWggKA2FwcBIBZBJMEi4KBW5naW54EgVuZ2lueCoAMgoKABAAGFAiACoAQgBqAHIAgAEAiAEAkAEAogEAGgAyAEIASgBSAFgAYABoAIIB"
@@ -255,7 +255,7 @@ public sealed class ProtobufBodyTests
             ),
         ];
 
-    /// <summary>Writes a message field by field, so that a test says numbers as the wire has them.</summary>
+    /// <summary>Writes a message field by field, so that a test has the numbers of the wire.</summary>
     private sealed class MessageWriter
     {
         private readonly CodedOutputStream _output;

@@ -52,7 +52,8 @@ public sealed class TablePrinterTests
         """{"status":{"phase":"Running","containerStatuses":[{"name":"c","state":{"terminated":{"reason":"Completed"}}},{"name":"d","ready":true,"state":{"running":{}}}]}}""",
         "NotReady"
     )]
-    public void Pod_status_is_printed_as_kubectl_prints_it(string pod, string expected) => Row("pods", pod)[2]!.GetValue<string>().Should().Be(expected);
+    public void Pod_status_is_printed_as_kubectl_prints_it(string pod, string expected) =>
+        Row("pods", pod)[2]!.GetValue<string>().Should().Be(expected);
 
     [Theory]
     [InlineData("""{"spec":{"completions":3},"status":{"startTime":"2026-11-21T11:00:00Z","succeeded":1}}""", "Running", "1/3", "60m")]

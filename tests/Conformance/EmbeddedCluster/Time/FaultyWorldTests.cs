@@ -12,7 +12,8 @@ using Bursar.Sandbox.Time;
 namespace Bursar.Tests.Conformance.EmbeddedCluster.Time;
 
 /// <summary>
-/// Virtual time goes on under every fault of the server: a leak or a wait that counts as work shows as <see cref="WorldNotIdleException"/>.
+/// Virtual time continues under every fault of the server. A leak, or a wait that counts as work, throws <see
+/// cref="WorldNotIdleException"/>.
 /// </summary>
 public sealed class FaultyWorldTests
 {
@@ -63,7 +64,7 @@ public sealed class FaultyWorldTests
 
         queue.Add("a");
         await world.Time.AdvanceAsync(TimeSpan.FromSeconds(1));
-        // Both while the only worker waits: the key in work once more, and another one.
+        // Both are added while the only worker waits: the key in progress once more, and another one.
         queue.Add("a");
         queue.Add("b");
         await world.Time.AdvanceAsync(TimeSpan.FromSeconds(1));

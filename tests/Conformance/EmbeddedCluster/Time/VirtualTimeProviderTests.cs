@@ -33,7 +33,7 @@ public sealed class VirtualTimeProviderTests
             TimeSpan.FromSeconds(2),
             TimeSpan.FromSeconds(3)
         );
-        // Work that goes on does not keep this clock from advancing.
+        // Continuing work does not keep this clock from advancing.
         time.Activity.Begin();
 
         time.Advance(TimeSpan.FromSeconds(6));
@@ -81,7 +81,7 @@ public sealed class VirtualTimeProviderTests
             }
         }
 
-        // Begun here and not on another thread: a timer that waits does not say yet that somebody waits for it.
+        // The delay begins here and not on another thread, because a pending timer does not show that a task awaits it.
         var loop = LoopAsync();
         await time.AdvanceAsync(TimeSpan.FromHours(1));
 
@@ -180,7 +180,7 @@ public sealed class VirtualTimeProviderTests
         await WaitUntilAsync(() => wall.Pending > 0);
         for (var i = 0; i < 120; i++)
             await wall.AdvanceAsync(TimeSpan.FromSeconds(1));
-        // A wait that the pacing began late ends late: the wall clock goes on as long as it takes.
+        // A wait that the pacing began late ends late, because the wall clock keeps running.
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
         while (Volatile.Read(ref count) < 6 || time.GetUtcNow() < wall.GetUtcNow())
             await wall.AdvanceAsync(TimeSpan.FromSeconds(1), patience.Token);

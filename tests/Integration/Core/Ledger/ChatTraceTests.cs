@@ -44,7 +44,7 @@ public sealed class ChatTraceTests : IAsyncLifetime
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
         _server = builder.Build();
-        // As a server in Python writes its counters.
+        // Counters as a server in Python writes them.
         _server.Run(context =>
             context.Response.WriteAsync(
                 string.Create(
@@ -70,7 +70,7 @@ public sealed class ChatTraceTests : IAsyncLifetime
     [InlineData(true)]
     public async Task Tokens_of_each_minute_and_their_cost_are_a_plain_count_over_the_rows(bool disturbed)
     {
-        // The plain count: whole minutes by their text, summed as they stand.
+        // The plain count: whole minutes by their text, summed without conversion.
         var minutes = new SortedDictionary<string, (BigInteger Prompt, BigInteger Generated)>(StringComparer.Ordinal);
         foreach (var (at, promptTokens, generatedTokens) in SyntheticTraces.Chat())
         {
@@ -122,7 +122,7 @@ public sealed class ChatTraceTests : IAsyncLifetime
                 ObservedAt = Start,
             }
         );
-        await scrapes.ScrapeAllAsync(default); // the server stands, and has served nothing
+        await scrapes.ScrapeAllAsync(default); // the server runs, and has served nothing
         UsageReport? last = null;
         var before = Take();
         var random = new Random(5);
@@ -140,7 +140,7 @@ public sealed class ChatTraceTests : IAsyncLifetime
             (after.Prompt - before.Prompt, after.Generated - before.Generated).Should().Be(((long)p, (long)g), minute);
             before = after;
 
-            // What the minute cost, and by its tokens: to the last digit.
+            // The cost of the minute, and the cost by its tokens, exactly.
             var cost = ledger.Spent(Namespace, LabelSelector.Everything, from, _time.GetUtcNow(), _time.GetUtcNow());
             ((BigInteger)cost.Units).Should().Be(new BigInteger(4_000_000_000) * 60_000);
 

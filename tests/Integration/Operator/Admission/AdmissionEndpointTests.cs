@@ -19,7 +19,7 @@ using ApiServer = Bursar.Sandbox.Sandbox;
 namespace Bursar.Tests.Integration.Operator.Admission;
 
 /// <summary>
-/// The webhook's door: what it makes of odd requests, and how its certificate goes from one root to the next while it serves.
+/// The webhook's endpoint: its answers to odd requests, and its certificate's change from one root to the next while it serves.
 /// </summary>
 public sealed class AdmissionEndpointTests : IAsyncLifetime
 {
@@ -206,13 +206,13 @@ public sealed class AdmissionEndpointTests : IAsyncLifetime
         {
             Content = new StringContent(body, Encoding.UTF8, "application/json"),
         };
-        // What is too large is refused before it is sent: a server that closes meanwhile would break the sending.
+        // A body that is too large is refused before it is sent: a server that closes meanwhile would break the request.
         request.Headers.ExpectContinue = body.Length > AdmissionEndpoint.MostBytes;
         using var answer = await client.SendAsync(request);
         return (answer.StatusCode, await answer.Content.ReadAsStringAsync());
     }
 
-    /// <summary>As an API server: it goes to the Service's address, and asks for its name.</summary>
+    /// <summary>A client like an API server: it connects to the Service's address, and expects the Service's name.</summary>
     private HttpClient Client()
     {
         var trusted = new X509Certificate2Collection();

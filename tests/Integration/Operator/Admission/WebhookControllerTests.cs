@@ -9,7 +9,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Bursar.Tests.Integration.Operator.Admission;
 
-/// <summary>The keeper before a server that holds one webhook configuration.</summary>
+/// <summary>The webhook controller against a server that has one webhook configuration.</summary>
 public sealed class WebhookControllerTests : IAsyncLifetime
 {
     private readonly VirtualTimeProvider _time = new(new DateTimeOffset(2026, 11, 21, 8, 0, 0, TimeSpan.Zero));
@@ -63,21 +63,21 @@ public sealed class WebhookControllerTests : IAsyncLifetime
         await StartAsync(null);
         Bundles().Should().Equal("ROOT A\n", "ROOT A\n");
         _patches.Should().Be(1);
-        await LookAsync(WebhookController.PollInterval);
+        await RunPassAsync(WebhookController.PollInterval);
         _patches.Should().Be(1, "nothing is due");
 
         // The overlap of two roots.
         _roots = "ROOT A\nROOT B\n";
-        await LookAsync(WebhookController.PollInterval);
+        await RunPassAsync(WebhookController.PollInterval);
         Bundles().Should().Equal("ROOT A\nROOT B\n", "ROOT A\nROOT B\n");
 
-        // An installer that writes the whole object anew.
+        // An installer that replaces the whole object.
         lock (_gate)
         {
             _configuration!["webhooks"]![0]!["clientConfig"]!.AsObject().Remove("caBundle");
             _configuration["webhooks"]![1]!["clientConfig"]!["caBundle"] = "";
         }
-        await LookAsync(WebhookController.PollInterval);
+        await RunPassAsync(WebhookController.PollInterval);
         Bundles().Should().Equal("ROOT A\nROOT B\n", "ROOT A\nROOT B\n");
         lock (_gate)
             ((string)_configuration!["webhooks"]![0]!["clientConfig"]!["service"]!["name"]!).Should().Be("bursar-webhook");
@@ -99,7 +99,7 @@ public sealed class WebhookControllerTests : IAsyncLifetime
                 .Should()
                 .OnlyContain(webhook => webhook!["clientConfig"]!["service"] == null, "it is one or the other");
         }
-        await LookAsync(WebhookController.PollInterval);
+        await RunPassAsync(WebhookController.PollInterval);
         _patches.Should().Be(1);
     }
 
@@ -111,15 +111,15 @@ public sealed class WebhookControllerTests : IAsyncLifetime
         await StartAsync(null);
         _server.Requests.Should().BeEmpty();
         _roots = "ROOT A\n";
-        await LookAsync(WebhookController.RetryEvery);
+        await RunPassAsync(WebhookController.RetryEvery);
         _patches.Should().Be(0, "the chart's admission is off");
         lock (_gate)
             (_configuration, _conflicts) = (there, true);
-        await LookAsync(WebhookController.PollInterval);
+        await RunPassAsync(WebhookController.PollInterval);
         _patches.Should().Be(1);
         lock (_gate)
             _conflicts = false;
-        await LookAsync(WebhookController.RetryEvery);
+        await RunPassAsync(WebhookController.RetryEvery);
         Bundles().Should().Equal("ROOT A\n", "ROOT A\n");
     }
 
@@ -142,7 +142,7 @@ public sealed class WebhookControllerTests : IAsyncLifetime
         await Eventually.TrueAsync(() => _time.Pending == 1, "the first look is over");
     }
 
-    private async Task LookAsync(TimeSpan by)
+    private async Task RunPassAsync(TimeSpan by)
     {
         var end = _time.GetUtcNow() + by;
         _time.Advance(by);

@@ -292,7 +292,7 @@ public sealed class WorkloadKindTests
         work.IsStopped.Should().Be(switched.Trim('"') == "true");
     }
 
-    /// <summary>While it is stopped, its Deployments are gone and the predictor alone tells what comes back.</summary>
+    /// <summary>While it is stopped, its Deployments are gone and only the predictor declares what will be restored.</summary>
     [Fact]
     public void Predictor_names_its_resource_claims()
     {
@@ -524,7 +524,7 @@ public sealed class WorkloadKindTests
             .Equal(new Dictionary<string, string> { ["team"] = "a", ["run"] = "1" });
     }
 
-    /// <summary>As kube-controller-manager 1.36 writes it while the last pods of a Job have their grace.</summary>
+    /// <summary>The status that kube-controller-manager 1.36 writes while the last pods of a Job terminate.</summary>
     [Theory]
     [InlineData("FailureTarget", "True", 0)]
     [InlineData("SuccessCriteriaMet", "True", 0)]
@@ -795,7 +795,7 @@ public sealed class WorkloadKindTests
         return work with { PodSets = work.Kind.AtOnce(work) };
     }
 
-    /// <summary>What the actor asks of a server that holds the object; of the patch the steps on annotations are left out.</summary>
+    /// <summary>The actor's patch to a server that has the object, without the steps on annotations.</summary>
     private static async Task<WriteResult> RestoreAsync(KubeClient client, SuspensionRecord record) =>
         (await new FieldRestorer(client).RestoreAsync(record, default)).Result;
 

@@ -23,7 +23,7 @@ public sealed class CertificateControllerTests : IAsyncLifetime
     public async Task InitializeAsync()
     {
         _server = await ApiServer.StartAsync(new SandboxOptions(), default);
-        // The API server keeps the machine's time: only the certificates are looked after in the test's.
+        // The API server uses the machine's time. Only the certificates follow the test's clock.
         _client = new KubeClient(
             new KubeConfig
             {
@@ -63,7 +63,7 @@ public sealed class CertificateControllerTests : IAsyncLifetime
         var keeper = await StartAsync();
         var (authority, agents, trust) = (await AuthorityAsync(), await AgentSecretAsync(), keeper.Trust);
 
-        await LookAsync(TimeSpan.FromDays(30));
+        await RunPassAsync(TimeSpan.FromDays(30));
 
         (await AuthorityAsync()).Metadata.ResourceVersion.Should().Be(authority.Metadata.ResourceVersion);
         (await AgentSecretAsync()).Metadata.ResourceVersion.Should().Be(agents.Metadata.ResourceVersion);
@@ -79,7 +79,7 @@ public sealed class CertificateControllerTests : IAsyncLifetime
         var changes = 0;
         keeper.Changed += () => changes++;
 
-        await LookAsync(TimeSpan.FromDays(61));
+        await RunPassAsync(TimeSpan.FromDays(61));
 
         var after = await AgentSecretAsync();
         Text(after, "tls.crt").Should().NotBe(Text(before, "tls.crt"));
@@ -97,7 +97,7 @@ public sealed class CertificateControllerTests : IAsyncLifetime
         var keeper = await StartAsync();
         var first = Text(await AuthorityAsync(), "tls.crt");
 
-        await LookAsync(BursarCa.RootLife - CertificateController.RenewRootBefore + TimeSpan.FromHours(1));
+        await RunPassAsync(BursarCa.RootLife - CertificateController.RenewRootBefore + TimeSpan.FromHours(1));
 
         var during = await AgentSecretAsync();
         Text(await AuthorityAsync(), "tls.crt").Should().Be(first, "the new root must reach the agents before it signs");
@@ -105,7 +105,7 @@ public sealed class CertificateControllerTests : IAsyncLifetime
         Refusals(keeper, during).Should().Equal(null, null);
         var (oldRoots, oldTrust) = (Text(during, "ca.crt"), keeper.Trust!);
 
-        await LookAsync(CertificateController.RootOverlap);
+        await RunPassAsync(CertificateController.RootOverlap);
 
         var after = await AgentSecretAsync();
         var authority = await AuthorityAsync();
@@ -113,12 +113,12 @@ public sealed class CertificateControllerTests : IAsyncLifetime
         authority.Data.Keys.Should().BeEquivalentTo("tls.crt", "tls.key", "previous.crt");
         Roots(Text(after, "ca.crt")).Should().HaveCount(2);
         Refusals(keeper, after).Should().Equal(null, null);
-        // An agent that has not re-read its Secret yet still speaks with the operator, and the other way round.
+        // An agent that has not re-read its Secret yet still connects with the operator, in both directions.
         Refusal(keeper.Trust!.Certificate, oldRoots, PeerPurpose.Client, BursarNames.Operator).Should().BeNull();
         Refusal(new(Text(during, "tls.crt"), ""), keeper.Trust.RootsPem, PeerPurpose.Server, BursarNames.Agent("n1")).Should().BeNull();
         Refusal(new(Text(after, "tls.crt"), ""), oldTrust.RootsPem, PeerPurpose.Server, BursarNames.Agent("n1")).Should().BeNull();
 
-        await LookAsync(CertificateController.RenewRootBefore);
+        await RunPassAsync(CertificateController.RenewRootBefore);
 
         Roots(Text(await AgentSecretAsync(), "ca.crt")).Should().ContainSingle("the first root has expired");
         Refusals(keeper, await AgentSecretAsync()).Should().Equal(null, null);
@@ -158,7 +158,7 @@ public sealed class CertificateControllerTests : IAsyncLifetime
         _ = keeper.RunAsync(_stop.Token);
         await Eventually.TrueAsync(() => _time.Pending == 1, "the first look is over");
         for (var i = 0; i < 3; i++)
-            await LookAsync(CertificateController.RetryEvery);
+            await RunPassAsync(CertificateController.RetryEvery);
 
         keeper.Trust.Should().NotBeNull();
         log.ToString()
@@ -169,7 +169,7 @@ public sealed class CertificateControllerTests : IAsyncLifetime
             .Contain("namespace does not exist");
 
         await AgentsNamespaceAsync();
-        await LookAsync(CertificateController.RetryEvery);
+        await RunPassAsync(CertificateController.RetryEvery);
         Refusals(keeper, await AgentSecretAsync()).Should().Equal(null, null);
     }
 
@@ -180,7 +180,7 @@ public sealed class CertificateControllerTests : IAsyncLifetime
         var keeper = await StartAsync();
         await _client.DeleteAsync<V1Secret>("bursar-agent-tls", "bursar-agents", null, default);
 
-        await LookAsync(CertificateController.PollInterval);
+        await RunPassAsync(CertificateController.PollInterval);
         Refusals(keeper, await AgentSecretAsync()).Should().Equal(null, null);
 
         await _client.PatchAsync<V1Secret>(
@@ -189,7 +189,7 @@ public sealed class CertificateControllerTests : IAsyncLifetime
             KubePatch.Json(PatchOperation.Replace("/data/tls.key", "bm9uZQ==")),
             default
         );
-        await LookAsync(CertificateController.PollInterval);
+        await RunPassAsync(CertificateController.PollInterval);
         Refusals(keeper, await AgentSecretAsync()).Should().Equal(null, null);
     }
 
@@ -203,8 +203,8 @@ public sealed class CertificateControllerTests : IAsyncLifetime
         return keeper;
     }
 
-    /// <summary>Moves the clock, and returns when the keeper has looked since.</summary>
-    private async Task LookAsync(TimeSpan by)
+    /// <summary>Moves the clock, and returns after the controller's next pass.</summary>
+    private async Task RunPassAsync(TimeSpan by)
     {
         await AdvanceAsync(by);
         // A look that began while the clock was moving may have read an earlier time.
@@ -214,7 +214,7 @@ public sealed class CertificateControllerTests : IAsyncLifetime
     private async Task AdvanceAsync(TimeSpan by)
     {
         var end = _time.GetUtcNow() + by;
-        // The timer is the keeper's only one: once it stands again, the look is done.
+        // The timer is the controller's only one: once it is set again, the pass is done.
         _time.Advance(by);
         await Eventually.TrueAsync(() => _time.NextDue > end, "the look is over");
     }
@@ -223,7 +223,7 @@ public sealed class CertificateControllerTests : IAsyncLifetime
 
     private Task<V1Secret> AgentSecretAsync() => _client.GetAsync<V1Secret>("bursar-agent-tls", "bursar-agents", default);
 
-    /// <summary>What the operator says to the agent's certificate, and the agent to the operator's.</summary>
+    /// <summary>The operator's verdict on the agent's certificate, and the agent's on the operator's.</summary>
     private string?[] Refusals(CertificateController keeper, V1Secret agents) =>
         [
             Refusal(

@@ -66,7 +66,7 @@ public sealed class OperatorMetricsTests : IDisposable
         Value("bursar_budget_condition", ("condition", "WithinBudget")).Should().Be(1);
         Value("bursar_workload_cost", ("workload", "a"), ("kind", "Job")).Should().Be(20);
         Value("bursar_workload_cost_to_finish", ("workload", "a")).Should().BeApproximately(30.6, 1e-6);
-        Samples().Should().NotContain(s => s.Name == "bursar_workload_cost_per_step", "nothing tells its steps");
+        Samples().Should().NotContain(s => s.Name == "bursar_workload_cost_per_step", "its steps are unknown");
     }
 
     [Fact]

@@ -122,7 +122,7 @@ public sealed class FieldWriterTests
     }
 
     /// <summary>
-    /// The annotations that tell people about a suspension are not tested, but the object in which they lie is created with them.
+    /// The annotations that describe a suspension to users are not tested, but the object that contains them is created with them.
     /// </summary>
     [Fact]
     public async Task First_annotation_of_a_user_between_read_and_write_survives()
@@ -292,7 +292,7 @@ public sealed class FieldWriterTests
         server.Spec.Should().Be("""{"replicas":5}""");
     }
 
-    /// <summary>Without a UID only the resource version tells one object from the next of its name.</summary>
+    /// <summary>Without a UID only the resource version distinguishes an object from the next of its name.</summary>
     [Fact]
     public async Task Scale_without_a_uid_of_a_recreated_object_is_read_again()
     {
@@ -326,7 +326,7 @@ public sealed class FieldWriterTests
 
         public FieldWriter Writer { get; }
 
-        /// <summary>What others do between a read and a write.</summary>
+        /// <summary>Another actor's change between a read and a write.</summary>
         public Action? BeforePatch { get; set; }
 
         /// <summary>The answer to every write.</summary>
@@ -376,7 +376,7 @@ public sealed class FieldWriterTests
         public Task<WriteOutcome> ScaleAsync(int from, int to) =>
             Writer.ScaleAsync(V1Deployment.EntityKind, "team", "o", "u", from, to, Ct);
 
-        private async Task AnswerAsync(Asked asked, HttpContext context, string served)
+        private async Task AnswerAsync(RecordedRequest asked, HttpContext context, string served)
         {
             if (!asked.Path.StartsWith(served, StringComparison.Ordinal))
                 await context.StatusAsync(404, "", "404 page not found");
@@ -386,7 +386,7 @@ public sealed class FieldWriterTests
                 await ShowAsync(context);
         }
 
-        private async Task PatchAsync(Asked asked, HttpContext context)
+        private async Task PatchAsync(RecordedRequest asked, HttpContext context)
         {
             BeforePatch?.Invoke();
             if (Refusal is { } refusal)

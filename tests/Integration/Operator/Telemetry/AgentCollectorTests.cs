@@ -27,11 +27,11 @@ using ApiServer = Bursar.Sandbox.Sandbox;
 namespace Bursar.Tests.Integration.Operator.Telemetry;
 
 /// <summary>
-/// A real agent with its real doors over a reader without GPUs; its pod stands in a Sandbox, its certificates come from the keeper.
+/// A real agent with its real endpoints over a reader without GPUs. Its pod is in a Sandbox, and the controller issues its certificates.
 /// </summary>
 public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResources
 {
-    /// <summary>Its own, so that no other connection of this machine takes the port while the agent is away.</summary>
+    /// <summary>A separate address, so that no other connection of this machine uses the port while the agent is away.</summary>
     private const string AgentAddress = "127.77.3.1";
 
     private readonly CancellationTokenSource _stop = new();
@@ -183,7 +183,7 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
         await Eventually.TrueAsync(() => _collector.Health is { Answering: ["n1"], Missing: [] }, "the answer is whole");
         await Eventually.TrueAsync(
             () => Samples().Any(s => s.Name == "bursar_agent_lag_seconds" && s.Label("node") == "n1"),
-            "the lag is told"
+            "the lag is exported"
         );
     }
 
@@ -238,7 +238,10 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
         // Asked no more once nothing scales by it.
         _collector.IsScaled = _ => false;
         _collector.ScaledChanged();
-        await Eventually.TrueAsync(() => _agent!.Targets.Current.Pods is [{ Scrape: [{ IntervalSeconds: null }] }], "the agent is told");
+        await Eventually.TrueAsync(
+            () => _agent!.Targets.Current.Pods is [{ Scrape: [{ IntervalSeconds: null }] }],
+            "the agent has the targets"
+        );
         await Eventually.TrueAsync(
             async () =>
             {
@@ -291,7 +294,7 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
 
         foreach (var shard in _ledger.DirtyShards())
             _ledger.MarkWritten(shard.Name, shard.Revision);
-        await Eventually.TrueAsync(() => _agent.Journal.Read("n1", null).First == 3, "the agent was told so");
+        await Eventually.TrueAsync(() => _agent.Journal.Read("n1", null).First == 3, "the agent knows it");
         _ledger
             .SpentByWorkload("ml", LabelSelector.Everything, DateTimeOffset.UnixEpoch, at.AddHours(1), at.AddHours(1))
             .Should()
@@ -378,7 +381,7 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
         await _agent.DisposeAsync();
         await Eventually.TrueAsync(() => _collector.Health.Missing.Count == 1, "its silence is noticed");
         // The page follows what the collector knows.
-        await Eventually.TrueAsync(() => Samples().Single(s => s.Name == "bursar_agents_missing").Value == 1, "the metrics say so");
+        await Eventually.TrueAsync(() => Samples().Single(s => s.Name == "bursar_agents_missing").Value == 1, "the metrics report it");
 
         _agent = await ServeAsync("n1", address);
         await Eventually.TrueAsync(
@@ -390,7 +393,7 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
         await Eventually.TrueAsync(() => _collector.Health.Missing.Count == 1, "its pod is gone");
         await Eventually.TrueAsync(
             () => Samples().All(s => s.Name != "bursar_agent_lag_seconds"),
-            "no lag is told of an agent that is gone"
+            "no lag is exported for an agent that is gone"
         );
     }
 

@@ -25,7 +25,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace Bursar.Tests.Integration.Operator.Telemetry;
 
 /// <summary>
-/// An exporter's page behind a real door on loopback, read by a clock of the test's own; pods are told as the cache tells them.
+/// An exporter's page behind a real endpoint on loopback, read by the test's clock. Pods are reported as the cache reports them.
 /// </summary>
 public sealed class ExporterReaderTests : IAsyncLifetime
 {
@@ -84,7 +84,7 @@ public sealed class ExporterReaderTests : IAsyncLifetime
         }
 
         _reader.ServedAt("n1").Should().Be(_start.AddSeconds(150));
-        // Two whole minutes are closed; the second is held back until the next page, which came thirty seconds later.
+        // Two whole minutes are closed. The second is kept until the next page, which came thirty seconds later.
         Usage("train")
             .Should()
             .BeEquivalentTo(
@@ -97,7 +97,7 @@ public sealed class ExporterReaderTests : IAsyncLifetime
             );
         _ledger.Cursor("n1").Should().BeNull("an agent's cursor is none of the exporter's");
 
-        // The pod ends; what was seen of it is told at once, to the last page.
+        // The pod ends: its usage up to the last page is reported at once.
         _reader.Handle(Pod("train", phase: "Succeeded"), gone: false);
         await _reader.ReadAsync(default);
         Usage("train")
@@ -128,7 +128,7 @@ public sealed class ExporterReaderTests : IAsyncLifetime
         }
         Usage("train").BusyMs.Should().Be(1_000 + 60_000);
 
-        // The agent is back: its journal has the time from now on, the exporter's open quarter of a minute is let go.
+        // The agent is back: its journal has the time from now on, and the exporter's open quarter of a minute is dropped.
         _reader.Handle(AgentPod("Running", ready: false, since: _time.GetUtcNow()), gone: false);
         var before = _asked;
         await _reader.ReadAsync(default);
@@ -150,7 +150,7 @@ public sealed class ExporterReaderTests : IAsyncLifetime
             if (second < 60)
                 _time.Advance(TimeSpan.FromSeconds(15));
         }
-        // It began five seconds before the page that closed a minute, and the cache tells of it three seconds after.
+        // The pod began five seconds before the page that closed a minute, and the cache reports it three seconds after.
         _time.Advance(TimeSpan.FromSeconds(3));
         _reader.Handle(AgentPod("Running", ready: false, since: _start.AddSeconds(55)), gone: false);
         _time.Advance(TimeSpan.FromSeconds(12));
@@ -159,7 +159,7 @@ public sealed class ExporterReaderTests : IAsyncLifetime
         Usage("train").Should().BeEquivalentTo(new { MeasuredMs = 60_000L, BusyMs = 60_000L });
     }
 
-    /// <summary>Its container may run for seconds only, between two pages.</summary>
+    /// <summary>The agent's container may run for seconds only, between two pages.</summary>
     [Fact]
     public async Task An_agent_that_came_and_went_between_two_pages_measured_all_the_same()
     {
@@ -313,7 +313,7 @@ public sealed class ExporterReaderTests : IAsyncLifetime
         _page = _ => $"DCGM_FI_DEV_GPU_UTIL{{{Device}}} 80\n";
         await _reader.ReadAsync(default);
         _asked.Should().Be(4, "no redirect was followed");
-        _reader.ServedAt("n1").Should().BeNull("the last one read devices, and nobody knows for whom they work");
+        _reader.ServedAt("n1").Should().BeNull("the last one read devices without their pods");
         PrometheusText
             .Parse(_metrics.Scrape())
             .Single(s => s.Name == "bursar_exporter_failures_total" && s.Label("node") == "n1")
@@ -341,7 +341,7 @@ public sealed class ExporterReaderTests : IAsyncLifetime
             .Be(6);
     }
 
-    /// <summary>A source that is silent for less than a minute is no news: the status does not flap.</summary>
+    /// <summary>A source without answers for less than a minute changes nothing, so the status does not flap.</summary>
     [Fact]
     public async Task Metering_source_changes_after_a_minute_of_silence_or_at_once_for_a_ready_one()
     {
@@ -414,7 +414,7 @@ public sealed class ExporterReaderTests : IAsyncLifetime
                     (agent, known) = (_time.GetUtcNow(), false);
                 else if (happens == 1 && agent is { } since && known)
                 {
-                    // Its last words; then it is gone.
+                    // The agent reports once more and is then gone.
                     journal.Add(
                         Entry(
                             journal.Count + 1,

@@ -14,7 +14,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace Bursar.Tests.Integration.Operator.Telemetry;
 
 /// <summary>
-/// Collector, keeper and agents in a simulated cluster: its clock waits for what is under way between them, and for no more.
+/// Collector, certificate controller and agents in a simulated cluster, whose clock waits only for the pending work between them.
 /// </summary>
 public sealed class SimulatedAgentsTests
 {
@@ -269,7 +269,7 @@ public sealed class SimulatedAgentsTests
         ];
         try
         {
-            // It holds 80 % of the card; a quarter of its cache is in use.
+            // The server uses 80 % of the card, and a quarter of its cache is in use.
             await cluster.Client.CreateAsync<V1Deployment>(
                 Chat((SimulationAnnotations.Busy, "0.25"), (SimulationAnnotations.CacheBytes, (40L << 30).ToString())),
                 "default",

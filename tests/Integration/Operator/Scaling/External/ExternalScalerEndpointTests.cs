@@ -11,19 +11,19 @@ using Grpc.Core;
 
 namespace Bursar.Tests.Integration.Operator.Scaling.External;
 
-/// <summary>The door that KEDA asks, over real sockets: what it answers, and what it makes of odd callers.</summary>
+/// <summary>The endpoint that KEDA queries, over real sockets: its answers, also to odd callers.</summary>
 public sealed class ExternalScalerEndpointTests : IAsyncLifetime
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
-    private ExternalDoor _door = null!;
+    private ExternalScalerHost _door = null!;
     private GrpcCaller _caller = null!;
 
     public async Task InitializeAsync()
     {
-        _door = await ExternalDoor.StartAsync();
+        _door = await ExternalScalerHost.StartAsync();
         _caller = new(_door.Endpoint.Address);
-        _door.Say("chat", new ScalerAnswer.Figure(true, "queue", 2.5, 10.25));
+        _door.Answer("chat", new ScalerAnswer.Figure(true, "queue", 2.5, 10.25));
     }
 
     public async Task DisposeAsync()
@@ -35,8 +35,8 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     [Fact]
     public async Task Metric_value_is_sent_as_an_integer_and_exactly()
     {
-        (await _caller.CallAsync("IsActive", ExternalDoor.Ref("chat"))).Only(IsActiveResponse.Parser).Result.Should().BeTrue();
-        (await _caller.CallAsync("GetMetricSpec", ExternalDoor.Ref("chat")))
+        (await _caller.CallAsync("IsActive", ExternalScalerHost.Ref("chat"))).Only(IsActiveResponse.Parser).Result.Should().BeTrue();
+        (await _caller.CallAsync("GetMetricSpec", ExternalScalerHost.Ref("chat")))
             .Only(GetMetricSpecResponse.Parser)
             .MetricSpecs.Should()
             .Equal(
@@ -47,7 +47,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
                     TargetSizeFloat = 2.5,
                 }
             );
-        (await _caller.CallAsync("GetMetrics", ExternalDoor.Metric("queue", ExternalDoor.Ref("chat"))))
+        (await _caller.CallAsync("GetMetrics", ExternalScalerHost.Metric("queue", ExternalScalerHost.Ref("chat"))))
             .Only(GetMetricsResponse.Parser)
             .MetricValues.Should()
             .Equal(
@@ -64,7 +64,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     public async Task Query_carries_the_metadata_of_the_trigger()
     {
         ScalerRequest? seen = null;
-        _door.Say("chat", question =>
+        _door.Answer("chat", question =>
         {
             seen = question;
             return new ScalerAnswer.Figure(false, "tokens", 1500, 0);
@@ -73,7 +73,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
         (
             await _caller.CallAsync(
                 "IsActive",
-                ExternalDoor.Ref(
+                ExternalScalerHost.Ref(
                     "chat",
                     ("trigger", "tokens"),
                     ("generatedPerSecond", "1500"),
@@ -93,23 +93,23 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
             .Be((TriggerType.Tokens, 1500d, 1d, "24.00"));
         ask.Terms.Metadata.Should().Equal(new Dictionary<string, string> { ["generatedPerSecond"] = "1500", ["activation"] = "1" });
 
-        await _caller.CallAsync("IsActive", ExternalDoor.Ref("chat", ("inferenceScaler", "chat-llm")));
+        await _caller.CallAsync("IsActive", ExternalScalerHost.Ref("chat", ("inferenceScaler", "chat-llm")));
         seen!.Query.Should().Be(new ScalerQuery.OfScaler("chat-llm"));
     }
 
     [Fact]
     public async Task A_missing_figure_is_unavailable_and_never_zero_while_the_HPA_keeps_its_metric()
     {
-        _door.Say("chat", new ScalerAnswer.Missing("queue", 4, "no agent has measured größer als 100% since 12:00\nat all"));
+        _door.Answer("chat", new ScalerAnswer.Missing("queue", 4, "no agent has measured größer als 100% since 12:00\nat all"));
 
         var (active, metrics) = (
-            await _caller.CallAsync("IsActive", ExternalDoor.Ref("chat")),
-            await _caller.CallAsync("GetMetrics", ExternalDoor.Metric("queue", ExternalDoor.Ref("chat")))
+            await _caller.CallAsync("IsActive", ExternalScalerHost.Ref("chat")),
+            await _caller.CallAsync("GetMetrics", ExternalScalerHost.Metric("queue", ExternalScalerHost.Ref("chat")))
         );
         (active.Code, metrics.Code).Should().Be((StatusCode.Unavailable, StatusCode.Unavailable));
         active.Messages.Concat(metrics.Messages).Should().BeEmpty();
         active.Message.Should().Be("no agent has measured größer als 100% since 12:00\nat all");
-        (await _caller.CallAsync("GetMetricSpec", ExternalDoor.Ref("chat")))
+        (await _caller.CallAsync("GetMetricSpec", ExternalScalerHost.Ref("chat")))
             .Only(GetMetricSpecResponse.Parser)
             .MetricSpecs.Single()
             .TargetSizeFloat.Should()
@@ -123,8 +123,8 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     [InlineData(-1)]
     public async Task Value_that_is_no_number_is_answered_as_unavailable(double value)
     {
-        _door.Say("chat", new ScalerAnswer.Figure(true, "queue", 4, value));
-        (await _caller.CallAsync("GetMetrics", ExternalDoor.Metric("queue", ExternalDoor.Ref("chat"))))
+        _door.Answer("chat", new ScalerAnswer.Figure(true, "queue", 4, value));
+        (await _caller.CallAsync("GetMetrics", ExternalScalerHost.Metric("queue", ExternalScalerHost.Ref("chat"))))
             .Code.Should()
             .Be(StatusCode.Unavailable);
     }
@@ -132,12 +132,12 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     [Fact]
     public async Task A_number_beyond_whole_numbers_is_the_largest_of_them()
     {
-        _door.Say("chat", new ScalerAnswer.Figure(true, "queue", 1e-9, 1e300));
-        var value = (await _caller.CallAsync("GetMetrics", ExternalDoor.Metric("queue", ExternalDoor.Ref("chat"))))
+        _door.Answer("chat", new ScalerAnswer.Figure(true, "queue", 1e-9, 1e300));
+        var value = (await _caller.CallAsync("GetMetrics", ExternalScalerHost.Metric("queue", ExternalScalerHost.Ref("chat"))))
             .Only(GetMetricsResponse.Parser)
             .MetricValues.Single();
         (value.MetricValue_, value.MetricValueFloat).Should().Be((long.MaxValue, 1e300));
-        (await _caller.CallAsync("GetMetricSpec", ExternalDoor.Ref("chat")))
+        (await _caller.CallAsync("GetMetricSpec", ExternalScalerHost.Ref("chat")))
             .Only(GetMetricSpecResponse.Parser)
             .MetricSpecs.Single()
             .TargetSize.Should()
@@ -152,14 +152,14 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     [InlineData("IsActive", "", StatusCode.InvalidArgument, "the ScaledObject has no name or no namespace")]
     public async Task Missing_scaler_is_answered_with_its_reason(string method, string name, StatusCode code, string message)
     {
-        var reply = await _caller.CallAsync(method, ExternalDoor.Ref(name));
+        var reply = await _caller.CallAsync(method, ExternalScalerHost.Ref(name));
         (reply.Code, reply.Message, reply.TrailersOnly).Should().Be((code, message, true));
     }
 
     [Fact]
     public async Task A_metric_of_another_name_is_not_found()
     {
-        var reply = await _caller.CallAsync("GetMetrics", ExternalDoor.Metric("s0-queue", ExternalDoor.Ref("chat")));
+        var reply = await _caller.CallAsync("GetMetrics", ExternalScalerHost.Metric("s0-queue", ExternalScalerHost.Ref("chat")));
         (reply.Code, reply.Message).Should().Be((StatusCode.NotFound, "there is no metric \"s0-queue\" here; it is queue"));
         (await _caller.CallAsync("GetMetrics", new GetMetricsRequest { MetricName = "queue" }))
             .Code.Should()
@@ -175,7 +175,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     [Fact]
     public async Task Bad_metadata_is_an_invalid_argument()
     {
-        var reply = await _caller.CallAsync("IsActive", ExternalDoor.Ref("chat", ("trigger", "queue"), ("waiting", "many")));
+        var reply = await _caller.CallAsync("IsActive", ExternalScalerHost.Ref("chat", ("trigger", "queue"), ("waiting", "many")));
         (reply.Code, reply.Message)
             .Should()
             .Be((StatusCode.InvalidArgument, "team/chat: metadata.waiting: \"many\" is not a number above 0"));
@@ -189,17 +189,20 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
             { "half a prefix", [0, 0, 0], StatusCode.Internal },
             { "shorter than it says", GrpcCaller.Frame([10, 1], length: 3), StatusCode.Internal },
             { "a prefix alone", [0, 0, 0, 0, 9], StatusCode.Internal },
-            { "compressed", GrpcCaller.Frame(ExternalDoor.Ref("chat").ToByteArray(), flag: 1), StatusCode.Internal },
-            { "an unknown flag", GrpcCaller.Frame(ExternalDoor.Ref("chat").ToByteArray(), flag: 0x80), StatusCode.Unknown },
+            { "compressed", GrpcCaller.Frame(ExternalScalerHost.Ref("chat").ToByteArray(), flag: 1), StatusCode.Internal },
+            { "an unknown flag", GrpcCaller.Frame(ExternalScalerHost.Ref("chat").ToByteArray(), flag: 0x80), StatusCode.Unknown },
             { "says it is 4 GiB", GrpcCaller.Frame([1], length: uint.MaxValue), StatusCode.Unknown },
             { "larger than is read", GrpcCaller.Frame(new byte[ExternalScalerEndpoint.MaxMessageBytes + 1]), StatusCode.ResourceExhausted },
             { "much larger than is read", GrpcCaller.Frame(new byte[4 * 1024 * 1024]), StatusCode.Unknown },
             {
                 "two messages",
-                [.. GrpcCaller.Frame(ExternalDoor.Ref("chat").ToByteArray()), .. GrpcCaller.Frame(ExternalDoor.Ref("chat").ToByteArray())],
+                [
+                    .. GrpcCaller.Frame(ExternalScalerHost.Ref("chat").ToByteArray()),
+                    .. GrpcCaller.Frame(ExternalScalerHost.Ref("chat").ToByteArray()),
+                ],
                 StatusCode.Internal
             },
-            { "a byte behind it", [.. GrpcCaller.Frame(ExternalDoor.Ref("chat").ToByteArray()), 0], StatusCode.Internal },
+            { "a byte behind it", [.. GrpcCaller.Frame(ExternalScalerHost.Ref("chat").ToByteArray()), 0], StatusCode.Internal },
             { "no such message", GrpcCaller.Frame(Encoding.UTF8.GetBytes("{\"name\": \"chat\"}")), StatusCode.Unknown },
             { "a map that breaks off", GrpcCaller.Frame([10, 4, (byte)'c', (byte)'h', (byte)'a', (byte)'t', 26, 200]), StatusCode.Unknown },
         };
@@ -224,7 +227,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
             reply.Code.Should().BeOneOf([code, StatusCode.Unknown], "{0}: {1}", what, reply.Message);
             reply.Messages.Should().BeEmpty();
         }
-        (await _caller.CallAsync("IsActive", ExternalDoor.Ref("chat"))).Code.Should().Be(StatusCode.OK);
+        (await _caller.CallAsync("IsActive", ExternalScalerHost.Ref("chat"))).Code.Should().Be(StatusCode.OK);
     }
 
     [Fact]
@@ -251,7 +254,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
                 (
                     await _caller.SendAsync(
                         GrpcCaller.Service + "IsActive",
-                        GrpcCaller.Frame(ExternalDoor.Ref("chat").ToByteArray()),
+                        GrpcCaller.Frame(ExternalScalerHost.Ref("chat").ToByteArray()),
                         contentType
                     )
                 ).Http
@@ -273,7 +276,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
         }
         catch (HttpRequestException)
         {
-            // Closed without a word: as good a refusal.
+            // A close without an answer is a refusal too.
         }
     }
 
@@ -283,7 +286,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     [InlineData("1M")]
     [InlineData("5000m")]
     public async Task A_deadline_far_off_changes_nothing(string timeout) =>
-        (await _caller.CallAsync("IsActive", ExternalDoor.Ref("chat"), timeout)).Code.Should().Be(StatusCode.OK);
+        (await _caller.CallAsync("IsActive", ExternalScalerHost.Ref("chat"), timeout)).Code.Should().Be(StatusCode.OK);
 
     [Theory]
     [InlineData("150m")]
@@ -294,7 +297,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
         var end = await FluentActions
             .Awaiting(async () =>
             {
-                await foreach (var active in _caller.StreamAsync(ExternalDoor.Ref("chat"), timeout))
+                await foreach (var active in _caller.StreamAsync(ExternalScalerHost.Ref("chat"), timeout))
                     seen.Add(active);
             })
             .Should()
@@ -306,38 +309,40 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     [Fact]
     public async Task Crash_ends_only_its_call()
     {
-        _door.Say("broken", _ => throw new InvalidOperationException("secret of the house"));
-        _door.Say("odd", new ScalerAnswer.Figure(true, "queue", 0, 1));
+        _door.Answer("broken", _ => throw new InvalidOperationException("secret of the house"));
+        _door.Answer("odd", new ScalerAnswer.Figure(true, "queue", 0, 1));
         foreach (var name in (string[])["broken", "odd"])
         {
             foreach (var method in (string[])["IsActive", "GetMetricSpec", "StreamIsActive"])
             {
-                var reply = await _caller.CallAsync(method, ExternalDoor.Ref(name));
+                var reply = await _caller.CallAsync(method, ExternalScalerHost.Ref(name));
                 reply.Code.Should().Be(StatusCode.Unknown);
                 reply.Message.Should().NotContain("secret");
             }
         }
-        (await _caller.CallAsync("IsActive", ExternalDoor.Ref("chat"))).Code.Should().Be(StatusCode.OK);
+        (await _caller.CallAsync("IsActive", ExternalScalerHost.Ref("chat"))).Code.Should().Be(StatusCode.OK);
     }
 
     [Fact]
     public async Task Stream_reports_the_present_state_and_each_change()
     {
         using var patience = new CancellationTokenSource(Patience);
-        await using var stream = _caller.StreamAsync(ExternalDoor.Ref("chat"), cancellationToken: patience.Token).GetAsyncEnumerator();
+        await using var stream = _caller
+            .StreamAsync(ExternalScalerHost.Ref("chat"), cancellationToken: patience.Token)
+            .GetAsyncEnumerator();
         async Task<bool> Next() =>
             await stream.MoveNextAsync() ? stream.Current : throw new InvalidOperationException("the stream is over");
 
         (await Next()).Should().BeTrue();
-        // Neither the same state again nor a missing figure is a change.
-        _door.Say("chat", new ScalerAnswer.Figure(true, "queue", 2.5, 400));
-        _door.Say("chat", new ScalerAnswer.Missing("queue", 2.5, "the agent is silent"));
-        _door.Say("chat", new ScalerAnswer.Error(StatusCode.Unavailable, "no leader's word"));
-        _door.Say("chat", new ScalerAnswer.Figure(false, "queue", 2.5, 0));
+        // The same state again is no change, and neither is a missing figure.
+        _door.Answer("chat", new ScalerAnswer.Figure(true, "queue", 2.5, 400));
+        _door.Answer("chat", new ScalerAnswer.Missing("queue", 2.5, "the agent is silent"));
+        _door.Answer("chat", new ScalerAnswer.Error(StatusCode.Unavailable, "no leader's word"));
+        _door.Answer("chat", new ScalerAnswer.Figure(false, "queue", 2.5, 0));
         (await Next()).Should().BeFalse();
-        _door.Say("chat", new ScalerAnswer.Figure(true, "queue", 2.5, 1));
+        _door.Answer("chat", new ScalerAnswer.Figure(true, "queue", 2.5, 1));
         (await Next()).Should().BeTrue();
-        _door.Say("chat", new ScalerAnswer.Error(StatusCode.NotFound, "it was deleted"));
+        _door.Answer("chat", new ScalerAnswer.Error(StatusCode.NotFound, "it was deleted"));
         (await FluentActions.Awaiting(Next).Should().ThrowAsync<RpcException>()).Which.StatusCode.Should().Be(StatusCode.NotFound);
     }
 
@@ -345,13 +350,15 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     public async Task A_stream_without_a_figure_waits_for_the_first()
     {
         using var patience = new CancellationTokenSource(Patience);
-        _door.Say("chat", new ScalerAnswer.Missing("queue", 4, "the agent is new"));
-        await using var stream = _caller.StreamAsync(ExternalDoor.Ref("chat"), cancellationToken: patience.Token).GetAsyncEnumerator();
+        _door.Answer("chat", new ScalerAnswer.Missing("queue", 4, "the agent is new"));
+        await using var stream = _caller
+            .StreamAsync(ExternalScalerHost.Ref("chat"), cancellationToken: patience.Token)
+            .GetAsyncEnumerator();
         var first = stream.MoveNextAsync();
         await Until(() => _door.Asked > 0);
         first.IsCompleted.Should().BeFalse();
 
-        _door.Say("chat", new ScalerAnswer.Figure(false, "queue", 4, 0));
+        _door.Answer("chat", new ScalerAnswer.Figure(false, "queue", 4, 0));
         (await first).Should().BeTrue();
         stream.Current.Should().BeFalse();
     }
@@ -360,7 +367,9 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     public async Task Stream_that_its_caller_cancels_ends()
     {
         using var leaving = new CancellationTokenSource();
-        await using (var stream = _caller.StreamAsync(ExternalDoor.Ref("chat"), cancellationToken: leaving.Token).GetAsyncEnumerator())
+        await using (
+            var stream = _caller.StreamAsync(ExternalScalerHost.Ref("chat"), cancellationToken: leaving.Token).GetAsyncEnumerator()
+        )
         {
             await stream.MoveNextAsync();
             var next = stream.MoveNextAsync();
@@ -368,12 +377,12 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
             await FluentActions.Awaiting(async () => await next).Should().ThrowAsync<OperationCanceledException>();
         }
 
-        // Until a change finds nobody who asks.
+        // The stream ends once a change finds no caller.
         await Until(async () =>
         {
             var before = _door.Asked;
             _door.Endpoint.Wake();
-            await _caller.CallAsync("GetMetricSpec", ExternalDoor.Ref("chat"));
+            await _caller.CallAsync("GetMetricSpec", ExternalScalerHost.Ref("chat"));
             return _door.Asked == before + 1;
         });
     }
@@ -381,7 +390,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     [Fact]
     public async Task Stop_ends_open_streams_with_a_message()
     {
-        await using var stream = _caller.StreamAsync(ExternalDoor.Ref("chat")).GetAsyncEnumerator();
+        await using var stream = _caller.StreamAsync(ExternalScalerHost.Ref("chat")).GetAsyncEnumerator();
         await stream.MoveNextAsync();
         var next = stream.MoveNextAsync();
 
@@ -396,10 +405,10 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     {
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
         for (var i = 0; i < 1000; i++)
-            _door.Say($"s{i}", new ScalerAnswer.Figure(i % 2 == 0, "queue", 4, i));
+            _door.Answer($"s{i}", new ScalerAnswer.Figure(i % 2 == 0, "queue", 4, i));
         var streams = Enumerable
             .Range(0, 1000)
-            .Select(i => _caller.StreamAsync(ExternalDoor.Ref($"s{i}"), cancellationToken: patience.Token).GetAsyncEnumerator())
+            .Select(i => _caller.StreamAsync(ExternalScalerHost.Ref($"s{i}"), cancellationToken: patience.Token).GetAsyncEnumerator())
             .ToList();
         (await Task.WhenAll(streams.Select(stream => stream.MoveNextAsync().AsTask()))).Should().AllBeEquivalentTo(true);
 
@@ -407,7 +416,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
             Enumerable
                 .Range(0, 1000)
                 .Select(async i =>
-                    (await _caller.CallAsync("GetMetrics", ExternalDoor.Metric("queue", ExternalDoor.Ref($"s{i}"))))
+                    (await _caller.CallAsync("GetMetrics", ExternalScalerHost.Metric("queue", ExternalScalerHost.Ref($"s{i}"))))
                         .Only(GetMetricsResponse.Parser)
                         .MetricValues.Single()
                         .MetricValueFloat
@@ -417,7 +426,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
 
         var next = streams.Select(stream => stream.MoveNextAsync().AsTask()).ToList();
         for (var i = 0; i < 1000; i++)
-            _door.Say($"s{i}", new ScalerAnswer.Figure(i % 2 != 0, "queue", 4, i));
+            _door.Answer($"s{i}", new ScalerAnswer.Figure(i % 2 != 0, "queue", 4, i));
         await Task.WhenAll(next);
         streams.Select(stream => stream.Current).Should().Equal(Enumerable.Range(0, 1000).Select(i => i % 2 != 0));
         foreach (var stream in streams)

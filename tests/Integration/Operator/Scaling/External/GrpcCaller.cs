@@ -9,7 +9,7 @@ using Grpc.Core;
 
 namespace Bursar.Tests.Integration.Operator.Scaling.External;
 
-/// <summary>What came back of a call: its messages, its status, and whether the status stood in the headers.</summary>
+/// <summary>The result of a call: its messages, its status, and whether the status was in the headers.</summary>
 internal sealed record GrpcReply(HttpStatusCode Http, IReadOnlyList<byte[]> Messages, StatusCode? Code, string Message, bool TrailersOnly)
 {
     public T Only<T>(MessageParser<T> parser)
@@ -20,7 +20,7 @@ internal sealed record GrpcReply(HttpStatusCode Http, IReadOnlyList<byte[]> Mess
     }
 }
 
-/// <summary>A gRPC caller that can also speak badly; all calls share a connection, as KEDA's do.</summary>
+/// <summary>A gRPC caller that can also send malformed calls. All calls share a connection, as KEDA's do.</summary>
 internal sealed class GrpcCaller(string address) : IDisposable
 {
     public const string Service = "externalscaler.ExternalScaler/";

@@ -7,19 +7,19 @@ using Bursar.Tests.TestKit;
 
 namespace Bursar.Tests.Integration.Operator.Scaling.External;
 
-/// <summary>The same door, asked by npm's @grpc/grpc-js with KEDA's contract: a gRPC implementation that is not ours.</summary>
+/// <summary>The same endpoint, queried by npm's @grpc/grpc-js with KEDA's contract: an independent gRPC implementation.</summary>
 public sealed class KedaClientTests : IAsyncLifetime
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
-    private ExternalDoor _door = null!;
+    private ExternalScalerHost _door = null!;
     private Process? _node;
     private int _orders;
 
     public async Task InitializeAsync()
     {
-        _door = await ExternalDoor.StartAsync();
-        _door.Say("chat", new ScalerAnswer.Figure(true, "queue", 2.5, 10.25));
+        _door = await ExternalScalerHost.StartAsync();
+        _door.Answer("chat", new ScalerAnswer.Figure(true, "queue", 2.5, 10.25));
     }
 
     public async Task DisposeAsync()
@@ -52,8 +52,8 @@ public sealed class KedaClientTests : IAsyncLifetime
     public async Task Missing_figure_is_a_status_and_no_crash()
     {
         await StartAsync();
-        _door.Say("silent", new ScalerAnswer.Missing("queue", 4, "no agent has measured größer als 100 % for 30 s"));
-        _door.Say("broken", _ => throw new InvalidOperationException("secret of the house"));
+        _door.Answer("silent", new ScalerAnswer.Missing("queue", 4, "no agent has measured größer als 100 % for 30 s"));
+        _door.Answer("broken", _ => throw new InvalidOperationException("secret of the house"));
 
         (await CallAsync("IsActive", Ref("nobody"))).Should().Be("""{"code":5,"details":"there is no ScaledObject team/nobody"}""");
         (await CallAsync("GetMetrics", Metric("other", "chat")))
@@ -92,10 +92,10 @@ public sealed class KedaClientTests : IAsyncLifetime
         await StartAsync();
         var id = await OrderAsync("StreamIsActive", Ref("chat"));
         (await NextAsync(id)).Should().Be("""{"reply":{"result":true}}""");
-        _door.Say("chat", new ScalerAnswer.Missing("queue", 4, "silent"));
-        _door.Say("chat", new ScalerAnswer.Figure(false, "queue", 4, 0));
+        _door.Answer("chat", new ScalerAnswer.Missing("queue", 4, "silent"));
+        _door.Answer("chat", new ScalerAnswer.Figure(false, "queue", 4, 0));
         (await NextAsync(id)).Should().Be("""{"reply":{"result":false}}""");
-        _door.Say("chat", new ScalerAnswer.Figure(true, "queue", 4, 1));
+        _door.Answer("chat", new ScalerAnswer.Figure(true, "queue", 4, 1));
         (await NextAsync(id)).Should().Be("""{"reply":{"result":true}}""");
 
         await _node!.StandardInput.WriteLineAsync($$"""{"cancel": {{id}} }""");

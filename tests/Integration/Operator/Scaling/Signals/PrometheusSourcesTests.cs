@@ -180,7 +180,7 @@ public sealed class PrometheusSourcesTests : IAsyncLifetime
         };
         File.WriteAllText(_folder.File("token"), "secret-two");
         (await bearer.QueryAsync("main", "up", default)).IsEmpty.Should().BeTrue();
-        sent.Should().Be("Bearer secret-one", "it is looked at every few seconds");
+        sent.Should().Be("Bearer secret-one", "the file is read every few seconds");
         _time.Advance(TimeSpan.FromSeconds(10));
         await bearer.QueryAsync("main", "up", default);
         sent.Should().Be("Bearer secret-two");

@@ -11,8 +11,8 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Bursar.Tests.Integration.Agent;
 
-/// <summary>What a pod learns of the checkpoint that is wanted of it, and what becomes of its word.</summary>
-public sealed class CheckpointDoorTests
+/// <summary>Checkpoint requests to pods, and the handling of their acknowledgements.</summary>
+public sealed class CheckpointEndpointTests
 {
     private const string Id = "nlp/2026-11-20T10:00:00Z";
     private static readonly DateTimeOffset Requested = new(2026, 11, 20, 10, 0, 0, TimeSpan.Zero);
@@ -40,7 +40,9 @@ public sealed class CheckpointDoorTests
         (await PostAsync(http, address, $$"""{"id":"{{Id}}","done":"2026-11-20T10:00:30Z","step":12300,"unknown":1}"""))
             .Should()
             .Be(HttpStatusCode.NoContent);
-        (await PostAsync(http, address, $$"""{"id":"{{Id}}"}""")).Should().Be(HttpStatusCode.NoContent, "said twice, it counts once");
+        (await PostAsync(http, address, $$"""{"id":"{{Id}}"}"""))
+            .Should()
+            .Be(HttpStatusCode.NoContent, "a repeated acknowledgement counts once");
         (await http.GetAsync(address)).StatusCode.Should().Be(HttpStatusCode.NoContent, "it has answered this one");
 
         var told = (await client.GetUsageAsync(null, TimeSpan.Zero, default)).Checkpoints;

@@ -13,20 +13,20 @@ using Bursar.Operator.Safety;
 
 namespace Bursar.Tests.Simulation;
 
-/// <summary>What was published when work was suspended, and what it came to.</summary>
+/// <summary>The bound that was published when work was suspended, and the actual overspend.</summary>
 public sealed record StopRecord(DateTimeOffset At, string WindowKey, Amount Limit, Amount Spent, Amount Bound, bool AtLimit);
 
 /// <summary>
 /// The operator's part: sees with delay, observes, decides, and lets <see cref="OperatorProcess"/> write. A kill loses all but what is stored
 /// on the API server; what it sees after that is what the API still shows.
 /// </summary>
-public sealed class StoryOperator
+public sealed class ScenarioOperator
 {
     private static readonly TimeSpan Tick = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan LongestSleep = TimeSpan.FromMinutes(10);
     private const string BudgetUid = "budget-uid";
 
-    private readonly StoryWorld _world;
+    private readonly ScenarioWorld _world;
     private readonly KubeClient _client;
     private readonly Dictionary<string, (string Id, CheckpointMark Mark)> _answers = new(StringComparer.Ordinal);
     private readonly Dictionary<string, (bool Suspended, DateTimeOffset ChangedAt, bool Ended)> _seen = new(StringComparer.Ordinal);
@@ -35,7 +35,7 @@ public sealed class StoryOperator
     private readonly Dictionary<string, string> _control = new(StringComparer.Ordinal);
     private OperatorProcess _process;
     private bool _up = true;
-    private Amount _burntWhileSwitched = Amount.Zero;
+    private Amount _spentWhileObserving = Amount.Zero;
     private DateTimeOffset? _switchedAt;
     private DateTimeOffset? _next;
     private DateTimeOffset _flushed;
@@ -44,7 +44,7 @@ public sealed class StoryOperator
     private readonly HashSet<string> _announced = new(StringComparer.Ordinal);
     private readonly HashSet<string> _told = new(StringComparer.Ordinal);
 
-    public StoryOperator(StoryWorld world)
+    public ScenarioOperator(ScenarioWorld world)
     {
         _world = world;
         _client = OperatorProcess.Connect(world.Api, new QueueClock(world.Queue));
@@ -60,25 +60,25 @@ public sealed class StoryOperator
 
     public int Evaluations { get; private set; }
 
-    /// <summary>How often work was asked for a checkpoint.</summary>
+    /// <summary>The number of checkpoint requests.</summary>
     public int Requests { get; private set; }
 
     public int Kills { get; private set; }
 
-    /// <summary>What could be spent while nobody was there to stop it, all downtimes together.</summary>
+    /// <summary>The possible spending while no operator ran to stop it, over all downtimes.</summary>
     public Amount BurntWhileDown { get; private set; } = Amount.Zero;
 
-    /// <summary>What was spent while it might stop nothing: it was down, or the cluster's switch said observe.</summary>
+    /// <summary>The spending while the operator could not suspend: it was down, or in observe-only mode.</summary>
     public Amount Unenforced =>
-        BurntWhileDown + _burntWhileSwitched + (_switchedAt is { } since ? SpentIn(new(since, _world.Now, "switched")) : Amount.Zero);
+        BurntWhileDown + _spentWhileObserving + (_switchedAt is { } since ? SpentIn(new(since, _world.Now, "switched")) : Amount.Zero);
 
-    /// <summary>How often the brake was applied.</summary>
-    public int Brakes { get; private set; }
+    /// <summary>The number of times the breaker opened.</summary>
+    public int BreakerOpenings { get; private set; }
 
-    /// <summary>Acts while the switch said observe: there must be none.</summary>
-    public int ActsWhileSwitched { get; private set; }
+    /// <summary>Actions in observe-only mode, of which there must be none.</summary>
+    public int ActionsWhileObserving { get; private set; }
 
-    public int Switches { get; private set; }
+    public int ObserveOnlyChanges { get; private set; }
 
     public BudgetDecision? Last { get; private set; }
 
@@ -99,7 +99,7 @@ public sealed class StoryOperator
         Wake();
     }
 
-    public void See(StoryWork work)
+    public void See(ScenarioWorkload work)
     {
         if (!_up)
             return;
@@ -107,7 +107,7 @@ public sealed class StoryOperator
         Wake();
     }
 
-    public void SeeProgress(StoryWork work, ProgressPoint point)
+    public void SeeProgress(ScenarioWorkload work, ProgressPoint point)
     {
         if (!_up)
             return;
@@ -123,7 +123,7 @@ public sealed class StoryOperator
         Wake();
     }
 
-    public void NodeBack(string node)
+    public void NodeReturned(string node)
     {
         _lost.Remove(node);
         if (_up)
@@ -133,20 +133,20 @@ public sealed class StoryOperator
 
     public void Continue()
     {
-        _world.Log.Tell(_world.Now, "admin", "runs 'bursar reset-breaker'");
+        _world.Log.Write(_world.Now, "admin", "runs 'bursar reset-breaker'");
         Control(ObserveOnlyMode.ContinueKey, _world.Now.ToString("O", CultureInfo.InvariantCulture));
         Wake();
     }
 
     /// <summary>ConfigMap <c>bursar-control</c>: observe, or enforce again.</summary>
-    public void Switch(bool observe)
+    public void SetObserveOnly(bool observe)
     {
-        _world.Log.Tell(_world.Now, "admin", observe ? "switches to observe" : "switches to enforce");
+        _world.Log.Write(_world.Now, "admin", observe ? "switches to observe" : "switches to enforce");
         Control(ObserveOnlyMode.EnforcementKey, observe ? ObserveOnlyMode.ObserveValue : "enforce");
         if (observe && _switchedAt is null)
-            (_switchedAt, Switches) = (_world.Now, Switches + 1);
+            (_switchedAt, ObserveOnlyChanges) = (_world.Now, ObserveOnlyChanges + 1);
         else if (!observe && _switchedAt is { } since)
-            (_burntWhileSwitched, _switchedAt) = (_burntWhileSwitched + SpentIn(new(since, _world.Now, "switched")), null);
+            (_spentWhileObserving, _switchedAt) = (_spentWhileObserving + SpentIn(new(since, _world.Now, "switched")), null);
         Wake();
     }
 
@@ -178,8 +178,8 @@ public sealed class StoryOperator
             foreach (var work in _world.Work)
             {
                 Look(work);
-                // The annotation still holds the last word.
-                if (work is { Plan.TellsProgress: true, Pod: not null })
+                // The annotation still has the latest state.
+                if (work is { Plan.ReportsProgress: true, Pod: not null })
                     _progress[work.Key.Uid] = ProgressSeries.Empty.With(new(_world.Now, (long)work.Done, work.Plan.Steps));
             }
             foreach (var (node, at) in _lost)
@@ -188,10 +188,10 @@ public sealed class StoryOperator
         });
     }
 
-    /// <summary>Something changed: looks at the next tick.</summary>
-    public void Wake() => LookAt(NextTick(_world.Now));
+    /// <summary>Records a change, so that the next tick evaluates.</summary>
+    public void Wake() => EvaluateAt(NextTick(_world.Now));
 
-    private void LookAt(DateTimeOffset at)
+    private void EvaluateAt(DateTimeOffset at)
     {
         if (!_up || _next is { } planned && planned <= at)
             return;
@@ -210,7 +210,7 @@ public sealed class StoryOperator
             (now.ToUnixTimeMilliseconds() / (long)Tick.TotalMilliseconds + 1) * (long)Tick.TotalMilliseconds
         );
 
-    private void Look(StoryWork work)
+    private void Look(ScenarioWorkload work)
     {
         _seen[work.Key.Uid] = (work.Suspended, work.SuspendChangedAt, work.Ended);
         if (work.Plan.Class == WorkloadClass.Inference)
@@ -242,7 +242,7 @@ public sealed class StoryOperator
     {
         if (_process.IsWaiting("team"))
         {
-            LookAt(NextTick(_world.Now));
+            EvaluateAt(NextTick(_world.Now));
             return;
         }
         Evaluations++;
@@ -256,22 +256,22 @@ public sealed class StoryOperator
         {
             _process.CarryOut(snapshot, decision);
         }
-        catch (OperatorDiedException)
+        catch (OperatorKilledException)
         {
             return;
         }
         if (!isBraked && _process.Control.Breaker.OpenSince is not null)
-            Brakes++;
+            BreakerOpenings++;
         if (_world.Now - _flushed >= TimeSpan.FromMinutes(1))
             Flush();
-        LookAt(NextLook(snapshot, decision));
+        EvaluateAt(NextEvaluation(snapshot, decision));
     }
 
     private void Announce(BudgetDecision decision)
     {
         foreach (var one in decision.Announcements)
             if (_announced.Add(one.Reason + one.Key))
-                _world.Log.Tell(_world.Now, "budget", $"{one.Reason}: {one.Sentence}");
+                _world.Log.Write(_world.Now, "budget", $"{one.Reason}: {one.Sentence}");
         foreach (
             var condition in decision.Conditions.Where(c =>
                 c.Type is "MeteringFresh" or "MinimumReplicasExceedLimit" or "BreakerOpen" or "Contested"
@@ -280,17 +280,17 @@ public sealed class StoryOperator
             if (_conditions.GetValueOrDefault(condition.Type, condition.Type == "MeteringFresh") != condition.Status)
             {
                 _conditions[condition.Type] = condition.Status == true;
-                _world.Log.Tell(_world.Now, "budget", $"{condition.Type}={condition.Status}: {condition.Message}");
+                _world.Log.Write(_world.Now, "budget", $"{condition.Type}={condition.Status}: {condition.Message}");
             }
         foreach (var gone in _conditions.Keys.Where(type => _conditions[type] && decision.Conditions.All(c => c.Type != type)).ToArray())
         {
             _conditions[gone] = false;
-            _world.Log.Tell(_world.Now, "budget", $"{gone} no longer holds");
+            _world.Log.Write(_world.Now, "budget", $"{gone} no longer holds");
         }
         if (_state == decision.State)
             return;
         _state = decision.State;
-        _world.Log.Tell(
+        _world.Log.Write(
             _world.Now,
             "budget",
             $"is {decision.State}: spent {decision.Spent}, projected {decision.Projected}, limit {decision.Limit}, bound {decision.OverspendBound}"
@@ -298,11 +298,11 @@ public sealed class StoryOperator
     }
 
     /// <summary>A write of a decision to work: its object as it is, and as it will be.</summary>
-    private void Follow(string path, JsonObject? before, JsonObject? after, Action<StoryWork, BudgetAction> happens)
+    private void Follow(string path, JsonObject? before, JsonObject? after, Action<ScenarioWorkload, BudgetAction> happens)
     {
         if (_world.Work.FirstOrDefault(one => one.Path == path) is not { } work)
             return;
-        var (was, stopped) = (StoryWork.IsStopped(before!), StoryWork.IsStopped(after!));
+        var (was, stopped) = (ScenarioWorkload.IsStopped(before!), ScenarioWorkload.IsStopped(after!));
         var action = Last!.Actions.Single(one =>
             one.Workload == work.Key
             && (
@@ -314,27 +314,27 @@ public sealed class StoryOperator
         happens(work, action);
     }
 
-    private void BeforeWrite(StoryWork work, BudgetAction action)
+    private void BeforeWrite(ScenarioWorkload work, BudgetAction action)
     {
         if (_switchedAt is not null)
-            ActsWhileSwitched++;
+            ActionsWhileObserving++;
         if (action.Kind == ActionKind.Suspend)
         {
             Stops.Add(new(_world.Now, Last!.WindowKey, Last.Limit, Last.Spent, Last.OverspendBound, !action.ByForecast));
-            _world.Log.Tell(_world.Now, "bursar", $"suspends {work.Plan} ({action.Reason}): {action.Sentence}");
+            _world.Log.Write(_world.Now, "bursar", $"suspends {work.Plan} ({action.Reason}): {action.Sentence}");
         }
         else if (action.Kind == ActionKind.Resume)
         {
             Resumes.Add((work.Key.Uid, action.Reason));
-            _world.Log.Tell(_world.Now, "bursar", $"resumes {work.Plan} ({action.Reason}): {action.Sentence}");
+            _world.Log.Write(_world.Now, "bursar", $"resumes {work.Plan} ({action.Reason}): {action.Sentence}");
             return;
         }
-        // A mirror that is on its way still is told again, and is no news.
+        // An annotation that is still in flight is reported again and is no change.
         else if (_told.Add(action.Kind + work.Key.Uid + action.CheckpointId))
         {
             if (action.Kind == ActionKind.RequestCheckpoint)
                 Requests++;
-            _world.Log.Tell(
+            _world.Log.Write(
                 _world.Now,
                 "bursar",
                 action.Kind == ActionKind.RequestCheckpoint
@@ -342,15 +342,15 @@ public sealed class StoryOperator
                     : $"asks {work.Plan} no more: {action.Sentence}"
             );
         }
-        DieByChance(_world.Faults.KilledBeforeAct);
+        KillByChance(_world.Faults.KilledBeforeAct);
     }
 
-    private void AfterWrite(StoryWork work, BudgetAction action)
+    private void AfterWrite(ScenarioWorkload work, BudgetAction action)
     {
         if (action.Kind == ActionKind.Resume)
         {
             _world.Unsuspend(work);
-            DieByChance(_world.Faults.KilledAfterAct);
+            KillByChance(_world.Faults.KilledAfterAct);
             return;
         }
         _world.Queue.After(_world.UpTo(_world.Faults.WriteDelay), () =>
@@ -360,16 +360,16 @@ public sealed class StoryOperator
             else if (action.Kind == ActionKind.RequestCheckpoint)
                 _world.Ask(work, action.CheckpointId!);
             else
-                _world.TakeBack(work, action.CheckpointId!);
+                _world.WithdrawRequest(work, action.CheckpointId!);
         });
     }
 
-    private void DieByChance(double chance)
+    private void KillByChance(double chance)
     {
         if (!_world.ByChance(chance))
             return;
         Kill();
-        throw new OperatorDiedException();
+        throw new OperatorKilledException();
     }
 
     private int StoppableCount() =>
@@ -422,7 +422,7 @@ public sealed class StoryOperator
         };
     }
 
-    private WorkloadSnapshot Snapshot(StoryWork work, BudgetMemory memory, Amount spent, OpenPod[] open, SuspensionRecord? record)
+    private WorkloadSnapshot Snapshot(ScenarioWorkload work, BudgetMemory memory, Amount spent, OpenPod[] open, SuspensionRecord? record)
     {
         var plan = work.Plan;
         var (suspended, _, _) = _seen[work.Key.Uid];
@@ -430,7 +430,7 @@ public sealed class StoryOperator
         var suspension = record?.Cause;
         if (suspended)
             suspension = suspension is null ? null : suspension with { Confirmed = true };
-        // A record that outlived the resume (the operator died between the two writes) says nothing any more.
+        // A record that outlived the resume (the operator was killed between the two writes) has no effect any more.
         else if (suspension is not null && memory.Admitted.TryGetValue(work.Key.Uid, out var admission) && admission.At >= record!.Since)
             suspension = null;
         var runningSince = suspended || open.Length == 0 ? (DateTimeOffset?)null : open.Max(p => p.Since);
@@ -477,7 +477,7 @@ public sealed class StoryOperator
         };
     }
 
-    private HourlyCost RateOf(StoryWork work) => (Ledger.CurrentRate(work.Plan.Product) ?? GpuHourPrice.Zero) * work.Plan.Gpus;
+    private HourlyCost RateOf(ScenarioWorkload work) => (Ledger.CurrentRate(work.Plan.Product) ?? GpuHourPrice.Zero) * work.Plan.Gpus;
 
     /// <summary>Once a minute. Before an act the product writes what it depends on.</summary>
     private void Flush()
@@ -487,10 +487,10 @@ public sealed class StoryOperator
     }
 
     /// <summary>
-    /// The real operator looks every 5 s. Between two changes a decision can only turn when money or time crosses a line:
-    /// the story sleeps until the first of them, and never longer than ten minutes.
+    /// The real operator evaluates every 5 s. Between two changes a decision can only turn when an amount or time crosses a threshold, so
+    /// the simulation sleeps until the first of them, and never longer than ten minutes.
     /// </summary>
-    private DateTimeOffset NextLook(BudgetSnapshot budget, BudgetDecision decision)
+    private DateTimeOffset NextEvaluation(BudgetSnapshot budget, BudgetDecision decision)
     {
         var now = budget.Now;
         if (decision.Actions.Count > 0)

@@ -7,21 +7,21 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Bursar.Tests.Integration.Operator.Scaling.External;
 
-/// <summary>The door with words behind it that a test sets, by the ScaledObject's name.</summary>
-internal sealed class ExternalDoor : IAsyncDisposable
+/// <summary>The external scaler endpoint with answers that a test sets, by the ScaledObject's name.</summary>
+internal sealed class ExternalScalerHost : IAsyncDisposable
 {
     private readonly ConcurrentDictionary<string, Func<ScalerRequest, ScalerAnswer>> _words = new(StringComparer.Ordinal);
     private int _asked;
 
-    private ExternalDoor() { }
+    private ExternalScalerHost() { }
 
     public ExternalScalerEndpoint Endpoint { get; private set; } = null!;
 
     public int Asked => Volatile.Read(ref _asked);
 
-    public static async Task<ExternalDoor> StartAsync()
+    public static async Task<ExternalScalerHost> StartAsync()
     {
-        var door = new ExternalDoor();
+        var door = new ExternalScalerHost();
         door.Endpoint = await ExternalScalerEndpoint.StartAsync("127.0.0.1:0", door.Answer, NullLoggerFactory.Instance, default);
         return door;
     }
@@ -39,10 +39,10 @@ internal sealed class ExternalDoor : IAsyncDisposable
 
     public static GetMetricsRequest Metric(string metric, ScaledObjectRef asked) => new() { ScaledObjectRef = asked, MetricName = metric };
 
-    /// <summary>Says it from now on, and tells open streams so.</summary>
-    public void Say(string name, ScalerAnswer word) => Say(name, _ => word);
+    /// <summary>Sets the answer from now on, and notifies open streams.</summary>
+    public void Answer(string name, ScalerAnswer word) => Answer(name, _ => word);
 
-    public void Say(string name, Func<ScalerRequest, ScalerAnswer> word)
+    public void Answer(string name, Func<ScalerRequest, ScalerAnswer> word)
     {
         _words[name] = word;
         Endpoint.Wake();

@@ -5,13 +5,13 @@ using Bursar.Core.Text;
 
 namespace Bursar.Tests.Simulation;
 
-/// <summary>What may go wrong, and how often.</summary>
+/// <summary>The faults, and how often each occurs.</summary>
 public sealed record Faults
 {
     /// <summary>Changes reach the operator after up to this long.</summary>
     public TimeSpan WatchDelay { get; init; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>A write takes up to this long to become true.</summary>
+    /// <summary>The largest delay until a write takes effect.</summary>
     public TimeSpan WriteDelay { get; init; } = TimeSpan.FromSeconds(2);
 
     /// <summary>The chance that a report of progress is lost.</summary>
@@ -27,17 +27,17 @@ public sealed record Faults
 }
 
 /// <summary>
-/// A cluster without HTTP: nodes, jobs, deployments and one budget on one event queue. Everything is drawn from one seed,
-/// so that the same seed tells the same story.
+/// A cluster without HTTP: nodes, jobs, deployments and one budget on one event queue. Everything is drawn from one seed, so that the same
+/// seed produces the same scenario.
 /// </summary>
-public sealed class StoryWorld
+public sealed class ScenarioWorld
 {
     private readonly Random _physics;
     private readonly Random _faults;
-    private readonly List<StoryNode> _nodes = [];
-    private readonly List<StoryWork> _work = [];
+    private readonly List<ScenarioNode> _nodes = [];
+    private readonly List<ScenarioWorkload> _work = [];
 
-    public StoryWorld(int seed, DateTimeOffset start, BudgetTerms terms, Faults? faults = null)
+    public ScenarioWorld(int seed, DateTimeOffset start, BudgetTerms terms, Faults? faults = null)
     {
         // Two streams: a fault more or less does not change how the jobs themselves run.
         _physics = new(seed);
@@ -48,9 +48,9 @@ public sealed class StoryWorld
         Operator = new(this);
     }
 
-    public StoryQueue Queue { get; }
+    public ScenarioQueue Queue { get; }
 
-    public StoryLog Log { get; } = new();
+    public ScenarioLog Log { get; } = new();
 
     internal SimulatedApi Api { get; } = new();
 
@@ -58,9 +58,9 @@ public sealed class StoryWorld
 
     public BudgetTerms Terms { get; private set; }
 
-    public StoryOperator Operator { get; }
+    public ScenarioOperator Operator { get; }
 
-    public IReadOnlyList<StoryWork> Work => _work;
+    public IReadOnlyList<ScenarioWorkload> Work => _work;
 
     public DateTimeOffset Now => Queue.Now;
 
@@ -68,7 +68,7 @@ public sealed class StoryWorld
 
     public TimeSpan UpTo(TimeSpan most) => TimeSpan.FromMilliseconds(Math.Floor(_faults.NextDouble() * most.TotalMilliseconds));
 
-    public StoryWorld Node(string name, string product, int gpus, decimal perGpuHour)
+    public ScenarioWorld Node(string name, string product, int gpus, decimal perGpuHour)
     {
         _nodes.Add(new(name, product, gpus));
         Operator.Price(product, GpuHourPrice.FromDecimal(perGpuHour));
@@ -76,7 +76,7 @@ public sealed class StoryWorld
         return this;
     }
 
-    public StoryWorld At(TimeSpan after, Action<StoryWorld> happens)
+    public ScenarioWorld At(TimeSpan after, Action<ScenarioWorld> happens)
     {
         Queue.After(after, () => happens(this));
         return this;
@@ -84,10 +84,10 @@ public sealed class StoryWorld
 
     public void Create(WorkPlan plan)
     {
-        var work = new StoryWork(plan, Now);
+        var work = new ScenarioWorkload(plan, Now);
         _work.Add(work);
         Api.Put(work.Path, work.Object(stopped: false));
-        Log.Tell(
+        Log.Write(
             Now,
             "owner",
             $"creates {plan}: {plan.Gpus} x {plan.Product}"
@@ -100,22 +100,22 @@ public sealed class StoryWorld
     public void SetLimit(decimal limit)
     {
         Terms = Terms with { Limit = Amount.FromDecimal(limit) };
-        Log.Tell(Now, "owner", $"sets the limit to {Terms.Limit.ToShortString()}");
+        Log.Write(Now, "owner", $"sets the limit to {Terms.Limit.ToShortString()}");
         Operator.Wake();
     }
 
     public void Change(string what, Func<BudgetTerms, BudgetTerms> change)
     {
         Terms = change(Terms);
-        Log.Tell(Now, "owner", what);
+        Log.Write(Now, "owner", what);
         Operator.Wake();
     }
 
-    /// <summary>Someone resumes what Bursar suspended.</summary>
+    /// <summary>A user resumes work that Bursar suspended.</summary>
     public void ResumeByHand(string name)
     {
         var work = Named(name);
-        Log.Tell(Now, "owner", $"resumes {work.Plan} by hand");
+        Log.Write(Now, "owner", $"resumes {work.Plan} by hand");
         Api.Put(work.Path, work.Object(stopped: false));
         Unsuspend(work);
     }
@@ -124,18 +124,18 @@ public sealed class StoryWorld
     {
         var node = _nodes.Single(n => n.Name == name);
         node.LostAt = Now;
-        Log.Tell(Now, "cluster", $"node {name} gives no sign");
+        Log.Write(Now, "cluster", $"node {name} gives no sign");
         var lost = Now;
         Queue.After(TimeSpan.FromSeconds(40), () => Operator.NodeLost(name, lost));
         Queue.After(time, () =>
         {
             node.LostAt = null;
-            Log.Tell(Now, "cluster", $"node {name} is back");
-            Operator.NodeBack(name);
+            Log.Write(Now, "cluster", $"node {name} is back");
+            Operator.NodeReturned(name);
         });
     }
 
-    public StoryWork Named(string name) => _work.Single(w => w.Plan.Name == name);
+    public ScenarioWorkload Named(string name) => _work.Single(w => w.Plan.Name == name);
 
     public void RunFor(TimeSpan time)
     {
@@ -144,9 +144,9 @@ public sealed class StoryWorld
     }
 
     /// <summary>The API server took the operator's patch, and the work's controller follows it.</summary>
-    public void Suspend(StoryWork work)
+    public void Suspend(ScenarioWorkload work)
     {
-        if (work.Suspended || work.Ended || !StoryWork.IsStopped(Api.Find(work.Path)!))
+        if (work.Suspended || work.Ended || !ScenarioWorkload.IsStopped(Api.Find(work.Path)!))
             return;
         work.Suspended = true;
         work.Asked = null;
@@ -161,8 +161,8 @@ public sealed class StoryWorld
         Queue.After(UpTo(work.Plan.Grace), () => End(pod));
     }
 
-    /// <summary>The mirror of a request reaches the object; work that answers writes its checkpoint and says so.</summary>
-    public void Ask(StoryWork work, string id)
+    /// <summary>The annotation of a request reaches the object; responsive work writes its checkpoint and reports it.</summary>
+    public void Ask(ScenarioWorkload work, string id)
     {
         if (work.Asked == id || work.Ended || work.Suspended)
             return;
@@ -175,18 +175,18 @@ public sealed class StoryWorld
             if (work.Runs != run || work.Ended)
                 return;
             work.Answer = (id, new(Now, step));
-            Log.Tell(Now, "cluster", $"{work.Plan} acknowledges its checkpoint of step {step}");
+            Log.Write(Now, "cluster", $"{work.Plan} acknowledges its checkpoint of step {step}");
             Tell(work);
         });
     }
 
-    public void TakeBack(StoryWork work, string id)
+    public void WithdrawRequest(ScenarioWorkload work, string id)
     {
         if (work.Asked == id)
             work.Asked = null;
     }
 
-    public void Unsuspend(StoryWork work)
+    public void Unsuspend(ScenarioWorkload work)
     {
         if (!work.Suspended || work.Ended)
             return;
@@ -197,7 +197,7 @@ public sealed class StoryWorld
         Schedule();
     }
 
-    private void Tell(StoryWork work) => Queue.After(UpTo(Faults.WatchDelay), () => Operator.See(work));
+    private void Tell(ScenarioWorkload work) => Queue.After(UpTo(Faults.WatchDelay), () => Operator.See(work));
 
     private void Schedule()
     {
@@ -213,7 +213,7 @@ public sealed class StoryWorld
             if (node is null)
                 continue;
             node.Free -= work.Plan.Gpus;
-            var pod = new StoryPod($"{work.Key.Uid}-{work.Pods.Count}", work, node, Now);
+            var pod = new ScenarioPod($"{work.Key.Uid}-{work.Pods.Count}", work, node, Now);
             work.Pod = pod;
             work.Pods.Add(pod);
             Tell(work);
@@ -222,8 +222,8 @@ public sealed class StoryWorld
         }
     }
 
-    /// <summary>One stretch of steps, and the report at its end.</summary>
-    private void Stretch(StoryPod pod, int run)
+    /// <summary>Runs one stretch of steps, and reports at its end.</summary>
+    private void Stretch(ScenarioPod pod, int run)
     {
         var work = pod.Work;
         if (work.Runs != run || pod.FinishedAt is not null)
@@ -245,7 +245,7 @@ public sealed class StoryWorld
                     return;
                 work.Done = plan.Steps;
                 work.Ended = true;
-                Log.Tell(Now, "cluster", $"{plan} is done");
+                Log.Write(Now, "cluster", $"{plan} is done");
                 End(pod);
             });
             return;
@@ -259,15 +259,15 @@ public sealed class StoryWorld
         });
     }
 
-    private void Report(StoryWork work)
+    private void Report(ScenarioWorkload work)
     {
-        if (!work.Plan.TellsProgress || ByChance(Faults.LostReports))
+        if (!work.Plan.ReportsProgress || ByChance(Faults.LostReports))
             return;
         var (at, step) = (Now, (long)work.Done);
         Queue.After(UpTo(Faults.WatchDelay), () => Operator.SeeProgress(work, new(at, step, work.Plan.Steps)));
     }
 
-    private void End(StoryPod pod)
+    private void End(ScenarioPod pod)
     {
         pod.FinishedAt = Now;
         pod.Node.Free += pod.Work.Plan.Gpus;

@@ -6,7 +6,7 @@ using Bursar.Core.Money;
 namespace Bursar.Tests.Simulation;
 
 /// <summary>Lives of a budget that a person can read: what happened, when, who did it, and the amounts.</summary>
-public sealed class GoldenStories
+public sealed class GoldenScenarios
 {
     private static readonly DateTimeOffset Monday = new(2026, 11, 2, 9, 0, 0, TimeSpan.Zero);
 
@@ -36,7 +36,7 @@ public sealed class GoldenStories
             world.At(TimeSpan.FromMinutes(1 + i), w => w.Create(
                     new(name)
                     {
-                        TellsProgress = false,
+                        ReportsProgress = false,
                         Priority = priority,
                         Steps = 200_000,
                     }
@@ -64,14 +64,14 @@ public sealed class GoldenStories
             .At(TimeSpan.FromMinutes(1), w => w.Create(
                     new("silent")
                     {
-                        TellsProgress = false,
+                        ReportsProgress = false,
                         Steps = 200_000,
                         AnswersIn = TimeSpan.FromSeconds(40),
                         Ignores = true,
                     }
                 ))
             .At(TimeSpan.FromHours(3), w => w.SetLimit(200m))
-            .At(TimeSpan.FromHours(10), w => w.Create(new("mute") { TellsProgress = false, Steps = 900_000 }));
+            .At(TimeSpan.FromHours(10), w => w.Create(new("mute") { ReportsProgress = false, Steps = 900_000 }));
         world.RunFor(TimeSpan.FromHours(20));
 
         world.Operator.Requests.Should().BeGreaterThan(1);
@@ -111,9 +111,9 @@ public sealed class GoldenStories
     {
         var world = World(5, 10m).Node("node-1", "V100", 4, 3.06m);
         world
-            .At(TimeSpan.FromMinutes(1), w => w.Create(new("silent") { TellsProgress = false, Steps = 200_000 }))
+            .At(TimeSpan.FromMinutes(1), w => w.Create(new("silent") { ReportsProgress = false, Steps = 200_000 }))
             .At(TimeSpan.FromHours(1), w => w.Change("sets unknownDuration: Hold", t => t with { UnknownDuration = UnknownDuration.Hold }))
-            .At(TimeSpan.FromMinutes(61), w => w.Create(new("second") { TellsProgress = false }));
+            .At(TimeSpan.FromMinutes(61), w => w.Create(new("second") { ReportsProgress = false }));
         world.RunFor(TimeSpan.FromHours(5));
 
         world.Named("silent").Suspended.Should().BeTrue();
@@ -127,7 +127,7 @@ public sealed class GoldenStories
         world.At(TimeSpan.FromMinutes(1), w => w.Create(new("first"))).At(TimeSpan.FromMinutes(1), w => w.Create(new("second")));
         world.RunFor(TimeSpan.FromHours(3));
 
-        // Exactly one pays; it cannot come back this month, for both together need more than there is.
+        // Exactly one completes. The other cannot resume this month, because both together need more than the limit.
         new[] { "first", "second" }.Count(name => world.Named(name).Ended).Should().Be(1);
         Golden.Check(world);
     }
@@ -218,7 +218,7 @@ public sealed class GoldenStories
         Golden.Check(world);
     }
 
-    private static StoryWorld World(
+    private static ScenarioWorld World(
         int seed,
         decimal limit,
         DateTimeOffset? start = null,

@@ -6,25 +6,25 @@ using Xunit.Abstractions;
 
 namespace Bursar.Tests.Simulation;
 
-/// <summary>What holds in every story, over thousands of them. A failure names its seed; the same seed tells it again.</summary>
-public sealed class StoryProperties(ITestOutputHelper output)
+/// <summary>Properties of every scenario, over thousands of them. A failure names its seed, which reproduces it.</summary>
+public sealed class ScenarioProperties(ITestOutputHelper output)
 {
     private static readonly DateTimeOffset Start = new(2026, 11, 2, 9, 0, 0, TimeSpan.Zero);
 
     [Fact]
     public void Overspend_of_suspendable_work_stays_within_the_bound_published_at_suspension()
     {
-        var runs = Stories(500);
+        var runs = Scenarios(500);
         var (worst, worstSeed, stopped, evaluations, brakes, switches, kills) = (0.0, 0, 0, 0L, 0, 0, 0);
         var (requests, answers) = (0, 0);
         var ratios = new List<double>();
         for (var seed = 0; seed < runs; seed++)
         {
-            // Every fifth is a crowd that comes at once, so that the brake is applied; every fourth is switched off for a while.
+            // Every fifth scenario is a crowd that opens the breaker; every fourth is in observe-only mode for a while.
             var world = seed % 5 == 2 ? Crowd(seed) : Any(seed, lies: true);
             if (seed % 4 == 3)
-                Switched(world, new Random(seed));
-            // Windows are looked at just before they end.
+                WithObserveOnlyMode(world, new Random(seed));
+            // Windows are checked just before they end.
             for (var day = 0; day < 2; day++)
             {
                 var window = Window.At(world.Terms.Window, world.Now);
@@ -47,7 +47,7 @@ public sealed class StoryProperties(ITestOutputHelper output)
                             .Units.Should()
                             .BeLessThanOrEqualTo(0, "seed {0}, {1}: {2} over, bound {3}", seed, stop.At, over, stop.Bound);
                         var ratio = over.ToDouble() / stop.Bound.ToDouble();
-                        if (world.Operator is { Kills: 0, Switches: 0 })
+                        if (world.Operator is { Kills: 0, ObserveOnlyChanges: 0 })
                         {
                             ratios.Add(ratio);
                             if (ratio > worst)
@@ -56,16 +56,20 @@ public sealed class StoryProperties(ITestOutputHelper output)
                     }
                     before = Amount.Max(before, reached);
                 }
-                (world.Operator.SpentIn(window) - before - (world.Operator.Switches > 0 ? world.Operator.Unenforced : Amount.Zero))
+                (
+                    world.Operator.SpentIn(window)
+                    - before
+                    - (world.Operator.ObserveOnlyChanges > 0 ? world.Operator.Unenforced : Amount.Zero)
+                )
                     .Units.Should()
                     .BeLessThanOrEqualTo(0, "seed {0}, {1}: nothing goes over without a stop", seed, window.Key);
                 stopped += stops.Length;
                 world.RunFor(TimeSpan.FromMilliseconds(1));
             }
-            world.Operator.ActsWhileSwitched.Should().Be(0, "seed {0}: the switch said observe", seed);
+            world.Operator.ActionsWhileObserving.Should().Be(0, "seed {0}: the switch said observe", seed);
             evaluations += world.Operator.Evaluations;
-            brakes += world.Operator.Brakes;
-            switches += world.Operator.Switches;
+            brakes += world.Operator.BreakerOpenings;
+            switches += world.Operator.ObserveOnlyChanges;
             kills += world.Operator.Kills;
             requests += world.Operator.Requests;
             answers += world.Work.Count(w => w.Answer is not null);
@@ -86,7 +90,7 @@ public sealed class StoryProperties(ITestOutputHelper output)
     public void Ledger_equals_the_cost_of_the_pods_exactly_after_any_number_of_kills()
     {
         var kills = 0;
-        for (var seed = 0; seed < Stories(100); seed++)
+        for (var seed = 0; seed < Scenarios(100); seed++)
         {
             var world = Any(seed, lies: false);
             var random = new Random(seed);
@@ -96,14 +100,14 @@ public sealed class StoryProperties(ITestOutputHelper output)
             world.Operator.SpentIn(new(Start, world.Now, "all")).Should().Be(CostOfPods(world), "seed {0}", seed);
             kills += world.Operator.Kills;
         }
-        output.WriteLine($"{Stories(100)} stories, {kills} kills");
-        kills.Should().BeGreaterThan(Stories(100) * 5);
+        output.WriteLine($"{Scenarios(100)} stories, {kills} kills");
+        kills.Should().BeGreaterThan(Scenarios(100) * 5);
     }
 
     [Fact]
     public void Kills_change_no_total_while_nothing_is_suspended()
     {
-        for (var seed = 0; seed < Stories(25); seed++)
+        for (var seed = 0; seed < Scenarios(25); seed++)
         {
             Amount Total(bool killed)
             {
@@ -125,7 +129,7 @@ public sealed class StoryProperties(ITestOutputHelper output)
     [Fact]
     public void Scenario_is_determined_by_its_seed()
     {
-        for (var seed = 0; seed < Stories(50); seed++)
+        for (var seed = 0; seed < Scenarios(50); seed++)
         {
             string Tell()
             {
@@ -141,7 +145,7 @@ public sealed class StoryProperties(ITestOutputHelper output)
     public void No_scenario_flaps()
     {
         var resumes = 0;
-        for (var seed = 0; seed < Stories(100); seed++)
+        for (var seed = 0; seed < Scenarios(100); seed++)
         {
             var world = Any(seed, lies: true);
             world.RunFor(TimeSpan.FromDays(3));
@@ -153,7 +157,7 @@ public sealed class StoryProperties(ITestOutputHelper output)
                     .Count(r => r.Cause != Reasons.FitsAgain)
                     .Should()
                     .BeLessThanOrEqualTo(causes + world.Operator.Kills, "seed {0}, {1}", seed, group.Key);
-                // Without a cause it waits twice as long each time, so three days hold eight such resumes at most.
+                // Without a cause the wait doubles each time, so three days have eight such resumes at most.
                 group.Count(r => r.Cause == Reasons.FitsAgain).Should().BeLessThanOrEqualTo(8, "seed {0}, {1}", seed, group.Key);
             }
             resumes += world.Operator.Resumes.Count;
@@ -165,7 +169,7 @@ public sealed class StoryProperties(ITestOutputHelper output)
     public void Months_are_billed_to_the_last_digit()
     {
         var watch = Stopwatch.StartNew();
-        var world = new StoryWorld(
+        var world = new ScenarioWorld(
             42,
             Start,
             new() { Limit = Amount.FromDecimal(500), Window = new(WindowPeriod.Month, "Europe/Berlin") }
@@ -193,8 +197,8 @@ public sealed class StoryProperties(ITestOutputHelper output)
         world.Work.Count(w => w.Ended).Should().BeGreaterThan(60);
     }
 
-    /// <summary>What the pods that were scheduled by a moment cost in a window.</summary>
-    private static Amount CostOfPods(StoryWorld world, Window window, DateTimeOffset scheduledBy) =>
+    /// <summary>Returns the cost in a window of the pods that were scheduled by a moment.</summary>
+    private static Amount CostOfPods(ScenarioWorld world, Window window, DateTimeOffset scheduledBy) =>
         world
             .Work.SelectMany(w => w.Pods)
             .Where(p => p.ScheduledAt <= scheduledBy)
@@ -205,23 +209,23 @@ public sealed class StoryProperties(ITestOutputHelper output)
                 return to > from ? sum + (Rate(pod.Node.Product) * pod.Work.Plan.Gpus).For(to - from) : sum;
             });
 
-    private static Amount CostOfPods(StoryWorld world) =>
+    private static Amount CostOfPods(ScenarioWorld world) =>
         world
             .Work.SelectMany(w => w.Pods)
             .Aggregate(Amount.Zero, (sum, pod) =>
                 sum + (Rate(pod.Node.Product) * pod.Work.Plan.Gpus).For((pod.FinishedAt ?? world.Now) - pod.ScheduledAt)
             );
 
-    /// <summary><c>BURSAR_STORIES=10</c> tells ten times as many.</summary>
-    private static int Stories(int count) =>
+    /// <summary><c>BURSAR_STORIES=10</c> runs ten times as many scenarios.</summary>
+    private static int Scenarios(int count) =>
         count * (int.TryParse(Environment.GetEnvironmentVariable("BURSAR_STORIES"), out var times) ? times : 1);
 
     private static GpuHourPrice Rate(string product) => GpuHourPrice.FromDecimal(product == "H100" ? 7.5m : 3.06m);
 
     /// <summary>
-    /// Many jobs at once against money for a few: more suspensions by forecast than the brake lets pass. Someone says continue now and then.
+    /// Many jobs at once against a budget for a few: more suspensions by forecast than the breaker allows. A user resets it now and then.
     /// </summary>
-    private static StoryWorld Crowd(int seed)
+    private static ScenarioWorld Crowd(int seed)
     {
         var random = new Random(seed);
         var terms = new BudgetTerms
@@ -230,7 +234,7 @@ public sealed class StoryProperties(ITestOutputHelper output)
             Window = new(WindowPeriod.Day),
             Settle = TimeSpan.Zero,
         };
-        var world = new StoryWorld(
+        var world = new ScenarioWorld(
             seed,
             Start,
             terms,
@@ -260,19 +264,19 @@ public sealed class StoryProperties(ITestOutputHelper output)
         return world;
     }
 
-    private static void Switched(StoryWorld world, Random random)
+    private static void WithObserveOnlyMode(ScenarioWorld world, Random random)
     {
         var from = TimeSpan.FromMinutes(random.Next(10, 600));
         world
-            .At(from, w => w.Operator.Switch(observe: true))
-            .At(from + TimeSpan.FromMinutes(random.Next(5, 240)), w => w.Operator.Switch(observe: false));
+            .At(from, w => w.Operator.SetObserveOnly(observe: true))
+            .At(from + TimeSpan.FromMinutes(random.Next(5, 240)), w => w.Operator.SetObserveOnly(observe: false));
     }
 
-    /// <summary>A small cluster with some jobs that tell, some that lie, and some that say nothing; faults as they come.</summary>
-    private static StoryWorld Any(int seed, bool lies, decimal? limit = null)
+    /// <summary>A small cluster with jobs that report, that report wrongly, and that do not report, and with random faults.</summary>
+    private static ScenarioWorld Any(int seed, bool lies, decimal? limit = null)
     {
         var random = new Random(seed);
-        // Of its own seed: what answers changes nothing else of the story.
+        // A separate seed, so that responsive work changes nothing else of the scenario.
         var answering = new Random(seed ^ 0xc4ec);
         var terms = new BudgetTerms
         {
@@ -291,7 +295,7 @@ public sealed class StoryProperties(ITestOutputHelper output)
             KilledAfterAct = random.Next(3) == 0 ? 0.3 : 0,
             Downtime = TimeSpan.FromSeconds(random.Next(1, 30)),
         };
-        var world = new StoryWorld(seed, Start, terms, faults)
+        var world = new ScenarioWorld(seed, Start, terms, faults)
             .Node("node-1", "V100", 4, Rate("V100").NanoPerGpuHour / 1_000_000_000m)
             .Node("node-2", "H100", 4, Rate("H100").NanoPerGpuHour / 1_000_000_000m);
         for (var i = 0; i < random.Next(2, 7); i++)
@@ -306,7 +310,7 @@ public sealed class StoryProperties(ITestOutputHelper output)
                 WarmUp = TimeSpan.FromSeconds(random.Next(0, 300)),
                 Pauses = random.Next(2) * 0.05,
                 ReportEvery = TimeSpan.FromMinutes(random.Next(1, 10)),
-                TellsProgress = random.Next(3) > 0,
+                ReportsProgress = random.Next(3) > 0,
                 Declared = random.Next(3) == 0 ? TimeSpan.FromMinutes(random.Next(1, 600)) : null,
                 Slows = lies && random.Next(3) == 0 ? (random.Next(100, 50_000), 4) : null,
                 CheckpointEvery = random.Next(2) * 1_000,

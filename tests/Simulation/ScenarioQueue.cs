@@ -1,7 +1,7 @@
 namespace Bursar.Tests.Simulation;
 
 /// <summary>Virtual time: what is due next happens next; what is due together happens in the order it was asked for.</summary>
-public sealed class StoryQueue(DateTimeOffset start)
+public sealed class ScenarioQueue(DateTimeOffset start)
 {
     private readonly PriorityQueue<Action, (long At, long Order)> _due = new();
     private long _order;
@@ -30,7 +30,7 @@ public sealed class StoryQueue(DateTimeOffset start)
 }
 
 /// <summary>The clock of what the operator writes.</summary>
-internal sealed class QueueClock(StoryQueue queue) : TimeProvider
+internal sealed class QueueClock(ScenarioQueue queue) : TimeProvider
 {
     public override DateTimeOffset GetUtcNow() => queue.Now;
 }

@@ -3,12 +3,12 @@ using System.Text;
 
 namespace Bursar.Tests.Simulation;
 
-/// <summary>What happened, in a person's words: time, who, what, with the amounts.</summary>
-public sealed class StoryLog
+/// <summary>The log of a scenario for readers: time, actor, action, with the amounts.</summary>
+public sealed class ScenarioLog
 {
     private readonly StringBuilder _text = new();
 
-    public void Tell(DateTimeOffset at, string actor, string what) =>
+    public void Write(DateTimeOffset at, string actor, string what) =>
         _text
             .Append(at.UtcDateTime.ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture))
             .Append("  ")

@@ -4,7 +4,7 @@ using Bursar.Core.Ledger;
 
 namespace Bursar.Tests.Simulation;
 
-/// <summary>A job or a deployment as it truly is: how long its steps take, what it tells, and how it stops.</summary>
+/// <summary>The actual behavior of a job or a deployment: the duration of its steps, its reports, and its stop.</summary>
 public sealed record WorkPlan(string Name)
 {
     public WorkloadClass Class { get; init; } = WorkloadClass.Training;
@@ -19,10 +19,10 @@ public sealed record WorkPlan(string Name)
 
     public double SecondsPerStep { get; init; } = 0.09;
 
-    /// <summary>How far a stretch's speed may be off, as a share.</summary>
+    /// <summary>The deviation of a stretch's speed, as a share.</summary>
     public double Jitter { get; init; }
 
-    /// <summary>From this step on every step takes this many times as long.</summary>
+    /// <summary>The step from which on every step takes this many times as long.</summary>
     public (long From, double Factor)? Slows { get; init; }
 
     public TimeSpan WarmUp { get; init; }
@@ -32,17 +32,17 @@ public sealed record WorkPlan(string Name)
 
     public TimeSpan ReportEvery { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>It tells its total with its progress; otherwise nothing tells how long it runs.</summary>
-    public bool TellsProgress { get; init; } = true;
+    /// <summary>Whether it reports its total with its progress. Otherwise its duration is unknown.</summary>
+    public bool ReportsProgress { get; init; } = true;
 
     public TimeSpan? Declared { get; init; }
 
     public long CheckpointEvery { get; init; }
 
-    /// <summary>How long it takes to write a checkpoint that is asked for; null: it cannot answer.</summary>
+    /// <summary>The time to write a requested checkpoint. Null if it cannot answer.</summary>
     public TimeSpan? AnswersIn { get; init; }
 
-    /// <summary>It says that it can answer, and never does.</summary>
+    /// <summary>Whether it declares that it can answer, and never does.</summary>
     public bool Ignores { get; init; }
 
     public TimeSpan Grace { get; init; } = TimeSpan.FromSeconds(30);
@@ -55,7 +55,7 @@ public sealed record WorkPlan(string Name)
 }
 
 /// <summary>The state of one job or deployment in the cluster.</summary>
-public sealed class StoryWork(WorkPlan plan, DateTimeOffset createdAt)
+public sealed class ScenarioWorkload(WorkPlan plan, DateTimeOffset createdAt)
 {
     public WorkPlan Plan { get; } = plan;
 
@@ -64,13 +64,13 @@ public sealed class StoryWork(WorkPlan plan, DateTimeOffset createdAt)
     public WorkloadKey Key { get; } =
         new("team", plan.Class == WorkloadClass.Inference ? "Deployment" : "Job", plan.Name, "uid-" + plan.Name);
 
-    /// <summary>Where the API server keeps it.</summary>
+    /// <summary>The path of the object in the API server.</summary>
     public string Path { get; } =
         plan.Class == WorkloadClass.Inference
             ? $"/apis/apps/v1/namespaces/team/deployments/{plan.Name}"
             : $"/apis/batch/v1/namespaces/team/jobs/{plan.Name}";
 
-    /// <summary>The object as its user makes it, with the switch on or off.</summary>
+    /// <summary>The object as its user creates it, suspended or not.</summary>
     public JsonObject Object(bool stopped) =>
         new()
         {
@@ -88,11 +88,11 @@ public sealed class StoryWork(WorkPlan plan, DateTimeOffset createdAt)
                     : new JsonObject { ["suspend"] = stopped },
         };
 
-    /// <summary>Whether an object of it says that it is stopped.</summary>
+    /// <summary>Whether the object is suspended by its field.</summary>
     public static bool IsStopped(JsonObject obj) =>
         obj["spec"]!["suspend"] is { } suspend ? (bool)suspend : (int)obj["spec"]!["replicas"]! == 0;
 
-    /// <summary>Whether its pods are stopped: some time after the object says so.</summary>
+    /// <summary>Whether its pods are stopped, some time after its field is set.</summary>
     public bool Suspended { get; set; }
 
     public DateTimeOffset SuspendChangedAt { get; set; } = createdAt;
@@ -109,20 +109,20 @@ public sealed class StoryWork(WorkPlan plan, DateTimeOffset createdAt)
 
     public int Runs { get; set; }
 
-    public StoryPod? Pod { get; set; }
+    public ScenarioPod? Pod { get; set; }
 
     public DateTimeOffset WaitsSince { get; set; } = createdAt;
 
-    public List<StoryPod> Pods { get; } = [];
+    public List<ScenarioPod> Pods { get; } = [];
 }
 
-public sealed class StoryPod(string uid, StoryWork work, StoryNode node, DateTimeOffset scheduledAt)
+public sealed class ScenarioPod(string uid, ScenarioWorkload work, ScenarioNode node, DateTimeOffset scheduledAt)
 {
     public string Uid { get; } = uid;
 
-    public StoryWork Work { get; } = work;
+    public ScenarioWorkload Work { get; } = work;
 
-    public StoryNode Node { get; } = node;
+    public ScenarioNode Node { get; } = node;
 
     public DateTimeOffset ScheduledAt { get; } = scheduledAt;
 
@@ -131,7 +131,7 @@ public sealed class StoryPod(string uid, StoryWork work, StoryNode node, DateTim
     public DateTimeOffset? FinishedAt { get; set; }
 }
 
-public sealed class StoryNode(string name, string product, int gpus)
+public sealed class ScenarioNode(string name, string product, int gpus)
 {
     public string Name { get; } = name;
 

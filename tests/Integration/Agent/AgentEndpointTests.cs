@@ -16,7 +16,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace Bursar.Tests.Integration.Agent;
 
-public sealed class DoorTests
+public sealed class AgentEndpointTests
 {
     private static readonly TimeSpan NoWait = TimeSpan.Zero;
 
