@@ -17,24 +17,24 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace Bursar.Tests.Unit.Agent;
 
 /// <summary>
-/// The agent is killed at any moment, its journal's last line torn or whole; the operator is killed too. Money comes from the API's
-/// times and does not change by a unit. Of what was measured, the intervals that were closed count once each, a killed agent loses the
-/// one that was open, and token counters, which the servers keep, lose nothing.
+/// The agent is killed at any moment, with the last line of its journal torn or whole; the operator is killed too. Cost comes from times of
+/// the API and stays exactly the same. Closed intervals count once each, a killed agent loses its open interval, and token counters lose
+/// nothing because the servers keep them.
 /// </summary>
 public sealed class AgentKillTests
 {
-    private static readonly DateTimeOffset Start = new(2028, 2, 29, 23, 50, 0, TimeSpan.Zero); // a leap day's last minutes
+    private static readonly DateTimeOffset Start = new(2028, 2, 29, 23, 50, 0, TimeSpan.Zero); // the last minutes of a leap day
     private static readonly GpuHourPrice Price = GpuHourPrice.FromDecimal(3.06m);
 
     public readonly record struct Step(byte What, byte Much);
 
     [Fact]
-    public void Killed_anywhere_money_is_undisturbed_and_every_closed_interval_counts_once() =>
+    public void Agent_killed_anywhere_loses_no_closed_interval_and_no_cost() =>
         Prop.ForAll(ArbMap.Default.ArbFor<Step[]>(), Measure).Check(Config.QuickThrowOnFailure.WithMaxTest(15).WithEndSize(30));
 
     [Fact]
     public void Agent_stopped_at_midnight_counts_its_last_tokens_once() =>
-        // Ten minutes, of which the agent is away for 130 and 159 s.
+        // Ten minutes, in which the agent is down for 130 and 159 s.
         Measure([new(0, 10), new(4, 130), new(0, 95), new(0, 20), new(0, 98), new(0, 32), new(4, 159), new(0, 25), new(0, 24)]);
 
     private static void Measure(Step[] steps)
@@ -54,14 +54,14 @@ public sealed class AgentKillTests
                         node.Second();
                     break;
                 case 4 or 5 or 6:
-                    // 4: stopped as the kubelet stops it, 5: killed between two writes, 6: in the middle of one.
+                    // 4: stopped by the kubelet, 5: killed between two writes, 6: killed in the middle of a write.
                     var ran = node.Last - first;
                     measured +=
                         what % 9 == 4
                             ? (long)ran.TotalMilliseconds
                             : (long)Math.Floor(ran / UsageAccumulator.Length) * (long)UsageAccumulator.Length.TotalMilliseconds;
                     node.End(graceful: what % 9 == 4, torn: what % 9 == 6 ? much : null);
-                    node.Time.Advance(TimeSpan.FromSeconds(much)); // nobody measures
+                    node.Time.Advance(TimeSpan.FromSeconds(much)); // no agent is running
                     node.Begin();
                     first = node.Last;
                     break;
@@ -84,13 +84,13 @@ public sealed class AgentKillTests
 
         var work = ledger.SpentByWorkload("ml", LabelSelector.Everything, Start, end, end).Single();
         work.Spent.Should().Be((Price * 1).For(end - Start), "the agent's life is nothing to the bill");
-        // 40 % of each measured second, and a watt for each millisecond of it.
+        // Busy for 40 % of each measured second, with one watt per busy millisecond.
         (work.Usage.MeasuredMs, work.Usage.BusyMs, work.Usage.EnergyMj).Should().Be((measured, measured * 40 / 100, measured));
         work.Usage.Tokens.Should().BeEquivalentTo(new Dictionary<string, TokenSums> { ["m"] = new(node.Tokens, 0, 3 * node.Tokens) });
         node.End(graceful: true, torn: null);
     }
 
-    /// <summary>A question as the operator asks it, from what is stored on; how many entries came.</summary>
+    /// <summary>Polls the agent from the stored cursor as the operator does. Returns the number of entries.</summary>
     private static int Ask(Node node, GpuLedger ledger)
     {
         var after = ledger.DurableCursor("gpu-1");
@@ -136,7 +136,7 @@ public sealed class AgentKillTests
         GpuLedger.Load(stored.Values.Select(json => JsonSerializer.Deserialize(json, LedgerJson.Default.LedgerShard)!));
 
     /// <summary>
-    /// A node with one GPU that one pod holds, and an agent's sampler and journal on it; the clock goes a second at a time.
+    /// A node with one GPU that one pod uses, with the sampler and journal of an agent. The clock advances a second at a time.
     /// </summary>
     private sealed class Node : IGpuReader, IPodResources
     {
@@ -169,10 +169,10 @@ public sealed class AgentKillTests
 
         public UsageJournal Journal { get; private set; } = null!;
 
-        /// <summary>When the last sample was taken.</summary>
+        /// <summary>Time of the last sample.</summary>
         public DateTimeOffset Last { get; private set; }
 
-        /// <summary>What the server has counted since it began: so many prompt tokens, three times as many generated.</summary>
+        /// <summary>Prompt tokens that the server has counted since its start; generated tokens are three times as many.</summary>
         public long Tokens { get; private set; }
 
         public void Begin()
@@ -212,7 +212,7 @@ public sealed class AgentKillTests
             Journal.Dispose();
             if (torn is not { } bytes)
                 return;
-            // The beginning of a line that never got its end, behind what is whole.
+            // A torn line follows the complete ones.
             var newest = Directory.GetFiles(_folder.Path).Order(StringComparer.Ordinal).Last();
             File.AppendAllText(newest, "9a0e3c41 {\"seq\":7,\"interval\":{\"seq\":7,\"podUid\":\"p\",\"busyMs\":99999"[..(1 + bytes % 60)]);
         }

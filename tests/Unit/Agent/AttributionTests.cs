@@ -8,7 +8,7 @@ using FsCheck.Fluent;
 
 namespace Bursar.Tests.Unit.Agent;
 
-/// <summary>Who held a device and whose its work was; the node is a table of processes and readings.</summary>
+/// <summary>Attribution of devices and their activity to pods. The node is a table of processes and readings.</summary>
 public sealed class AttributionTests
 {
     private const string Gpu = "GPU-5c2a10ff-8d1e-4b6f-9a57-0c1d2e3f4a5b";
@@ -47,7 +47,7 @@ public sealed class AttributionTests
     )]
     [InlineData("GPU-unknown", "nvidia.com/gpu", "GPU-unknown", UsageReasons.DeviceUnreadable)]
     [InlineData("nvidia7", "nvidia.com/gpu", "nvidia7", UsageReasons.DeviceUnreadable)]
-    public void Every_shape_of_a_devices_id_finds_its_device(string id, string resource, string device, string? reason)
+    public void Device_is_found_by_every_form_of_its_id(string id, string resource, string device, string? reason)
     {
         _devices.Add(new PodDevice("ns", "p", "c", resource, id));
 
@@ -67,7 +67,7 @@ public sealed class AttributionTests
     }
 
     [Fact]
-    public void Two_containers_of_one_pod_hold_a_device_once()
+    public void Two_containers_of_one_pod_count_a_device_once()
     {
         _devices.Add(new PodDevice("ns", "p", "init", "nvidia.com/gpu", Gpu));
         _devices.Add(new PodDevice("ns", "p", "main", "nvidia.com/gpu", Gpu));
@@ -76,12 +76,15 @@ public sealed class AttributionTests
     }
 
     [Fact]
-    public void A_pod_that_has_ended_and_is_still_listed_holds_nothing_beside_the_one_that_runs()
+    public void Ended_pod_that_is_still_listed_has_no_part_of_the_device()
     {
         _devices.Add(new PodDevice("ns", "ended", "c", "nvidia.com/gpu", Gpu));
         _devices.Add(new PodDevice("ns", "runs", "c", "nvidia.com/gpu", Gpu));
 
-        Holdings(Whole(1)).Select(h => h.Key.Pod).Should().Equal(["ended", "runs"], "before the operator has spoken nobody can tell");
+        Holdings(Whole(1))
+            .Select(h => h.Key.Pod)
+            .Should()
+            .Equal(["ended", "runs"], "before the first report of the operator, the live pod is unknown");
         _live.Add("runs");
         Holdings(Whole(1)).Should().ContainSingle().Which.Should().Match<DeviceHolding>(h => h.Key.Pod == "runs" && h.Share == "1/1");
     }
@@ -102,7 +105,7 @@ public sealed class AttributionTests
     }
 
     [Fact]
-    public void A_busy_and_an_idle_pod_on_one_gpu_are_told_apart()
+    public void Busy_and_idle_pods_on_one_GPU_are_distinguished()
     {
         Shared("a", "b");
         (_processes[10], _processes[20]) = (Pod("a"), Pod("b"));
@@ -114,7 +117,7 @@ public sealed class AttributionTests
     }
 
     [Fact]
-    public void Without_the_drivers_measure_those_with_a_process_have_equal_parts()
+    public void Pods_with_a_process_share_equally_without_driver_data()
     {
         Shared("a", "b", "c");
         (_processes[10], _processes[20], _processes[21]) = (Pod("a"), Pod("b"), Pod("b"));
@@ -127,7 +130,7 @@ public sealed class AttributionTests
     }
 
     [Fact]
-    public void An_idle_shared_device_draws_power_for_all_who_hold_it()
+    public void Energy_of_an_idle_shared_device_is_split_over_all_its_pods()
     {
         Shared("a", "b");
 
@@ -138,7 +141,7 @@ public sealed class AttributionTests
     }
 
     [Fact]
-    public void An_mps_servers_work_is_its_clients()
+    public void Activity_of_an_MPS_server_belongs_to_its_clients()
     {
         Shared("a", "b");
         _processes[5] = new ProcessOwner(ProcessKind.MpsServer);
@@ -153,7 +156,7 @@ public sealed class AttributionTests
     [Theory]
     [InlineData(ProcessKind.Host, UsageReasons.HostProcess)]
     [InlineData(ProcessKind.Unknown, UsageReasons.ProcessUnknown)]
-    public void What_is_no_pods_is_unattributed_with_the_reason_and_as_long_as_the_work(ProcessKind kind, string reason)
+    public void Activity_outside_pods_is_unattributed_with_a_reason(ProcessKind kind, string reason)
     {
         Shared("a", "b");
         _processes[10] = Pod("a");
@@ -187,7 +190,7 @@ public sealed class AttributionTests
     }
 
     [Fact]
-    public void Work_on_a_device_that_nobody_holds_is_unattributed()
+    public void Activity_on_an_unallocated_device_is_unattributed()
     {
         _processes[99] = new ProcessOwner(ProcessKind.Host);
 
@@ -197,7 +200,7 @@ public sealed class AttributionTests
     }
 
     [Fact]
-    public void A_pod_that_holds_a_device_alone_has_its_work_though_processes_cannot_be_read_and_not_the_nodes()
+    public void Pod_alone_on_a_device_gets_unknown_processes_but_not_host_ones()
     {
         _devices.Add(new PodDevice("ns", "a", "c", "nvidia.com/gpu", Gpu));
         _processes[99] = new ProcessOwner(ProcessKind.Host);
@@ -209,7 +212,7 @@ public sealed class AttributionTests
     }
 
     [Fact]
-    public void A_kai_reservation_steps_back_behind_the_pods_that_use_its_gpu()
+    public void KAI_reservation_yields_to_the_pods_that_use_its_GPU()
     {
         _devices.Add(new PodDevice(Reservations, "gpu-reservation-1", "c", "nvidia.com/gpu", Gpu));
         (_processes[10], _processes[20]) = (Pod("half"), Pod("quarter"));
@@ -229,7 +232,7 @@ public sealed class AttributionTests
     }
 
     [Fact]
-    public void A_reservation_that_nobody_uses_says_so()
+    public void Unused_reservation_is_reported_as_reserved_for_others()
     {
         _devices.Add(new PodDevice(Reservations, "gpu-reservation-1", "c", "nvidia.com/gpu", Gpu));
 
@@ -243,7 +246,7 @@ public sealed class AttributionTests
     }
 
     [Fact]
-    public void A_hami_pod_is_found_on_the_device_where_its_process_is_whatever_the_kubelet_says()
+    public void HAMi_pod_is_found_on_the_device_of_its_process()
     {
         const string other = "GPU-11111111-8d1e-4b6f-9a57-0c1d2e3f4a5b";
         _devices.Add(new PodDevice("ns", "a", "c", "nvidia.com/gpu", other + "-2"));
@@ -269,7 +272,7 @@ public sealed class AttributionTests
     }
 
     [Fact]
-    public void A_mig_devices_activity_is_unknown_and_its_energy_is_its_slices_part_of_the_gpus()
+    public void MIG_device_has_unknown_activity_and_its_part_of_the_GPU_energy()
     {
         _devices.Add(new PodDevice("ns", "a", "c", "nvidia.com/mig-2g.10gb", "MIG-5c1"));
 
@@ -303,7 +306,7 @@ public sealed class AttributionTests
     }
 
     [Fact]
-    public void Needed_memory_is_the_most_that_was_held_without_the_unused_cache()
+    public void Needed_memory_is_the_peak_without_the_unused_cache()
     {
         Shared("a", "b");
         (_processes[10], _processes[20]) = (Pod("a"), Pod("b"));
@@ -320,7 +323,7 @@ public sealed class AttributionTests
     }
 
     [Fact]
-    public void Whatever_the_processes_nothing_is_lost_or_counted_twice()
+    public void Busy_time_of_any_processes_is_counted_exactly_once()
     {
         var sample = Gen.Zip(Gen.Choose(0, 100), Gen.Zip(Gen.Choose(0, 5), Gen.Choose(0, 100)).ListOf(6)).ListOf(30).ToArbitrary();
         Prop.ForAll(sample, samples =>
@@ -341,19 +344,19 @@ public sealed class AttributionTests
                 }
                 subject._closed.AddRange(subject._accumulator.CloseAll());
                 long busy = subject._closed.Sum(i => i.BusyMs);
-                // Each of at most eight parts keeps less than a millisecond for a next interval that does not come.
+                // Each of at most eight parts carries less than a millisecond over to an interval that does not come.
                 busy.Should().BeInRange(percentMs / 100 - 8, percentMs / 100);
             })
             .QuickCheckThrowOnFailure();
     }
 
     /// <summary>
-    /// Devices that get lost, come back, are cut into MIG devices and put together again, drivers that go, counters that begin anew, pods
-    /// that come, go and take over names, processes of anybody, clocks that jump: no device works longer than the time, no interval more
-    /// than its length, no pod has two intervals of a device at once, and energy is never less than nothing.
+    /// Lost and returning devices, MIG reconfiguration, missing drivers, reset counters, pods that reuse names, arbitrary processes and clock
+    /// jumps. No device or interval is busy longer than its time, no pod has two intervals of a device at once, and energy is never
+    /// negative.
     /// </summary>
     [Fact]
-    public void Whatever_happens_no_device_works_longer_than_the_time()
+    public void Device_is_never_busy_longer_than_the_time_that_passed()
     {
         var step = Gen.Zip(
             Gen.Elements(1000, 1000, 1000, 400, 2500, 9000, 10_000, 45_000, -5000, 0),
@@ -429,7 +432,7 @@ public sealed class AttributionTests
                             },
                         ],
                         4 => [whole with { UtilizationPercent = null }],
-                        // A reader that shows a device twice must not make it work twice.
+                        // A reader that returns a device twice must not double its activity.
                         5 => [busy, busy],
                         _ => [busy],
                     };
@@ -501,7 +504,7 @@ public sealed class AttributionTests
             ]
         );
 
-    /// <summary>The second GPU is cut: a MIG device of 2 of its 7 slices, GPU instance 3.</summary>
+    /// <summary>The second GPU is partitioned: a MIG device with 2 of 7 slices, GPU instance 3.</summary>
     private static GpuSnapshot Cut(long energy) =>
         new(
             NvmlState.Ready,
@@ -553,7 +556,7 @@ public sealed class AttributionTests
         _at = _at.AddSeconds(1);
     }
 
-    /// <summary>The same for so many seconds; of energy, so much each second.</summary>
+    /// <summary>Repeats the snapshot for the given seconds and adds its energy each second.</summary>
     private void Run(int seconds, GpuSnapshot each)
     {
         long perSecond = each.Devices[0].EnergyMillijoules ?? 0;

@@ -6,7 +6,7 @@ namespace Bursar.Tests.Unit.Agent;
 public sealed class NvmlLayoutTests
 {
     [Fact]
-    public void Sizes_are_the_headers()
+    public void Sizes_of_structs_equal_those_of_the_NVML_header()
     {
         Marshal.SizeOf<NvmlUtilization>().Should().Be(8);
         Marshal.SizeOf<NvmlMemory>().Should().Be(24);
@@ -34,5 +34,6 @@ public sealed class NvmlLayoutTests
     [InlineData(typeof(NvmlProcessUtilizationSample), "TimeStamp", 8)]
     [InlineData(typeof(NvmlProcessUtilizationSample), "SmUtil", 16)]
     [InlineData(typeof(NvmlProcessUtilizationSample), "DecUtil", 28)]
-    public void Offsets_are_the_headers(Type type, string field, int offset) => Marshal.OffsetOf(type, field).ToInt32().Should().Be(offset);
+    public void Offsets_of_fields_equal_those_of_the_NVML_header(Type type, string field, int offset) =>
+        Marshal.OffsetOf(type, field).ToInt32().Should().Be(offset);
 }

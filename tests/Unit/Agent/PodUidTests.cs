@@ -123,7 +123,7 @@ public sealed class PodUidTests : IDisposable
         CgroupPath.FindPodUid(text).Should().Be(uid, what);
 
     [Fact]
-    public void The_operators_word_comes_first_then_the_log_directory_then_the_processes()
+    public void Pod_UID_comes_from_the_operator_then_the_log_directory_then_processes()
     {
         Directory.CreateDirectory(_folder.File($"ml_train_{Uid}"));
         Directory.CreateDirectory(_folder.File("ml_train-2_other"));
@@ -152,7 +152,7 @@ public sealed class PodUidTests : IDisposable
     }
 
     [Fact]
-    public void Two_directories_of_one_name_tell_nothing_until_the_old_one_is_gone()
+    public void Two_log_directories_of_one_name_give_no_UID()
     {
         Directory.CreateDirectory(_folder.File("ml_train_old"));
         Directory.CreateDirectory(_folder.File("ml_train_new"));
@@ -165,7 +165,7 @@ public sealed class PodUidTests : IDisposable
     }
 
     [Fact]
-    public void A_pod_that_took_over_a_name_is_known_by_its_process_before_the_operator_tells()
+    public void Recreated_pod_is_identified_by_its_process_before_the_operator_reports()
     {
         const string old = "11111111-8d1e-4b6f-9a57-0c1d2e3f4a5b";
         _targets.Replace(
@@ -227,7 +227,7 @@ public sealed class PodUidTests : IDisposable
     }
 
     [Fact]
-    public void A_process_is_a_pods_the_nodes_or_an_mps_servers_and_a_number_that_comes_again_is_read_again()
+    public void Process_kind_is_read_from_its_cgroup_and_again_for_a_reused_PID()
     {
         Process(1, "0::/system.slice/dcgm.service");
         Process(2, $"0::/kubepods/pod{Uid}/77", "nvidia-cuda-mps\n");
@@ -241,13 +241,13 @@ public sealed class PodUidTests : IDisposable
         new PodUidResolver(_targets, null, null, _time)
             .PodOf(1)
             .Kind.Should()
-            .Be(ProcessKind.Unknown, "without the host's /proc nobody can tell");
+            .Be(ProcessKind.Unknown, "the kind is unknown without the host's /proc");
         Process(3, "0::/system.slice/dcgm.service");
         _time.Advance(TimeSpan.FromSeconds(30));
         resolver.PodOf(3).Kind.Should().Be(ProcessKind.Host);
     }
 
-    /// <summary>To say that it is the node's own would be a guess.</summary>
+    /// <summary>Calling such a process a host process would be a guess.</summary>
     [Fact]
     public void A_process_that_two_pods_are_named_for_is_of_an_unknown_one()
     {
@@ -255,7 +255,7 @@ public sealed class PodUidTests : IDisposable
         new PodUidResolver(_targets, null, _folder.File("proc"), _time).PodOf(5).Kind.Should().Be(ProcessKind.Unknown);
     }
 
-    /// <summary>Its work goes to where it was for half a minute at most.</summary>
+    /// <summary>For at most half a minute, its activity still counts for the previous pod.</summary>
     [Fact]
     public void A_process_that_moves_to_another_pods_cgroup_is_found_there()
     {

@@ -40,13 +40,13 @@ public sealed class SamplerTests : IGpuReader, IPodResources
     }
 
     [Fact]
-    public async Task The_pause_grows_while_nothing_changes_and_is_a_second_again_when_something_does()
+    public async Task Sampling_interval_grows_while_idle_and_resets_on_a_change()
     {
         _utilization = at => at < 60 ? 0 : 50;
 
         await RunAsync(64);
 
-        // 1 s after the first, then doubled with each sample that shows the same, ten at most.
+        // 1 s after the first sample, then doubled with each unchanged sample, at most 10 s.
         _readAt.TakeWhile(at => at < 60).Should().Equal(0, 1, 3, 7, 15, 25, 35, 45, 55);
         var later = _readAt.SkipWhile(at => at < 60).ToArray();
         later[0].Should().Be(65, "the change is seen at the next sample");
@@ -55,9 +55,9 @@ public sealed class SamplerTests : IGpuReader, IPodResources
     }
 
     [Fact]
-    public async Task Energy_is_the_counters_to_the_last_millijoule_and_busy_time_is_right_on_average_however_long_the_pauses()
+    public async Task Long_sampling_intervals_keep_energy_exact_and_busy_time_close()
     {
-        // Rest and work by turns, each as long as chance will have it.
+        // Idle and busy phases of random length.
         var random = new Random(7);
         var edges = new List<double> { 0 };
         while (edges[^1] < 6000)
@@ -89,7 +89,7 @@ public sealed class SamplerTests : IGpuReader, IPodResources
     }
 
     [Fact]
-    public async Task A_device_that_begins_to_work_for_nobody_has_the_kubelet_asked_at_once()
+    public async Task Activity_on_an_unallocated_device_queries_the_kubelet_at_once()
     {
         _devices = [];
         await _sampler.SampleAsync(default);
@@ -102,9 +102,9 @@ public sealed class SamplerTests : IGpuReader, IPodResources
         _sampler.View!.Holdings.Should().ContainSingle().Which.Key.Pod.Should().Be("p", "the kubelet's turn is every five seconds");
     }
 
-    /// <summary>The twenty seconds that the clock skips have not been, and no device has worked in them.</summary>
+    /// <summary>The clock skips twenty seconds, in which no device was busy.</summary>
     [Fact]
-    public async Task Time_that_only_the_clock_has_seen_is_not_worked()
+    public async Task Clock_jump_adds_no_busy_time()
     {
         _utilization = _ => 100;
         await _sampler.SampleAsync(default);
@@ -151,7 +151,7 @@ public sealed class SamplerTests : IGpuReader, IPodResources
 
     public void Dispose() => _journal.Dispose();
 
-    /// <summary>Runs the sampler for so many seconds and a sample more; what it journals, its last interval included.</summary>
+    /// <summary>Runs the sampler for the given seconds plus one sample. Returns all journal entries, the last interval included.</summary>
     private async Task<IReadOnlyList<UsageInterval>> RunAsync(int seconds)
     {
         using var stop = new CancellationTokenSource();

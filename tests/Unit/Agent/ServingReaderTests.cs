@@ -3,11 +3,11 @@ using Bursar.Agent.Scrape;
 
 namespace Bursar.Tests.Unit.Agent;
 
-/// <summary>One page a server, in its own names and labels (facts 3.1), with the sums made by hand.</summary>
+/// <summary>One metrics page per server with its own names and labels (facts 3.1); expected sums are computed by hand.</summary>
 public sealed class ServingReaderTests
 {
     [Fact]
-    public void Vllm_of_before_0_9_and_the_cached_tokens_of_newer_builds()
+    public void VLLM_tokens_are_read_from_old_and_new_versions()
     {
         var result = Read(
             """
@@ -26,7 +26,7 @@ public sealed class ServingReaderTests
     }
 
     [Fact]
-    public void Sglang_ranks_tell_the_same_requests_and_are_not_added_up()
+    public void SGLang_ranks_report_the_same_requests_and_are_not_summed()
     {
         var result = Read(
             """
@@ -48,9 +48,9 @@ public sealed class ServingReaderTests
         result.Gauges.Should().Be(new ServingGauges(4, 2, 0.28));
     }
 
-    /// <summary>The plain counters know of a request at its end; a long generation would look like an idle GPU until then.</summary>
+    /// <summary>The plain counters include a request only after its end, so a long generation would look like an idle GPU.</summary>
     [Fact]
-    public void Sglang_live_counters_go_before_those_that_wait_for_a_requests_end()
+    public void SGLang_live_counters_precede_counters_of_ended_requests()
     {
         var result = Read(
             """
@@ -141,7 +141,7 @@ public sealed class ServingReaderTests
         1,
         2
     )]
-    public void Each_server_in_its_own_names(
+    public void Server_metrics_are_read_by_their_own_names(
         string server,
         string page,
         string model,
@@ -159,9 +159,9 @@ public sealed class ServingReaderTests
         result.Gauges.Waiting.Should().Be(waiting);
     }
 
-    /// <summary>Its gauges of the current iteration's tokens look like counters and are none.</summary>
+    /// <summary>TensorRT-LLM's gauges for the tokens of the current iteration look like counters but are not.</summary>
     [Fact]
-    public void TensorRT_LLM_in_Triton_tells_load_and_no_tokens()
+    public void TensorRT_LLM_in_Triton_reports_load_but_no_tokens()
     {
         var result = Read(
             """
@@ -181,7 +181,7 @@ public sealed class ServingReaderTests
     }
 
     /// <summary>
-    /// The server's own count of ended requests first, over all reasons for which they end; else its histogram of their latency.
+    /// The count of ended requests over all finish reasons comes first; otherwise the count of the latency histogram.
     /// </summary>
     [Theory]
     [InlineData(
@@ -254,7 +254,7 @@ public sealed class ServingReaderTests
     }
 
     [Fact]
-    public void Tritons_ensemble_and_its_steps_count_one_request_each_and_only_the_model_with_tokens_is_taken()
+    public void Triton_ensemble_counts_the_model_with_tokens_only()
     {
         var result = Read(
             """
@@ -273,9 +273,9 @@ public sealed class ServingReaderTests
         result.Tokens.Should().Equal(new ModelTokens("tensorrt_llm", 1200, null, 480, 12));
     }
 
-    /// <summary>A classifier has no tokens; what a request of it costs can be told all the same.</summary>
+    /// <summary>A classifier has no tokens, but its cost per request can be reported.</summary>
     [Fact]
-    public void A_server_without_tokens_tells_its_requests()
+    public void Server_without_tokens_reports_its_requests()
     {
         Read(
             "nv_inference_request_success{model=\"resnet\",version=\"1\"} 5\nnv_inference_request_success{model=\"resnet\",version=\"2\"} 6\nnv_inference_request_failure{model=\"resnet\",version=\"1\"} 3"
@@ -284,9 +284,9 @@ public sealed class ServingReaderTests
             .Equal(new ModelTokens("resnet", 0, null, 0, 11));
     }
 
-    /// <summary>A Dynamo worker passes its engine's metrics on: one of the two, never both.</summary>
+    /// <summary>A Dynamo worker also exposes the metrics of its engine. Only one of the two counts.</summary>
     [Fact]
-    public void A_page_is_one_servers()
+    public void Metrics_page_belongs_to_one_server()
     {
         var result = Read(
             """
@@ -301,7 +301,7 @@ public sealed class ServingReaderTests
     }
 
     [Fact]
-    public void Load_alone_of_one_server_gives_way_to_the_tokens_of_another()
+    public void Server_with_tokens_precedes_a_server_with_load_only()
     {
         Read("vllm:num_requests_running 1\nllamacpp:prompt_tokens_total 70\nllamacpp:tokens_predicted_total 30\n")
             .Server.Should()
@@ -311,7 +311,7 @@ public sealed class ServingReaderTests
     }
 
     [Fact]
-    public void A_server_nobody_knows_is_read_by_the_map_of_the_chart()
+    public void Unknown_server_is_read_by_the_configured_map()
     {
         var ours = ServingMap.Read(
             """
@@ -342,7 +342,7 @@ public sealed class ServingReaderTests
     [InlineData("""[{"server": "x", "prompt": ["a{b=1}"]}]""", "*x: 'a{b=1}' is neither*")]
     [InlineData("""[{"server": "x", "promt": ["a"]}]""", "*promt*")]
     [InlineData("""{"server": "x"}""", "*cannot be read*")]
-    public void A_map_that_cannot_be_read_says_where(string json, string message)
+    public void Unreadable_map_names_the_faulty_entry(string json, string message)
     {
         var read = () => ServingMap.Read(Encoding.UTF8.GetBytes(json));
         read.Should().Throw<FormatException>().WithMessage(message);

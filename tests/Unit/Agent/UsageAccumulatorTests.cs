@@ -124,7 +124,7 @@ public sealed class UsageAccumulatorTests
             );
     }
 
-    /// <summary>What it did while nobody could see it, or whether it did, is not known: its pod has the time with the reason.</summary>
+    /// <summary>Activity of a lost device is unknown. Its pod gets the time with the reason.</summary>
     [Theory]
     [InlineData(UsageReasons.DeviceLost)]
     [InlineData(UsageReasons.DeviceUnreadable)]
@@ -152,9 +152,9 @@ public sealed class UsageAccumulatorTests
             );
     }
 
-    /// <summary>What the counter shows after ten minutes off the bus is not what was drawn in the second since.</summary>
+    /// <summary>Energy that the counter gained in ten minutes off the bus was not drawn in the second since.</summary>
     [Fact]
-    public void Energy_of_a_time_when_the_device_was_not_seen_is_nobodys()
+    public void Energy_while_the_device_was_lost_is_not_attributed()
     {
         _accumulator.Record(Start, [Holding("a")], Gpu(50, energy: 1000));
         for (int second = 10; second <= 600; second += 10)
@@ -170,7 +170,7 @@ public sealed class UsageAccumulatorTests
     }
 
     /// <summary>
-    /// A call that fails once must not have its second counted by power and, when the counter answers again, by the counter.
+    /// The second of a failed call must not count twice: by power, and by the counter when it answers again.
     /// </summary>
     [Fact]
     public void A_counter_that_fails_once_is_not_replaced_by_power_and_counted_twice()
@@ -196,7 +196,7 @@ public sealed class UsageAccumulatorTests
         _accumulator.CloseAll().Single().EnergyMj.Should().Be(2_000_000);
     }
 
-    /// <summary>No GPU draws ten kilowatts: a counter that says so has shown something else in between.</summary>
+    /// <summary>No GPU draws ten kilowatts, so such an increase is a faulty reading.</summary>
     [Fact]
     public void A_counter_that_shows_zero_once_does_not_give_all_it_ever_counted_to_a_pod()
     {
@@ -207,7 +207,7 @@ public sealed class UsageAccumulatorTests
         _accumulator.CloseAll().Single().EnergyMj.Should().Be(400_000 + 0 + 400_000, "what was drawn around the zero is not known");
     }
 
-    /// <summary>An exporter shows its counter every half minute.</summary>
+    /// <summary>An exporter updates its counter every half minute.</summary>
     [Fact]
     public void A_counter_that_moves_every_half_minute_loses_nothing()
     {
@@ -219,7 +219,7 @@ public sealed class UsageAccumulatorTests
     }
 
     [Fact]
-    public void Over_a_pause_the_mean_of_both_ends_is_taken()
+    public void Busy_time_of_a_long_interval_is_the_mean_of_its_ends()
     {
         _accumulator.Record(Start, [Holding("a")], Gpu(0));
         _accumulator.Record(Start.AddSeconds(10), [Holding("a")], Gpu(80));
@@ -229,7 +229,7 @@ public sealed class UsageAccumulatorTests
     }
 
     [Fact]
-    public void A_pod_that_went_in_a_pause_is_not_said_to_have_worked_after_its_end()
+    public void Pod_that_ended_between_samples_has_no_busy_time_afterwards()
     {
         _accumulator.Record(Start, [Holding("a")], Gpu(90));
         _accumulator.Record(Start.AddSeconds(1), [Holding("a")], Gpu(90));
@@ -237,7 +237,7 @@ public sealed class UsageAccumulatorTests
     }
 
     [Fact]
-    public void Without_a_counter_energy_is_power_times_time()
+    public void Energy_without_a_counter_is_power_times_time()
     {
         static GpuSnapshot Draws(int milliwatts) =>
             new(

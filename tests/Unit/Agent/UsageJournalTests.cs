@@ -104,7 +104,7 @@ public sealed class UsageJournalTests : IDisposable
     }
 
     [Fact]
-    public void A_report_has_a_limit_and_its_next_says_where_it_ends()
+    public void Report_has_a_limit_and_a_cursor_to_the_rest()
     {
         using var journal = Open(o => o with { ReportEntries = 7 });
         Append(journal, 20);
@@ -116,7 +116,7 @@ public sealed class UsageJournalTests : IDisposable
     }
 
     [SkippableFact]
-    public void A_disk_that_takes_no_more_is_said_and_entries_are_served_from_memory_and_never_numbered_twice()
+    public void Full_disk_is_reported_and_numbers_stay_unique()
     {
         Skip.If(!File.Exists("/dev/full"), "no /dev/full on this system");
         string epoch;
@@ -141,7 +141,7 @@ public sealed class UsageJournalTests : IDisposable
 
             _time.Advance(TimeSpan.FromSeconds(30));
             Append(journal, 1);
-            journal.Fault.Should().BeNull("the disk is asked again after a while");
+            journal.Fault.Should().BeNull("the write to the disk is retried after a while");
             Steps(journal.Read("n", new JournalCursor(epoch, 3))).Should().Equal(4, 5, 6);
             foreach (string later in Directory.GetFiles(_folder.Path, "*.journal"))
                 File.Delete(later);
@@ -162,7 +162,7 @@ public sealed class UsageJournalTests : IDisposable
     }
 
     [SkippableFact]
-    public void On_a_full_disk_acknowledged_entries_go_first_and_then_the_oldest_with_their_number_said()
+    public void Full_disk_drops_acknowledged_entries_first_then_the_oldest()
     {
         Skip.If(!File.Exists("/dev/full"), "no /dev/full on this system");
         using (var before = Open())
@@ -177,25 +177,25 @@ public sealed class UsageJournalTests : IDisposable
         journal.Read("n", new JournalCursor(journal.Epoch, 20));
         Append(journal, 15);
 
-        journal.DroppedEntries.Should().Be(0, "there was room after what is acknowledged had gone");
+        journal.DroppedEntries.Should().Be(0, "dropping acknowledged entries freed enough space");
         Steps(Everything(journal, 20)).Should().Equal(Enumerable.Range(21, 16).Select(i => (long)i));
 
         Append(journal, 30);
 
         journal.DroppedEntries.Should().BePositive();
         var rest = journal.Read("n", new JournalCursor(journal.Epoch, 20));
-        rest.First.Should().Be(21 + journal.DroppedEntries, "the oldest went, and the operator sees the gap");
+        rest.First.Should().Be(21 + journal.DroppedEntries, "the oldest entries are dropped, and the operator sees the gap");
         Everything(journal, rest.First - 1).Progress[^1].Step.Should().Be(66);
         journal.Fault.Should().NotBeNull();
     }
 
     [Fact]
-    public void After_a_power_cut_everything_that_was_served_is_there_and_the_numbers_go_on()
+    public void Power_cut_loses_no_served_entry_and_numbers_continue()
     {
         using var running = Open();
         Append(running, 25);
         running.Read("n", new JournalCursor(running.Epoch, 4));
-        // The machine goes without a word: what is on the disk at this moment is all there will be.
+        // The machine loses power: only the present content of the disk survives.
         using var disk = new TestFolder();
         foreach (string path in Directory.GetFiles(_folder.Path))
             File.Copy(path, disk.File(Path.GetFileName(path)));
@@ -231,7 +231,7 @@ public sealed class UsageJournalTests : IDisposable
     }
 
     [Fact]
-    public void Too_much_that_nobody_takes_loses_the_oldest_and_says_how_many()
+    public void Journal_over_its_limit_drops_the_oldest_and_counts_them()
     {
         using var journal = Open(o => o with { MaxSegments = 3 });
         Append(journal, 100);
@@ -266,7 +266,7 @@ public sealed class UsageJournalTests : IDisposable
     [Theory]
     [InlineData("e:0", "e", 0)]
     [InlineData("9f1c:1204", "9f1c", 1204)]
-    public void Cursors_read(string text, string epoch, long seq) =>
+    public void Valid_cursor_is_parsed(string text, string epoch, long seq) =>
         JournalCursor.TryParse(text).Should().Be(new JournalCursor(epoch, seq));
 
     [Theory]
@@ -276,15 +276,15 @@ public sealed class UsageJournalTests : IDisposable
     [InlineData("e:")]
     [InlineData("e:-1")]
     [InlineData("e:99999999999999999999")]
-    public void Cursors_that_are_none_are_refused(string text) => JournalCursor.TryParse(text).Should().BeNull();
+    public void Invalid_cursor_is_refused(string text) => JournalCursor.TryParse(text).Should().BeNull();
 
     /// <summary>
-    /// Any order of appends, reads, acknowledgements, restarts and torn writes: what was appended arrives once, in order.
+    /// Entries arrive once and in order, for any order of appends, reads, acknowledgements, restarts and torn writes.
     /// </summary>
     [Fact]
     public void Nothing_unacknowledged_is_lost_and_no_number_comes_twice()
     {
-        // 0-3 append that many + 1, 4 take the next report, 5 restart, 6 restart after a torn write, 7 ask the same again.
+        // 0-3 append that many + 1, 4 read the next report, 5 restart, 6 restart after a torn write, 7 repeat the read.
         Prop.ForAll(Gen.Choose(0, 7).ListOf(60).ToArbitrary(), operations =>
             {
                 using var place = new TestFolder();
@@ -363,7 +363,7 @@ public sealed class UsageJournalTests : IDisposable
 
     private static UsageReport Everything(UsageJournal journal, long after)
     {
-        // One answer is enough: so many entries fit into it.
+        // All entries fit into one report.
         return journal.Read("n", new JournalCursor(journal.Epoch, after));
     }
 

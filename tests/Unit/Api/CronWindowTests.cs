@@ -11,17 +11,17 @@ public sealed class CronWindowTests
     [InlineData("0 8 * * 1-5", "0 20 * * 1-5", "Europe/Berlin", "2026-11-20T07:00:00Z", true, "2026-11-20T19:00:00Z")]
     [InlineData("0 8 * * 1-5", "0 20 * * 1-5", "Europe/Berlin", "2026-11-20T19:00:00Z", false, "2026-11-23T07:00:00Z")]
     [InlineData("0 8 * * MON-FRI", "0 20 * * MON-FRI", "Europe/Berlin", "2026-11-21T12:00:00Z", false, "2026-11-23T07:00:00Z")]
-    // Over midnight.
+    // The window spans midnight.
     [InlineData("0 22 * * *", "0 6 * * *", "UTC", "2026-11-20T23:00:00Z", true, "2026-11-21T06:00:00Z")]
     [InlineData("0 22 * * *", "0 6 * * *", "UTC", "2026-11-20T07:00:00Z", false, "2026-11-20T22:00:00Z")]
-    // An end without a start of its own: KEDA is active on Saturday, since its next end comes before its next start. Friday's window has
+    // An end without its own start: KEDA is active on Saturday, because its next end comes before its next start. Here Friday's window has
     // ended.
     [InlineData("30 6 * * 1-5", "10 22 * * *", "Europe/Prague", "2026-11-28T10:00:00Z", false, "2026-11-28T21:10:00Z")]
     [InlineData("30 6 * * 1-5", "10 22 * * *", "Europe/Prague", "2026-11-27T10:00:00Z", true, "2026-11-27T21:10:00Z")]
     [InlineData("30 6 * * 1-5", "10 22 * * *", "Europe/Prague", "2026-11-30T05:30:00Z", true, "2026-11-30T21:10:00Z")]
     // Several starts in one window: KEDA pauses before each of them.
     [InlineData("*/10 8-18 * * *", "0 20 * * *", "UTC", "2026-11-20T08:05:00Z", true, "2026-11-20T08:10:00Z")]
-    // A window that ends on Friday evening, and one whose start is its former end.
+    // A window that ends on Friday evening, and one that starts at the previous end.
     [InlineData("0 8 * * 1", "0 20 * * 5", "UTC", "2026-11-25T23:00:00Z", true, "2026-11-27T20:00:00Z")]
     [InlineData("0 8 * * *", "0 8,20 * * *", "UTC", "2026-11-20T12:00:00Z", true, "2026-11-20T20:00:00Z")]
     // Half-hour zones, and steps and lists.
@@ -30,7 +30,7 @@ public sealed class CronWindowTests
     [InlineData("*/20 * * * *", "5/20 * * * *", "UTC", "2026-11-20T04:10:00Z", false, "2026-11-20T04:20:00Z")]
     // Sunday is 0 and 7 (2026-11-22 is one).
     [InlineData("0 0 * * 0", "0 12 * * 7", "UTC", "2026-11-22T06:00:00Z", true, "2026-11-22T12:00:00Z")]
-    // Day of the month and of the week both given: either. The 15th is a Sunday; Mondays too.
+    // With both a day of the month and of the week, either matches. The 15th is a Sunday; Mondays match too.
     [InlineData("0 8 15 * 1", "0 20 15 * 1", "UTC", "2026-11-15T09:00:00Z", true, "2026-11-15T20:00:00Z")]
     [InlineData("0 8 15 * 1", "0 20 15 * 1", "UTC", "2026-11-23T09:00:00Z", true, "2026-11-23T20:00:00Z")]
     [InlineData("0 8 15 * 1", "0 20 15 * 1", "UTC", "2026-11-24T09:00:00Z", false, "2026-11-30T08:00:00Z")]
@@ -38,25 +38,25 @@ public sealed class CronWindowTests
     [InlineData("30 0 8 ? * 2-6", "0 0 20 ? * 2-6", "UTC", "2026-11-20T08:00:29Z", false, "2026-11-20T08:00:30Z")]
     [InlineData("0 0 8 ? * 6L", "0 0 20 ? * 6L", "UTC", "2026-11-27T09:00:00Z", true, "2026-11-27T20:00:00Z")]
     [InlineData("0 0 8 ? * 6L", "0 0 20 ? * 6L", "UTC", "2026-11-20T09:00:00Z", false, "2026-11-27T08:00:00Z")]
-    // Years that are over, and one that began and ends no more.
+    // Years in the past, and a window that began and never ends.
     [InlineData("0 0 8 * * ? 2025", "0 0 20 * * ? 2025", "UTC", "2026-11-20T09:00:00Z", false, null)]
     [InlineData("0 0 8 1 1 ? 2026", "0 0 20 1 1 ? 2020", "UTC", "2026-11-20T09:00:00Z", true, null)]
     [InlineData("0 0 8 1 1 ? 2020", "0 0 20 * * ?", "UTC", "2026-11-20T09:00:00Z", false, "2026-11-20T20:00:00Z")]
     [InlineData("0 0 8 1 1 ? 2030", "0 0 20 1 1 ? 2020", "UTC", "2026-11-20T09:00:00Z", false, "2030-01-01T08:00:00Z")]
-    // Spring in Berlin: 2026-03-29, 02:00 is 03:00, at 01:00 UTC. A reading that is skipped is the moment of the skip.
+    // Spring in Berlin: 2026-03-29, 02:00 is 03:00, at 01:00 UTC. A skipped local time means the moment of the clock change.
     [InlineData("30 2 * * *", "0 4 * * *", "Europe/Berlin", "2026-03-29T00:59:59Z", false, "2026-03-29T01:00:00Z")]
     [InlineData("30 2 * * *", "0 4 * * *", "Europe/Berlin", "2026-03-29T01:00:00Z", true, "2026-03-29T02:00:00Z")]
     [InlineData("0 1 * * *", "30 2 * * *", "Europe/Berlin", "2026-03-29T00:30:00Z", true, "2026-03-29T01:00:00Z")]
     [InlineData("0 1 * * *", "30 2 * * *", "Europe/Berlin", "2026-03-29T01:00:00Z", false, "2026-03-29T23:00:00Z")]
-    // A window that the skip swallows whole.
+    // A window that lies completely within the skipped hour.
     [InlineData("10 2 * * *", "50 2 * * *", "Europe/Berlin", "2026-03-29T00:30:00Z", false, "2026-03-29T01:00:00Z")]
     [InlineData("10 2 * * *", "50 2 * * *", "Europe/Berlin", "2026-03-29T01:00:00Z", false, "2026-03-30T00:10:00Z")]
-    // Autumn in Berlin: 2026-10-25, 03:00 is 02:00 again, at 01:00 UTC. Of a reading that is shown twice, the first.
+    // Autumn in Berlin: 2026-10-25, 03:00 is 02:00 again, at 01:00 UTC. A repeated local time means its first occurrence.
     [InlineData("30 2 * * *", "0 4 * * *", "Europe/Berlin", "2026-10-25T00:29:59Z", false, "2026-10-25T00:30:00Z")]
     [InlineData("30 2 * * *", "0 4 * * *", "Europe/Berlin", "2026-10-25T01:10:00Z", true, "2026-10-25T03:00:00Z")]
     [InlineData("0 1 * * *", "30 2 * * *", "Europe/Berlin", "2026-10-25T00:29:59Z", true, "2026-10-25T00:30:00Z")]
     [InlineData("0 1 * * *", "30 2 * * *", "Europe/Berlin", "2026-10-25T01:10:00Z", false, "2026-10-26T00:00:00Z")]
-    public void It_is_active_from_start_to_end(string start, string end, string zone, string now, bool active, string? edge)
+    public void Window_is_active_from_start_to_end(string start, string end, string zone, string now, bool active, string? edge)
     {
         var window = CronWindow.TryParse(start, end, zone, out string error);
         error.Should().BeEmpty();
@@ -72,14 +72,14 @@ public sealed class CronWindowTests
     [InlineData("", "0 8 * * *", "UTC", "start: ")]
     [InlineData("@every 5m", "0 8 * * *", "UTC", "start: ")]
     [InlineData("x y z a b", "0 8 * * *", "UTC", "start: ")]
-    public void What_cannot_be_read_is_refused(string start, string end, string zone, string reason)
+    public void Unreadable_window_is_refused(string start, string end, string zone, string reason)
     {
         CronWindow.TryParse(start, end, zone, out string error).Should().BeNull();
         error.Should().Contain(reason);
     }
 
     [Fact]
-    public void Through_a_year_in_Berlin_each_working_day_begins_and_ends_once()
+    public void Daily_window_in_Berlin_opens_and_closes_once_a_day_for_a_year()
     {
         var window = CronWindow.TryParse("0 8 * * *", "0 20 * * *", "Europe/Berlin", out _)!;
         var now = At("2026-01-01T00:00:00Z");

@@ -8,7 +8,7 @@ namespace Bursar.Tests.Unit.Api;
 public sealed class GpuPriceBookReaderTests
 {
     [Fact]
-    public void A_book_is_read_in_full()
+    public void Price_book_is_read_with_all_its_fields()
     {
         var read = Read(
             """
@@ -70,7 +70,7 @@ public sealed class GpuPriceBookReaderTests
     [InlineData("""{"currency": "USD", "rates": [], "guard": {"minPerGpuHour": "x"}}""", "spec.guard.minPerGpuHour")]
     [InlineData("""{"currency": "USD", "rates": [], "guard": {"minPerGpuHour": "3", "maxPerGpuHour": "2"}}""", "spec.guard.minPerGpuHour")]
     [InlineData("""{"currency": "USD", "rates": [], "guard": {"maxJumpPercent": 0}}""", "spec.guard.maxJumpPercent")]
-    public void What_is_wrong_is_said_with_its_fields_path(string spec, string path)
+    public void Invalid_field_is_reported_with_its_path(string spec, string path)
     {
         var errors = Read($$"""{"metadata": {"name": "b"}, "spec": {{spec}}}""", out var book);
         errors.Should().ContainSingle().Which.Should().Be(path);
@@ -90,7 +90,7 @@ public sealed class GpuPriceBookReaderTests
     }
 
     [Fact]
-    public void The_default_book_is_written_as_it_is_read()
+    public void Default_price_book_round_trips()
     {
         GpuPriceBookReader.Read(GpuPriceBookReader.ToObject(DefaultPriceBook.Book), out var book).Should().BeEmpty();
         book!

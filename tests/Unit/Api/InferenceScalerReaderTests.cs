@@ -5,7 +5,7 @@ namespace Bursar.Tests.Unit.Api;
 
 public class InferenceScalerReaderTests
 {
-    /// <summary>What is wrong, and the field that is named.</summary>
+    /// <summary>Invalid specs and the field that the error names.</summary>
     public static TheoryData<string, Action<InferenceScalerSpec>, string> Wrong =>
         new()
         {
@@ -153,7 +153,7 @@ public class InferenceScalerReaderTests
 
     [Theory]
     [MemberData(nameof(Wrong))]
-    public void What_cannot_be_read_names_its_field(string what, Action<InferenceScalerSpec> spoil, string path)
+    public void Unreadable_spec_names_its_field(string what, Action<InferenceScalerSpec> spoil, string path)
     {
         var spec = Spec();
         spoil(spec);
@@ -166,7 +166,7 @@ public class InferenceScalerReaderTests
     }
 
     [Fact]
-    public void What_is_left_out_is_KEDAs_and_Kuberneteses_default()
+    public void Omitted_fields_have_the_defaults_of_KEDA_and_Kubernetes()
     {
         InferenceScalerReader.Read(new() { Spec = new() { ScaleTargetRef = new() { Name = "chat" } } }, out var terms).Should().BeEmpty();
 
@@ -189,7 +189,7 @@ public class InferenceScalerReaderTests
     }
 
     [Fact]
-    public void A_rule_that_says_some_of_it_keeps_the_rest_of_the_default()
+    public void Partial_scaling_rule_keeps_the_other_defaults()
     {
         var spec = Spec();
         spec.Advanced = Down(new() { StabilizationWindowSeconds = 60, Tolerance = "50m" });
@@ -203,7 +203,7 @@ public class InferenceScalerReaderTests
     }
 
     [Fact]
-    public void Triggers_are_named_by_themselves_or_by_their_place()
+    public void Trigger_without_a_name_is_named_by_its_position()
     {
         var spec = Spec();
         spec.Triggers =

@@ -5,13 +5,13 @@ namespace Bursar.Tests.Unit.Api;
 public class SpecReadTests
 {
     [Fact]
-    public void A_spec_is_read_once_for_each_generation()
+    public void Spec_is_parsed_once_for_each_generation()
     {
         var first = Budget(1, "500");
         SpecRefusal.Check(first, null);
         GpuBudgetReader.Read(first, out var terms, out _, out _).Should().BeEmpty();
 
-        // Its status was written: the object is another, the spec is not.
+        // A write of the status gives a new object with the same spec.
         var written = Budget(1, "500");
         SpecRefusal.Check(written, first);
         GpuBudgetReader.Read(written, out var same, out _, out _).Should().BeEmpty();

@@ -4,7 +4,7 @@ using Bursar.Tests.TestKit;
 
 namespace Bursar.Tests.Unit.Concurrency;
 
-/// <summary>What virtual time sees of loops and signals.</summary>
+/// <summary>Loops and signals as virtual time sees them.</summary>
 public sealed class AsyncAutoResetEventTests
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);

@@ -10,7 +10,7 @@ public sealed class DemoCommandTests
     [InlineData("--speed -1", false)]
     [InlineData("--speed NaN", false)]
     [InlineData("--speed fast", false)]
-    public void The_demos_speed_is_a_positive_number(string line, bool right) =>
+    public void Demo_speed_is_a_positive_number(string line, bool right) =>
         (DemoCommand.Create().Parse(line).Errors.Count == 0).Should().Be(right);
 
     [Theory]
@@ -19,7 +19,7 @@ public sealed class DemoCommandTests
     [InlineData("2026-12-01T00:00:00Z")]
     [InlineData("2026-03-01T00:30:00Z")]
     [InlineData("2027-01-01T12:00:00Z")]
-    public void The_demo_starts_in_the_past_and_a_week_before_its_months_end(string wall)
+    public void Demo_starts_in_the_past_a_week_before_the_end_of_its_month(string wall)
     {
         var now = DateTimeOffset.Parse(wall);
 

@@ -32,7 +32,7 @@ public sealed partial class DocumentTests
     [Theory]
     [InlineData("ignoreDifferences")]
     [InlineData("ignore")]
-    public void GitOps_tools_are_told_to_ignore_exactly_the_fields_that_Bursar_writes(string list)
+    public void GitOps_page_ignores_exactly_the_fields_that_Bursar_writes(string list)
     {
         var page = Repository.Read("docs/tasks/gitops.md");
         var ignored = Block()

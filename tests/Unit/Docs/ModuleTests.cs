@@ -74,7 +74,7 @@ public class ModuleTests
             .BeEmpty("an arrow points upward");
     }
 
-    /// <summary>Virtual time is the business of the types of Bursar.Concurrency, of the client and of the embedded cluster.</summary>
+    /// <summary>Only types of Bursar.Concurrency, the client and the embedded cluster take part in virtual time.</summary>
     [Theory]
     [InlineData("bursar")]
     [InlineData("Bursar.Agent")]
@@ -87,7 +87,7 @@ public class ModuleTests
         used.Should().NotContain(Counting);
     }
 
-    /// <summary>Loops, leases and Events run on the types of Bursar.Concurrency as other product classes do.</summary>
+    /// <summary>Loops, leases and Events of the client use Bursar.Concurrency, like all other product classes.</summary>
     [Fact]
     public void Only_the_client_of_the_API_server_counts_for_virtual_time()
     {
@@ -130,11 +130,11 @@ public class ModuleTests
 
     private static string NamespaceOf(TypeReference type) => Outermost(type).Namespace;
 
-    /// <summary>The types of its own assembly that a type names: in its declarations, its attributes and its code.</summary>
+    /// <summary>Types of the same assembly that a type uses in its declarations, attributes and code.</summary>
     private static IEnumerable<TypeReference> Used(TypeDefinition type) =>
         Named(type).Where(one => one.Module == type.Module && one.Scope is ModuleDefinition);
 
-    /// <summary>The types that a type names: in its declarations, its attributes and its code.</summary>
+    /// <summary>Types that a type uses in its declarations, attributes and code.</summary>
     private static IEnumerable<TypeReference> Named(TypeDefinition type)
     {
         IEnumerable<TypeReference?> named =
@@ -173,7 +173,7 @@ public class ModuleTests
             ),
         ];
 
-    /// <summary>The types that a type is made of: a list's element, the arguments of a generic type.</summary>
+    /// <summary>Component types: the element of an array, the arguments of a generic type.</summary>
     private static IEnumerable<TypeReference> Parts(TypeReference type) =>
         type switch
         {

@@ -36,7 +36,7 @@ public sealed partial class ReasonAndAlertTests
     }
 
     [Fact]
-    public void The_alerts_ask_for_metrics_that_the_operator_has()
+    public void Alerts_use_metrics_that_the_operator_exports()
     {
         var rules = Repository.Read("charts/gpu-budget-operator/files/prometheus-rules.yaml");
         using var metrics = new OperatorMetrics(TimeProvider.System, new Uri("https://kubernetes.default.svc"));

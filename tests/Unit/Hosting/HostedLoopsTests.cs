@@ -79,7 +79,7 @@ public sealed class HostedLoopsTests
     {
         _begun.Release();
         await Task.Delay(Timeout.InfiniteTimeSpan, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        // Its last writes take a while.
+        // The last writes of the loop take a while.
         await Task.Yield();
         _ends.Add(name);
     }

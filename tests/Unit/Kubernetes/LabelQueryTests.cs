@@ -15,7 +15,7 @@ public sealed class LabelQueryTests
     [InlineData("!paused,app", "app=x", true)]
     [InlineData("!paused", "paused=yes", false)]
     [InlineData("nvidia.com/dynamo-component=", "nvidia.com/dynamo-component=", true)]
-    public void A_status_selector_is_read_as_the_server_reads_it(string query, string labels, bool selected)
+    public void Status_selector_is_parsed_as_the_API_server_parses_it(string query, string labels, bool selected)
     {
         var selector = V1LabelSelector.FromQuery(query);
         selector.Should().NotBeNull();
@@ -32,6 +32,5 @@ public sealed class LabelQueryTests
     [InlineData("app=x,,tier=y")]
     [InlineData("=x")]
     [InlineData("app inn (a)")]
-    public void What_cannot_be_read_selects_nothing_rather_than_everything(string query) =>
-        V1LabelSelector.FromQuery(query).Should().BeNull();
+    public void Unreadable_selector_selects_nothing(string query) => V1LabelSelector.FromQuery(query).Should().BeNull();
 }

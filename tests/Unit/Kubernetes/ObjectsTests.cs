@@ -22,7 +22,7 @@ public class ObjectsTests
         """;
 
     [Fact]
-    public void A_pod_is_read_in_the_fields_that_are_read()
+    public void Pod_is_deserialized_with_the_fields_in_use()
     {
         V1Pod pod = JsonSerializer.Deserialize(Pod, V1Pod.JsonTypeInfo)!;
         pod.Metadata.Labels.Should().BeEquivalentTo(new Dictionary<string, string> { ["team"] = "nlp", ["esc\"aped"] = "ä" });
@@ -38,7 +38,7 @@ public class ObjectsTests
         pod.Status.PodIPs.Should().Equal("10.0.0.1", "fd00::1");
         pod.Status.Condition("PodScheduled")!.LastTransitionTime.Should().Be(new DateTimeOffset(2026, 1, 2, 3, 4, 6, TimeSpan.Zero));
         pod.Status.Conditions.Should().ContainSingle("other types are not kept");
-        // What it ended with before it ran again is not its end.
+        // The termination before the last start is not the end of the container.
         pod.Status.ContainerStatuses.Single()
             .Should()
             .Be(new V1ContainerStatus { Name = "main", StartedAt = new DateTimeOffset(2026, 1, 2, 3, 4, 7, TimeSpan.Zero) });
@@ -46,7 +46,7 @@ public class ObjectsTests
     }
 
     [Fact]
-    public void What_is_written_reads_back_the_same()
+    public void Pod_round_trips()
     {
         V1Pod pod = JsonSerializer.Deserialize(Pod, V1Pod.JsonTypeInfo)!;
         string once = JsonSerializer.Serialize(pod, V1Pod.JsonTypeInfo);

@@ -11,7 +11,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Bursar.Tests.Unit.Kubernetes;
 
-/// <summary>What an operator logs while its API server is away.</summary>
+/// <summary>Log messages of an operator while its API server is unreachable.</summary>
 public sealed class ServerReachabilityTests
 {
     private readonly VirtualTimeProvider _time = new();
@@ -86,7 +86,7 @@ public sealed class ServerReachabilityTests
                 }
             ).RunAsLeaderAsync(_ => Task.CompletedTask, stop.Token),
         ];
-        // An hour in which each loop tries again and again.
+        // Each loop retries for an hour.
         for (var i = 0; i < 1200; i++)
         {
             _time.Advance(TimeSpan.FromSeconds(3));

@@ -35,7 +35,7 @@ public class WorkQueueTests
     }
 
     [Fact]
-    public async Task Of_several_delays_the_earliest_holds()
+    public async Task Earliest_of_several_delays_applies()
     {
         using WorkQueue<string> queue = new(_clock);
         queue.AddAfter("a", TimeSpan.FromSeconds(10));
@@ -51,7 +51,7 @@ public class WorkQueueTests
     }
 
     [Fact]
-    public async Task A_failing_key_comes_back_for_ever_at_most_five_minutes_apart()
+    public async Task Failing_key_is_retried_at_most_five_minutes_apart()
     {
         using WorkQueue<string> queue = new(_clock);
         queue.Add("a");
@@ -90,7 +90,7 @@ public class WorkQueueTests
     }
 
     /// <summary>
-    /// Whatever happens, a key that was added after its last processing began is processed again, and never by two at once.
+    /// A key that is added after its last processing began is always processed again, and never by two workers at once.
     /// </summary>
     [Fact]
     public void No_key_is_lost_and_none_is_processed_twice_at_once()
@@ -152,7 +152,7 @@ public class WorkQueueTests
     }
 
     [Fact]
-    public async Task A_cancelled_taker_does_not_take_a_wake_up_with_it()
+    public async Task Cancelled_wait_does_not_consume_a_signal()
     {
         using WorkQueue<string> queue = new(_clock);
         using CancellationTokenSource stop = new();
@@ -165,13 +165,13 @@ public class WorkQueueTests
     }
 
     [Fact]
-    public async Task Activity_lasts_while_keys_wait_where_somebody_works()
+    public async Task Queue_with_workers_is_active_while_keys_wait()
     {
         VirtualTimeProvider clock = new();
         ActivityTracker tracker = ActivityTracker.From(clock)!;
         using WorkQueue<string> queue = new(clock) { HasWorkers = false };
         queue.Add("a");
-        tracker.IsIdle.Should().BeTrue("nobody works here");
+        tracker.IsIdle.Should().BeTrue("the queue has no workers");
         queue.HasWorkers = true;
         tracker.IsIdle.Should().BeFalse();
         await TakeAsync(queue);

@@ -4,7 +4,7 @@ using Bursar.Core.Decisions;
 
 namespace Bursar.Tests.Unit.Wording;
 
-/// <summary>Messages with the reasons beside which they appear.</summary>
+/// <summary>Messages with their reasons.</summary>
 /// <param name="texts">The texts of which each needs an example.</param>
 internal sealed class MessageTable(IReadOnlyCollection<string> texts)
 {
@@ -16,7 +16,7 @@ internal sealed class MessageTable(IReadOnlyCollection<string> texts)
 
     public override string ToString() => _rows.ToString();
 
-    /// <summary>Begins a section with a line that says where its messages appear.</summary>
+    /// <summary>Begins a section whose title names the place of its messages.</summary>
     public void Section(string place) => _rows.Append($"\n== {place}\n");
 
     /// <summary>Adds a message if it shows a text that no message before has shown.</summary>

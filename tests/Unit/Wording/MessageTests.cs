@@ -18,7 +18,7 @@ namespace Bursar.Tests.Unit.Wording;
 /// The wording of messages, in one table: messages.txt has an example of every text that the types below put into an Event, a condition, a
 /// status, an answer to an admission request or an explanation. texts.txt lists the texts of all other types, logs among them. Other tests
 /// assert reasons, amounts and names.
-/// <c>BURSAR_UPDATE_GOLDEN=1</c> writes both files anew, for a person to review.
+/// <c>BURSAR_UPDATE_GOLDEN=1</c> rewrites both files for review.
 /// </summary>
 public sealed class MessageTests
 {
@@ -94,7 +94,7 @@ public sealed class MessageTests
         return table;
     }
 
-    /// <summary>The literals with a blank and a letter of all methods, read from the compiled types.</summary>
+    /// <summary>Literals with a blank and a letter in all methods, read from the compiled types.</summary>
     private static IEnumerable<string> Texts() =>
         Types
             .GroupBy(type => type.Assembly.Location)

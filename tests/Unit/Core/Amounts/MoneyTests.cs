@@ -58,7 +58,7 @@ public sealed class MoneyTests
     [InlineData("1000000000000")]
     [InlineData("0.0000000001")]
     [InlineData("٣")]
-    public void Everything_else_is_refused(string? text)
+    public void Text_that_is_no_plain_decimal_is_refused(string? text)
     {
         Amount.TryParse(text, out _).Should().BeFalse();
         GpuHourPrice.TryParse(text, out _).Should().BeFalse();
@@ -106,7 +106,7 @@ public sealed class MoneyTests
                 {
                     var parts = new Amount(units).Split(weights.ToArray());
                     var sum = parts.Aggregate(Amount.Zero, (a, b) => a + b);
-                    // Largest remainder: nobody is more than a unit away from the exact share.
+                    // Largest remainder: no part is more than a unit away from its exact share.
                     var near = parts
                         .Select((part, i) => (part.Units * weights.Sum() - (Int128)units * weights[i], i))
                         .All(p => p.Item1 < weights.Sum() && p.Item1 > -weights.Sum());
@@ -129,7 +129,7 @@ public sealed class MoneyTests
             )
             .QuickCheckThrowOnFailure();
 
-    /// <summary>The record is as an operator stored it when a price and a cost per hour were one type.</summary>
+    /// <summary>A record of an operator version in which a price and a cost per hour were one type.</summary>
     [Fact]
     public void Hourly_cost_in_a_stored_record_is_a_number_of_nano_currency()
     {

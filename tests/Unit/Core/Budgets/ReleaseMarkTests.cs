@@ -8,7 +8,7 @@ public sealed class ReleaseMarkTests
     private static readonly WindowSpec Month = new(WindowPeriod.Month);
 
     [Fact]
-    public void Mark_is_read_as_it_was_written() =>
+    public void Mark_round_trips_through_its_annotation() =>
         ReleaseMark.Parse(new ReleaseMark(3, At).ToString()).Should().Be(new ReleaseMark(3, At));
 
     [Theory]
@@ -22,7 +22,7 @@ public sealed class ReleaseMarkTests
     public void Text_that_cannot_be_read_releases_nothing(string? text) => ReleaseMark.Parse(text).Should().BeNull();
 
     [Fact]
-    public void Mark_holds_for_its_spec_and_its_window()
+    public void Mark_is_valid_for_its_spec_and_its_window_only()
     {
         var mark = new ReleaseMark(3, At);
         mark.Holds(3, Month, At.AddDays(1)).Should().BeTrue();

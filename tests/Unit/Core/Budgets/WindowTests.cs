@@ -23,7 +23,7 @@ public sealed class WindowTests
     [InlineData(WindowPeriod.Month, "2026-11", "2026-10-31T23:00:00Z", "2026-11-30T23:00:00Z")]
     [InlineData(WindowPeriod.Quarter, "2026-Q4", "2026-09-30T22:00:00Z", "2026-12-31T23:00:00Z")]
     [InlineData(WindowPeriod.Year, "2026", "2025-12-31T23:00:00Z", "2026-12-31T23:00:00Z")]
-    public void A_moment_in_Berlin_lies_in(WindowPeriod period, string key, string start, string end)
+    public void Moment_in_Berlin_lies_in_the_expected_window(WindowPeriod period, string key, string start, string end)
     {
         var spec = new WindowSpec(period, "Europe/Berlin");
         Window.At(spec, At("2026-11-21T12:34:56Z")).Should().Be(new Window(At(start), At(end), key));
@@ -54,7 +54,7 @@ public sealed class WindowTests
         Window.At(new(WindowPeriod.Hour, "Australia/Lord_Howe"), At("2026-04-04T14:45:00Z")).Length.Should().Be(TimeSpan.FromMinutes(90));
 
     [Fact]
-    public void Where_midnight_does_not_exist_the_day_begins_after_the_jump() =>
+    public void Day_whose_midnight_does_not_exist_begins_after_the_jump() =>
         // Cairo: 00:00 → 01:00 on 2026-04-24.
         Window
             .At(new(WindowPeriod.Day, "Africa/Cairo"), At("2026-04-24T12:00:00Z"))
@@ -89,7 +89,7 @@ public sealed class WindowTests
     }
 
     [Fact]
-    public void Once_begins_ends_and_never_returns()
+    public void Once_window_begins_ends_and_never_returns()
     {
         var start = At("2026-11-01T00:00:00Z");
         var end = At("2026-12-01T00:00:00Z");
@@ -130,7 +130,7 @@ public sealed class WindowTests
             throw new InvalidOperationException($"{context}: {window.Key} is not taken as a key");
     }
 
-    /// <summary>Where tiling breaks if it breaks: around the last shifts of the zone's clocks.</summary>
+    /// <summary>Times around the last clock changes of the zone, where gaps are most likely.</summary>
     private static IEnumerable<DateTimeOffset> Transitions(string zone) =>
         DateTimeZoneProviders
             .Tzdb[zone]

@@ -5,13 +5,13 @@ using static Bursar.Tests.TestKit.Given;
 
 namespace Bursar.Tests.Unit.Core.Decisions;
 
-/// <summary>The step of the ladder before a suspension: ask, wait, and then suspend, for work that can answer.</summary>
+/// <summary>Checkpoint requests: a workload that supports them gets time to save its work before it is suspended.</summary>
 public sealed class CheckpointTests
 {
     private static readonly TimeSpan Grace = TimeSpan.FromMinutes(5);
 
     [Fact]
-    public void What_would_overrun_and_can_answer_is_asked_and_then_waited_for()
+    public void Workload_that_would_overrun_gets_a_checkpoint_request_and_time_to_answer()
     {
         var budget = Over(Answering("a", 5));
 
@@ -36,14 +36,14 @@ public sealed class CheckpointTests
         asked.ReasonOf("a").Should().Be(Reasons.CheckpointRequested);
         asked.State.Should().Be(Reasons.ProjectedOver);
 
-        // The mirror is on the object now: nothing is done until it answers, and the answer of an older request is none.
+        // The annotation is on the object now. The decider waits for an answer; one to an older request does not count.
         var waits = BudgetDecider.Decide(Next(budget, asked, 60, w => w with { CheckpointAcknowledged = "nlp/2026-11-10T11:00:00Z" }));
         waits.Actions.Should().BeEmpty();
         waits.Memory.Checkpoints["uid-a"].Should().Be(request);
     }
 
     [Fact]
-    public void An_acknowledgement_by_name_or_any_checkpoint_written_since_suspends_it_at_once()
+    public void Acknowledgement_or_newer_checkpoint_suspends_at_once()
     {
         var budget = Over(Answering("a", 5));
         var asked = BudgetDecider.Decide(budget);
@@ -63,7 +63,7 @@ public sealed class CheckpointTests
         var written = BudgetDecider.Decide(Next(budget, asked, 20, w => w with { Checkpoint = new(Now, null) }));
         written.SuspendedNames().Should().Equal("a");
 
-        // One that was written before says nothing of this request.
+        // A checkpoint from before the request is no answer.
         BudgetDecider
             .Decide(Next(budget, asked, 20, w => w with { Checkpoint = new(Now.AddSeconds(-1), 12_000) }))
             .Actions.Should()
@@ -71,7 +71,7 @@ public sealed class CheckpointTests
     }
 
     [Fact]
-    public void Without_an_answer_it_is_suspended_at_the_deadline_and_the_loss_is_said()
+    public void Workload_that_does_not_answer_is_suspended_at_the_deadline()
     {
         var budget = Over(Answering("a", 5) with { Checkpoint = new(Now.AddMinutes(-9), 8_000) });
         var asked = BudgetDecider.Decide(budget);
@@ -82,12 +82,12 @@ public sealed class CheckpointTests
         over.Actions[0].Reason.Should().Be(Reasons.ProjectedOverBudget);
         over.Actions[0].Sentence.Should().ContainAll("No checkpoint was acknowledged", "5m", "since step 8,000", "2026-11-10T11:51:00Z");
 
-        // The write came to nothing: it is not asked a second time.
+        // The suspension failed to be written; the request is not repeated.
         BudgetDecider.Decide(Next(budget, over, 305)).SuspendedNames().Should().Equal("a");
     }
 
     [Fact]
-    public void Work_that_cannot_answer_a_grace_of_zero_and_new_work_are_suspended_as_ever()
+    public void Workload_without_checkpoint_support_is_suspended_without_a_request()
     {
         BudgetDecider.Decide(Over(Answering("a", 5) with { CanCheckpoint = false })).SuspendedNames().Should().Equal("a");
         BudgetDecider
@@ -95,14 +95,14 @@ public sealed class CheckpointTests
             .SuspendedNames()
             .Should()
             .Equal("a");
-        // It was never let in, and has nothing to save.
+        // The job was never admitted and has nothing to save.
         BudgetDecider.Decide(Budget(10m, Answering("a", 5) with { Spent = Amount.Zero })).SuspendedNames().Should().Equal("a");
-        // No pod of it is there to answer.
+        // The job has no pod that could answer.
         BudgetDecider.Decide(Over(Answering("a", 5).Waiting())).SuspendedNames().Should().Equal("a");
     }
 
     [Fact]
-    public void The_limit_comes_earlier_by_what_waiting_costs_and_what_it_leaves_no_money_for_is_not_waited_for()
+    public void Checkpoint_wait_moves_the_limit_earlier_by_its_cost()
     {
         // 340 s of stop at 3.06/h are 0.289, 40 s without the wait 0.034.
         BudgetSnapshot At(decimal spent) =>
@@ -119,7 +119,7 @@ public sealed class CheckpointTests
             .Which.Should()
             .Match<BudgetAction>(a => a.Kind == ActionKind.RequestCheckpoint && a.Reason == Reasons.BudgetExhausted && !a.ByForecast);
 
-        // As it waits, what is left of the wait is what stopping it still costs.
+        // During the wait, the stop cost shrinks with the time that is left.
         var waits = BudgetDecider.Decide(Next(At(9.72m), asked, 100) with { Spent = Money(9.805m) });
         waits.Actions.Should().BeEmpty();
         waits.OverspendBound.Should().Be(Money(0.204m));
@@ -134,7 +134,7 @@ public sealed class CheckpointTests
     }
 
     [Fact]
-    public void The_limits_request_stands_although_others_were_suspended_beside_it()
+    public void Request_at_the_limit_stays_when_another_workload_is_suspended()
     {
         var budget = Budget(10m, Answering("a", 0) with { Estimate = Unknown("a").Estimate }, Unknown("mute"))
             .Admitted(("a", 1m), ("mute", 1m)) with
@@ -145,7 +145,7 @@ public sealed class CheckpointTests
         first.SuspendedNames().Should().Equal("mute");
         first.Memory.Checkpoints.Keys.Should().Equal("uid-a");
 
-        // What the other one's stop would have cost is no longer at stake: the test itself would pass now.
+        // The stop cost of the other job is gone, so the limit alone would not suspend this one now.
         var left = Next(budget, first, 5);
         left = left with
         {
@@ -157,14 +157,14 @@ public sealed class CheckpointTests
     }
 
     [Fact]
-    public void Nobody_else_is_chosen_for_the_money_of_one_that_was_asked()
+    public void Open_request_prevents_the_choice_of_another_victim()
     {
-        // Either of them would do; the younger one is asked.
+        // Either job would suffice; the younger one gets the request.
         var budget = Budget(40m, Answering("old", 7, minutesOld: 60), Answering("young", 7)).Admitted(("old", 15m), ("young", 15m));
         var asked = BudgetDecider.Decide(budget);
         var chosen = asked.Memory.Checkpoints.Keys.Should().ContainSingle().Subject;
 
-        // The other one has lost next to nothing if it were suspended now, and the one that was asked a lot.
+        // By now, the other job would lose almost nothing and the chosen one a lot.
         var later = Next(budget, asked, 60, w =>
             w.Key.Uid == chosen
                 ? w with
@@ -182,7 +182,7 @@ public sealed class CheckpointTests
     }
 
     [Fact]
-    public void A_top_up_takes_the_request_back_and_a_better_estimate_alone_does_not()
+    public void Top_up_withdraws_the_request_and_a_better_estimate_does_not()
     {
         var budget = Over(Answering("a", 5));
         var asked = BudgetDecider.Decide(budget);
@@ -200,14 +200,14 @@ public sealed class CheckpointTests
         raised.Memory.Checkpoints.Should().BeEmpty();
         raised.ReasonOf("a").Should().Be(Reasons.Fits);
 
-        // Raised, and not by enough: the same request goes on, with the time that it had.
+        // The limit is raised by too little, so the request keeps its id and deadline.
         var little = BudgetDecider.Decide(Next(budget, asked, 60) with { Terms = Terms(11m) });
         little.Actions.Should().BeEmpty();
         little.Memory.Checkpoints["uid-a"].Should().Be(asked.Memory.Checkpoints["uid-a"]);
     }
 
     [Fact]
-    public void Bad_data_and_the_switch_end_in_no_suspension_by_forecast()
+    public void Request_is_dropped_while_metering_is_stale_or_in_observe_only_mode()
     {
         var budget = Over(Answering("a", 5));
         var asked = BudgetDecider.Decide(budget);
@@ -222,12 +222,12 @@ public sealed class CheckpointTests
     }
 
     [Fact]
-    public void Mirrors_are_brought_in_line_whatever_was_cut_off()
+    public void Request_annotations_are_reconciled_after_a_crash()
     {
         var budget = Over(Answering("a", 5));
         var asked = BudgetDecider.Decide(budget);
 
-        // The operator died before the object was written: the same request, not another one.
+        // The operator crashed before it wrote the annotation. It repeats the same request.
         var again = BudgetDecider.Decide(Next(budget, asked, 30, w => w with { CheckpointAnnotation = null }));
         again
             .Actions.Should()
@@ -236,10 +236,10 @@ public sealed class CheckpointTests
             .Match<BudgetAction>(a => a.Kind == ActionKind.RequestCheckpoint && a.CheckpointId == "nlp/2026-11-10T12:00:00Z");
         again.Memory.Checkpoints["uid-a"].Should().Be(asked.Memory.Checkpoints["uid-a"]);
 
-        // After a restart nobody has said yet that it answers.
+        // After a restart, support for checkpoints is not known yet.
         BudgetDecider.Decide(Next(budget, asked, 30, w => w with { CanCheckpoint = false })).Actions.Should().BeEmpty();
 
-        // One that nobody asks for any more goes; another budget's is its own.
+        // An annotation without a request is removed; one of another budget is left alone.
         BudgetDecider
             .Decide(Budget(100m, Answering("a", 5) with { CheckpointAnnotation = "nlp/2026-11-09T00:00:00Z" }))
             .Actions.Should()
@@ -253,7 +253,7 @@ public sealed class CheckpointTests
     }
 
     [Fact]
-    public void A_suspending_that_was_cut_off_is_carried_out_and_not_asked_about()
+    public void Interrupted_suspension_completes_without_a_checkpoint_request()
     {
         var cut = Answering("a", 5) with
         {
@@ -269,7 +269,7 @@ public sealed class CheckpointTests
     }
 
     [Fact]
-    public void Requests_count_toward_the_brake()
+    public void Checkpoint_requests_count_toward_the_circuit_breaker()
     {
         WorkloadSnapshot[] crowd = [.. Enumerable.Range(0, 6).Select(i => Answering($"job-{i}", 5))];
         var decision = BudgetDecider.Decide(
@@ -284,14 +284,14 @@ public sealed class CheckpointTests
     }
 
     [Fact]
-    public void Checkpoints_are_remembered_when_nobody_tells_of_them_any_more()
+    public void Latest_checkpoint_stays_in_memory_without_new_reports()
     {
         var told = BudgetDecider.Decide(Budget(100m, Answering("a", 5) with { Checkpoint = new(Now, 700) }));
         told.Memory.Marks["uid-a"].Should().Be(new CheckpointMark(Now, 700));
         CheckpointMark
             .Later(new(Now, null), told.Memory.Marks["uid-a"] with { At = Now.AddMinutes(-1) })
             .Should()
-            .Be(new CheckpointMark(Now, 700), "it has at least what the earlier one had");
+            .Be(new CheckpointMark(Now, 700), "it includes the earlier checkpoint");
     }
 
     private static WorkloadSnapshot Answering(string name, double hours, int minutesOld = 10) =>
@@ -300,10 +300,10 @@ public sealed class CheckpointTests
             CanCheckpoint = true,
         };
 
-    /// <summary>A limit of ten, and a job of 15.30 that was let in.</summary>
+    /// <summary>A limit of ten and an admitted job of 15.30.</summary>
     private static BudgetSnapshot Over(WorkloadSnapshot work) => Budget(10m, work).Admitted((work.Key.Name, 9m));
 
-    /// <summary>Later, with what was asked for mirrored on the objects.</summary>
+    /// <summary>A later snapshot with the requests as annotations on the objects.</summary>
     private static BudgetSnapshot Next(
         BudgetSnapshot budget,
         BudgetDecision before,

@@ -9,7 +9,7 @@ public sealed class ConsequenceTests
     private const string Lost = "Its cluster is lost.";
 
     [Fact]
-    public void What_a_stop_takes_is_said_with_it_and_in_the_reasoning_before_it()
+    public void Consequence_of_a_suspension_is_in_its_message_and_its_reasoning()
     {
         var job = Job("ray", 10) with { Consequence = Lost };
 
@@ -20,7 +20,7 @@ public sealed class ConsequenceTests
     }
 
     [Fact]
-    public void What_it_took_is_said_for_as_long_as_it_is_suspended()
+    public void Consequence_is_reported_while_the_workload_is_suspended()
     {
         var verdict = BudgetDecider
             .Decide(Budget(10, Job("nightly", 10).Suspended(10) with { Consequence = "CronJob nightly is suspended while its run waits." }))

@@ -8,11 +8,11 @@ using static Bursar.Tests.TestKit.Given;
 
 namespace Bursar.Tests.Unit.Core.Decisions;
 
-/// <summary>What holds for any budget and any work. Each case is drawn from one seed, so that a failure names it.</summary>
+/// <summary>Properties of decisions for any budget and any workloads. Each case comes from one seed, which a failure names.</summary>
 public sealed class DeciderProperties
 {
     [Fact]
-    public void The_same_snapshot_gives_the_same_decision_in_whatever_order_its_work_stands() =>
+    public void Decision_does_not_depend_on_the_order_of_workloads() =>
         ForAllSeeds(seed =>
         {
             var random = new Random(seed);
@@ -22,7 +22,7 @@ public sealed class DeciderProperties
         });
 
     [Fact]
-    public void A_stored_snapshot_gives_the_decision_again() =>
+    public void Stored_snapshot_replays_to_the_same_decision() =>
         ForAllSeeds(seed =>
         {
             var budget = AnyBudget(new Random(seed));
@@ -110,7 +110,7 @@ public sealed class DeciderProperties
                 .BeEmpty();
         });
 
-    /// <summary>Random lives of one budget: between two causes a workload comes back at most once.</summary>
+    /// <summary>Random histories of one budget: a workload resumes at most once between two causes.</summary>
     [Fact]
     public void A_workload_is_resumed_at_most_once_per_cause() =>
         ForAllSeeds(
@@ -135,7 +135,7 @@ public sealed class DeciderProperties
                         jobs.RemoveAt(ends);
                         causes++;
                     }
-                    // Estimates leap about without any manners.
+                    // Estimates jump at random.
                     for (var i = 0; i < jobs.Count; i++)
                         if (random.Next(4) == 0)
                             jobs[i] = jobs[i] with { Estimate = Settled(TimeSpan.FromHours(random.NextDouble() * 12)) };

@@ -11,14 +11,14 @@ namespace Bursar.Tests.Unit.Core.Decisions;
 public sealed class FlappingTests
 {
     /// <summary>
-    /// Random lives of a budget in which estimates leap about without any manners. What happened in the world is written down
-    /// by the test, not taken from the decider's words.
+    /// Random histories of a budget in which estimates jump at random. The test records the outside changes itself instead of taking them
+    /// from the decisions.
     /// </summary>
     [Theory]
     [InlineData(WindowPeriod.Hour)]
     [InlineData(WindowPeriod.Month)]
     [InlineData(WindowPeriod.Rolling)]
-    public void Between_two_suspendings_of_a_job_by_forecast_something_happened_in_the_world(WindowPeriod period)
+    public void Second_forecast_suspension_of_a_job_needs_an_outside_change(WindowPeriod period)
     {
         var (suspensions, again) = (0, 0);
         Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
@@ -38,7 +38,7 @@ public sealed class FlappingTests
     [Theory]
     [InlineData(WindowPeriod.Month)]
     [InlineData(WindowPeriod.Rolling)]
-    public void Where_nothing_happens_but_time_and_estimates_each_job_is_suspended_once_at_most(WindowPeriod period) =>
+    public void Job_without_outside_changes_is_suspended_at_most_once(WindowPeriod period) =>
         Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
             {
                 var life = new Life(new Random(seed), period, eventful: false);
@@ -84,7 +84,7 @@ public sealed class FlappingTests
                                 ? Unsettled(TimeSpan.FromHours(random.NextDouble()), TimeSpan.FromHours(random.NextDouble() * 20))
                                 : Settled(TimeSpan.FromHours(random.NextDouble() * 12)),
                     };
-            // A little leaves a rolling window all the time; as much as the headroom is an event.
+            // Small amounts leave a rolling window all the time; only an amount as large as the headroom counts as a change.
             if (period == WindowPeriod.Rolling && random.Next(3) == 0)
                 _spent = Amount.Max(Money(0.001m), _spent - Money(0.001m));
             _highest = Amount.Max(_highest, _spent);
@@ -140,7 +140,7 @@ public sealed class FlappingTests
                     _terms = _terms with { Limit = _terms.Limit + Money(random.Next(1, 20)) };
                     _events++;
                     break;
-                // A limit that falls brings nobody back: it is no event.
+                // A lower limit resumes no workload, so it does not count as a change.
                 case 1:
                     _terms = _terms with { Limit = Amount.Max(Money(1), _terms.Limit - Money(random.Next(1, 10))) };
                     break;

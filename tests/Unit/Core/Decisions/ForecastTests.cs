@@ -22,7 +22,7 @@ public sealed class ForecastTests
         first.Actions.Should().BeEmpty("1.02 fits 2");
         first.Memory.Admitted["uid-train"].Reserved.Should().Be(Money(1.02m));
 
-        // 100 steps at 90 ms are made; 29,900 are left.
+        // 100 steps of 90 ms are done; 29,900 are left.
         var spent = V100.For(TimeSpan.FromSeconds(9));
         var slow = job with
         {
@@ -40,7 +40,7 @@ public sealed class ForecastTests
             .ContainAll("2.30 USD", "0.008 so far", "44 min 51 s left", "3.06 USD/h", "1.99 of 2.00 USD", "2026-11", "2.62 USD");
         second.State.Should().Be(Reasons.ProjectedOver);
 
-        // 2.53 is needed at this moment; the limit that is named stays enough while the job is stopped.
+        // 2.53 is needed now. The limit in the message is higher, so that it is still enough after the job has stopped.
         var suspended = slow with
         {
             State = WorkloadState.SuspendedByBudget,
@@ -63,7 +63,7 @@ public sealed class ForecastTests
     }
 
     [Fact]
-    public void Before_the_estimate_is_settled_only_its_low_end_suspends()
+    public void Unsettled_estimate_suspends_by_its_low_end_only()
     {
         var likely = Job("train", 0) with { Estimate = Unsettled(TimeSpan.FromHours(1), TimeSpan.FromHours(100)) };
         BudgetDecider.Decide(Budget(5m, likely)).Actions.Should().BeEmpty();
@@ -115,7 +115,7 @@ public sealed class ForecastTests
     }
 
     [Fact]
-    public void What_grew_pays_before_what_is_inside_its_reservation()
+    public void Job_beyond_its_reservation_is_suspended_before_one_inside_it()
     {
         var budget = Budget(10m, Job("inside", 1, minutesOld: 1), Job("grown", 3, priority: 1_000, minutesOld: 60))
             .Admitted(("inside", 3.06m), ("grown", 6m));
@@ -124,7 +124,7 @@ public sealed class ForecastTests
     }
 
     [Fact]
-    public void Work_of_unknown_length_pays_before_what_grew()
+    public void Job_of_unknown_duration_is_suspended_before_one_that_grew()
     {
         var terms = Terms(3_000m) with { UnknownDuration = UnknownDuration.RunToWindowEnd };
         var budget = Budget(terms, Unknown("unknown"), Job("grown", 24 * 22)).Admitted(("unknown", 1m), ("grown", 1m));
@@ -136,7 +136,7 @@ public sealed class ForecastTests
     [InlineData(0, false)] // equal priority grew: not its bill
     [InlineData(-5, false)]
     [InlineData(5, true)] // higher priority may grow at its cost
-    public void Work_inside_its_reservation_pays_only_for_the_growth_of_higher_priority(int priorityOfGrown, bool suspends)
+    public void Job_inside_its_reservation_is_suspended_for_higher_priority_only(int priorityOfGrown, bool suspends)
     {
         var grown = Job("grown", 3, priority: priorityOfGrown) with { Exempt = true };
         var budget = Budget(10m, Job("inside", 1), grown).Admitted(("inside", 3.06m), ("grown", 6m));
@@ -145,7 +145,7 @@ public sealed class ForecastTests
     }
 
     [Fact]
-    public void Among_equals_the_lowest_priority_goes_first_and_then_the_youngest()
+    public void Equal_victims_are_ordered_by_priority_then_by_age()
     {
         var limitFell = Budget(
                 7m,
@@ -160,9 +160,9 @@ public sealed class ForecastTests
     }
 
     [Fact]
-    public void A_victim_that_is_not_needed_is_struck_from_the_list()
+    public void Victim_that_is_not_needed_is_removed_from_the_list()
     {
-        // The small one comes first by age, the large one after it frees all alone.
+        // The small job comes first by age, but suspending the large one after it is enough.
         var budget = Budget(10m, Job("small", 0.1, minutesOld: 1), Job("large", 4, minutesOld: 50), Job("high", 0.5, priority: 9))
             .Admitted(("small", 0.4m), ("large", 13m), ("high", 2m));
 
@@ -188,7 +188,7 @@ public sealed class ForecastTests
     }
 
     [Fact]
-    public void Work_that_was_running_when_the_budget_appeared_settles_first_and_an_event_tells()
+    public void New_budget_gives_running_jobs_its_settle_time_and_announces_it()
     {
         var budget = Budget(Terms(2m) with { Settle = TimeSpan.FromSeconds(60) }, Job("train", 1)) with { Memory = new() };
 
@@ -204,7 +204,7 @@ public sealed class ForecastTests
     }
 
     [Fact]
-    public void A_limit_that_falls_starts_the_settle_time_and_a_top_up_that_ends_with_its_window_does_not()
+    public void Lowered_limit_starts_the_settle_time_and_an_expired_top_up_does_not()
     {
         var terms = Terms(20m) with { Settle = TimeSpan.FromSeconds(60), TopUps = [new(Money(10m), "2026-11", "deadline")] };
         var memory = BudgetDecider.Decide(Budget(terms, Job("train", 1))).Memory;
@@ -231,7 +231,7 @@ public sealed class ForecastTests
     }
 
     [Fact]
-    public void Stale_progress_is_not_held_against_a_job_but_the_limit_still_is()
+    public void Job_with_stale_progress_is_suspended_by_the_limit_only()
     {
         var terms = Terms(10m) with { UnknownDuration = UnknownDuration.Hold };
         var hung = Unknown("hung") with { Estimate = Estimate.Unknown("its progress has not moved since 11:40:00Z") with { Stale = true } };
@@ -244,7 +244,7 @@ public sealed class ForecastTests
     [InlineData(UnknownDuration.UntilExhausted, false)]
     [InlineData(UnknownDuration.RunToWindowEnd, true)]
     [InlineData(UnknownDuration.Hold, true)]
-    public void Work_of_unknown_length_as_the_budget_says(UnknownDuration policy, bool suspends)
+    public void Job_of_unknown_duration_follows_the_policy_of_its_budget(UnknownDuration policy, bool suspends)
     {
         var decision = BudgetDecider.Decide(Budget(Terms(100m) with { UnknownDuration = policy }, Unknown("train")));
 
@@ -269,7 +269,7 @@ public sealed class ForecastTests
     }
 
     [Fact]
-    public void A_job_without_a_pod_for_ten_minutes_lends_its_reservation_and_takes_it_back_with_its_pod()
+    public void Job_without_a_pod_for_ten_minutes_releases_its_reservation()
     {
         var waits = Job("waits", 2).Waiting() with { NoPodSince = Now.AddMinutes(-11) };
         var budget = Budget(8m, waits, Job("new", 2, minutesOld: 1)).Admitted(("waits", 6.12m));
@@ -283,7 +283,7 @@ public sealed class ForecastTests
     }
 
     [Fact]
-    public void A_floor_is_reserved_to_the_windows_end_and_with_Zero_nothing_is()
+    public void Minimum_replicas_are_reserved_unless_the_budget_scales_to_zero()
     {
         var floor = V100.For(TimeSpan.FromHours(24 * 20 + 12));
         var decision = BudgetDecider.Decide(Budget(1_600m, Serving("chat"), Job("train", 40)));
@@ -299,7 +299,7 @@ public sealed class ForecastTests
     }
 
     [Fact]
-    public void A_floor_that_alone_exceeds_the_limit_holds_new_jobs_and_leaves_running_ones_to_the_limit()
+    public void Minimum_replicas_over_the_limit_suspend_new_jobs_only()
     {
         var running = Job("running", 5, minutesOld: 300);
         var decision = BudgetDecider.Decide(
@@ -352,7 +352,7 @@ public sealed class ForecastTests
     }
 
     [Fact]
-    public void The_brake_stops_forecasts_and_not_the_limit()
+    public void Open_circuit_breaker_stops_forecasts_but_not_the_limit()
     {
         var jobs = Enumerable.Range(0, 6).Select(i => Job($"job-{i}", 10)).ToArray();
         var braked = BudgetDecider.Decide(Budget(1m, jobs) with { BreakerAllowance = 2 });
@@ -366,7 +366,7 @@ public sealed class ForecastTests
     [Fact]
     public void A_rolling_window_tests_its_largest_sum_and_not_the_sum_of_everything()
     {
-        // A day's window holds 60 that leaves it in an hour; a job that needs 10 hours more spends 30.60 meanwhile.
+        // 60 of the day's window leave it in an hour; a job that needs 10 more hours spends 30.60 meanwhile.
         var terms = Terms(70m, WindowPeriod.Rolling) with { Window = new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(24)) };
         var old = new SpendSegment(Now.AddHours(-24), Now.AddHours(-22), HourlyCost.FromDecimal(30m));
         var budget = Budget(terms, Job("train", 10)) with { Spent = Money(60m), RollingSpend = [old] };
@@ -381,7 +381,7 @@ public sealed class ForecastTests
         BudgetDecider.Decide(recent).SuspendedNames().Should().Equal("train");
         BudgetDecider.Decide(recent).Projected.Should().Be(Money(90.60m));
 
-        // And a snapshot that does not say when it was spent hopes for nothing.
+        // A snapshot without times of spending assumes that nothing leaves the window.
         BudgetDecider.Decide(budget with { RollingSpend = [] }).SuspendedNames().Should().Equal("train");
     }
 }

@@ -9,7 +9,7 @@ namespace Bursar.Tests.Unit.Core.Decisions;
 public sealed class LimitTests
 {
     [Fact]
-    public void The_limit_suspends_everything_suspendable_before_its_stop_would_cross_it()
+    public void Limit_suspends_everything_suspendable_before_it_is_crossed()
     {
         // 40 s of stop at 3.06/h are 0.034 each.
         var work = new[] { Job("a", 1), Unknown("b"), Serving("chat"), Job("waits", 1).Waiting() };
@@ -27,7 +27,7 @@ public sealed class LimitTests
     }
 
     [Fact]
-    public void No_estimate_stale_metering_settle_time_or_brake_switches_the_limit_off()
+    public void Limit_applies_despite_stale_metering_settle_time_or_breaker()
     {
         var terms = Terms(10m) with { Settle = TimeSpan.FromHours(1) };
         var budget = Budget(terms, Job("done-soon", 0.0001), Job("b", 1)) with
@@ -42,10 +42,10 @@ public sealed class LimitTests
     }
 
     /// <summary>
-    /// What gpu-budget-operator loses when its phase becomes Unknown: work that is over stays over, whatever cannot be read.
+    /// gpu-budget-operator forgets suspensions when its phase becomes Unknown ("sticky enforcement lost"). Bursar keeps them.
     /// </summary>
     [Fact]
-    public void GBO_sticky_enforcement_lost_what_is_suspended_stays_suspended_while_metering_is_unknown()
+    public void Suspended_job_stays_suspended_while_metering_is_unknown()
     {
         var suspended = Job("train", 1).Suspended(limit: 2m, window: "2026-10");
         var decision = BudgetDecider.Decide(Budget(100m, suspended) with { MeteringStale = "the cache is not synced" });
@@ -55,7 +55,7 @@ public sealed class LimitTests
     }
 
     [Fact]
-    public void Observe_and_the_switch_touch_nothing_and_say_what_would_be()
+    public void Observing_budget_takes_no_action_and_reports_the_same_reason()
     {
         var budget = Budget(1m, Job("train", 10));
         foreach (
@@ -77,7 +77,7 @@ public sealed class LimitTests
     }
 
     [Fact]
-    public void A_once_window_counts_nothing_before_its_start_and_after_its_end_keeps_what_is_suspended()
+    public void Once_window_acts_neither_before_its_start_nor_after_its_end()
     {
         BudgetTerms Once(double from, double to) =>
             Terms(1m) with
@@ -95,9 +95,9 @@ public sealed class LimitTests
     }
 
     [Fact]
-    public void A_suspending_that_was_decided_and_cut_off_is_carried_out_as_it_was_decided()
+    public void Interrupted_suspension_completes_as_it_was_decided()
     {
-        // Killed between the ledger's write and the act: it would fit again by now, and still it is no way around the budget.
+        // The operator crashed between the write of the ledger and the suspension. The job would fit by now, but a crash must not bypass the budget.
         var cut = Job("train", 1).Suspended(limit: 2m) with { State = WorkloadState.Running, BurnRate = V100 };
         cut = cut with { Suspension = cut.Suspension! with { Confirmed = false } };
 
@@ -110,7 +110,7 @@ public sealed class LimitTests
     }
 
     [Fact]
-    public void What_others_resumed_is_suspended_again_if_it_does_not_fit_and_let_go_if_it_does()
+    public void Job_resumed_by_others_is_suspended_again_only_if_it_does_not_fit()
     {
         var undone = Job("train", 1).Suspended(limit: 2m) with { State = WorkloadState.Running, BurnRate = V100 };
 
@@ -124,7 +124,7 @@ public sealed class LimitTests
     }
 
     [Fact]
-    public void A_field_undone_twice_in_ten_minutes_is_contested_and_tried_every_five()
+    public void Field_reverted_twice_in_ten_minutes_is_contested()
     {
         WorkloadSnapshot Undone(params int[] minutesAgo)
         {
@@ -146,7 +146,7 @@ public sealed class LimitTests
     }
 
     [Fact]
-    public void Thresholds_are_announced_once_the_highest_only_and_re_arm_five_points_below()
+    public void Highest_crossed_threshold_is_announced_once_and_re_arms_below()
     {
         var memory = new BudgetMemory();
         string[] At(decimal spent)
@@ -170,14 +170,14 @@ public sealed class LimitTests
     }
 
     [Fact]
-    public void An_unsettled_guess_announces_no_threshold()
+    public void Unsettled_estimate_announces_no_threshold()
     {
         var wild = Job("train", 0) with { Estimate = Unsettled(TimeSpan.FromHours(1), TimeSpan.FromHours(1_000)) };
         BudgetDecider.Decide(Budget(100m, wild)).Announcements.Should().BeEmpty();
     }
 
     [Fact]
-    public void Work_without_a_price_is_said_and_not_counted()
+    public void Workload_without_a_price_is_reported_and_not_counted()
     {
         var decision = BudgetDecider.Decide(
             Budget(1m, Job("train", 10) with { Rate = null, BurnRate = HourlyCost.Zero }) with

@@ -3,7 +3,7 @@ using Bursar.Tests.TestKit;
 
 namespace Bursar.Tests.Unit.Core.Decisions;
 
-/// <summary>What the status says of who measures; it never touches what is decided.</summary>
+/// <summary>Metering sources in the status. They never affect decisions.</summary>
 public sealed class MeteringTests
 {
     [Theory]
@@ -22,7 +22,7 @@ public sealed class MeteringTests
     [InlineData("new-1:Awaited", "Fresh")]
     [InlineData("bare-1:Nobody", "AgentMissing", "bare-1")]
     [InlineData("agent-1:Agent agent-2:Agent bare-1:Nobody", "AgentMissing", "agents", "2 nodes", "bare-1")]
-    public void The_condition_names_the_sources(string nodes, string reason, params string[] named)
+    public void Metering_condition_names_its_sources(string nodes, string reason, params string[] named)
     {
         var view =
             nodes.Length == 0
@@ -39,7 +39,7 @@ public sealed class MeteringTests
     }
 
     [Fact]
-    public void Many_nodes_are_counted_and_not_named()
+    public void Metering_condition_counts_many_nodes_instead_of_naming_them()
     {
         var view = MeteringView.Of(Enumerable.Range(0, 500).Select(i => ($"gpu-{i:000}", MeteringSource.Nobody)));
         BudgetDecider
@@ -50,7 +50,7 @@ public sealed class MeteringTests
     }
 
     [Fact]
-    public void Who_measures_decides_nothing()
+    public void Metering_source_does_not_change_the_decision()
     {
         var budget = Given.Budget(20, Given.Job("a", 5), Given.Job("b", 5, priority: 1) with { MeteredBy = "api" });
         var (with, without) = (

@@ -7,10 +7,10 @@ using static Bursar.Tests.TestKit.Given;
 
 namespace Bursar.Tests.Unit.Core.Decisions;
 
-/// <summary>The projection, EXHAUSTED-AT and the states AtRisk and Overspent: they tell one story.</summary>
+/// <summary>The projection, EXHAUSTED-AT and the states AtRisk and Overspent agree with each other.</summary>
 public sealed class OutlookTests
 {
-    // Twenty days and twelve hours are left of the month.
+    // 20 days and 12 hours of the month are left.
     private static readonly TimeSpan Left = TimeSpan.FromHours(492);
 
     private static WorkloadSnapshot Pod(string name, decimal rate = 3.06m) =>
@@ -48,7 +48,7 @@ public sealed class OutlookTests
     [Fact]
     public void Projection_of_inference_that_goes_to_zero_ends_at_the_limit()
     {
-        // The case of the demo: a projection of 28 beside a limit of 60 that is reached today.
+        // The case of the demo: a projection of 28 although the limit of 60 is reached today.
         var decision = BudgetDecider.Decide(
             Budget(Terms(60m) with { WhenExhausted = WhenExhausted.Zero }, Serving("chat") with { Spent = Money(20m) }, Job("train", 2))
         );
@@ -63,7 +63,7 @@ public sealed class OutlookTests
     [Fact]
     public void Announcement_of_a_risk_does_not_claim_that_the_present_rate_goes_on()
     {
-        // At 6.12 USD/h the limit would be reached two hours earlier: the job ends before.
+        // At 6.12 USD/h the limit would be reached two hours earlier, but the job ends before that.
         var decision = BudgetDecider.Decide(
             Budget(Terms(60m) with { WhenExhausted = WhenExhausted.Zero }, Serving("chat") with { Spent = Money(20m) }, Job("train", 2))
         );
@@ -75,7 +75,7 @@ public sealed class OutlookTests
     }
 
     [Fact]
-    public void Sentences_name_a_rolling_window_by_what_it_is_and_its_top_up_by_its_key()
+    public void Messages_describe_a_rolling_window_and_name_its_top_up_by_key()
     {
         var terms = Terms(60m, WindowPeriod.Rolling) with { Window = new(WindowPeriod.Rolling, Length: TimeSpan.FromDays(1)) };
         var decision = BudgetDecider.Decide(Budget(terms, Pod("notebook")) with { Spent = Money(59m) });
@@ -89,7 +89,7 @@ public sealed class OutlookTests
     }
 
     [Fact]
-    public void Work_of_a_budget_that_observes_is_not_told_how_to_be_resumed()
+    public void Verdict_of_an_observing_budget_has_no_advice_on_resuming()
     {
         var decision = BudgetDecider.Decide(
             Budget(Terms(5m) with { Mode = EnforcementMode.Observe }, Job("train", 10, spent: 6)) with
@@ -112,7 +112,7 @@ public sealed class OutlookTests
     }
 
     [Fact]
-    public void Suspended_work_that_has_the_budget_to_itself_waits_for_no_reservation()
+    public void Suspended_job_alone_in_its_budget_waits_for_no_reservation()
     {
         var decision = BudgetDecider.Decide(
             Budget(Terms(8m) with { WhenExhausted = WhenExhausted.Zero }, Serving("chat").Suspended(8, Reasons.BudgetExhausted)) with
@@ -268,12 +268,12 @@ public sealed class OutlookTests
         BudgetDecider
             .Decide(Budget(33m, job).Later(TimeSpan.FromSeconds(5), decision.Memory))
             .Announcements.Should()
-            .BeEmpty("it was told");
+            .BeEmpty("it was announced");
         BudgetDecider.Decide(Budget(37m, job)).Announcements.Should().NotContain(one => one.Reason == Reasons.AtRisk);
     }
 
     [Fact]
-    public void Risk_is_announced_again_when_the_limit_changes_and_the_suspension_when_its_time_moves()
+    public void Risk_and_suspension_are_announced_again_when_the_limit_changes()
     {
         var terms = Terms(60m) with { WhenExhausted = WhenExhausted.Zero, Thresholds = [] };
         BudgetDecision Decide(BudgetMemory? memory, decimal limit, decimal spent) =>
@@ -320,7 +320,7 @@ public sealed class OutlookTests
     }
 
     [Fact]
-    public void Job_that_was_only_said_to_be_at_risk_is_named_when_its_suspension_is_near()
+    public void Job_announced_as_at_risk_is_named_again_before_its_suspension()
     {
         var terms = Terms(60m) with { WhenExhausted = WhenExhausted.Zero, Thresholds = [] };
         BudgetDecision Decide(BudgetMemory? memory, decimal spent, WorkloadSnapshot job) =>
@@ -334,7 +334,7 @@ public sealed class OutlookTests
 
         var risk = Decide(null, 30m, Unknown("train"));
         risk.Announcements.Single().About.Select(key => key.Name).Should().BeEquivalentTo(["chat", "train"]);
-        // The job tells that it ends before the limit is reached, and then runs on past that.
+        // The job reports an end before the limit is reached and then runs longer.
         var near = Decide(risk.Memory, 57m, Job("train", 0.1));
         near.Announcements.Single().About.Select(key => key.Name).Should().Equal("chat");
         var runsOn = Decide(near.Memory, 55.1m, Unknown("train"));
@@ -346,7 +346,7 @@ public sealed class OutlookTests
     }
 
     [Fact]
-    public void First_workload_that_the_limit_will_suspend_is_announced_while_the_budget_is_at_risk()
+    public void First_workload_that_the_limit_will_suspend_is_announced()
     {
         var budget = Budget(Terms(60m) with { WhenExhausted = WhenExhausted.Zero, Thresholds = [] }, Pod("notebook")) with
         {
@@ -363,7 +363,7 @@ public sealed class OutlookTests
             }
         );
         first.Announcements.Should().ContainSingle(one => one.Reason == Reasons.AtRisk && one.About.Any(key => key.Name == "chat"));
-        // Others are named an hour before.
+        // Other workloads are named an hour before.
         var second = BudgetDecider.Decide(
             Budget(budget.Terms, Pod("notebook"), Serving("chat"), Serving("search")) with
             {
@@ -377,7 +377,7 @@ public sealed class OutlookTests
     [Fact]
     public void Job_of_an_unsettled_estimate_is_announced_until_its_high_end_is_near()
     {
-        // The limit is near. The job may end before it, which its estimate does not tell yet.
+        // The limit is near. The job may end before that, but its estimate is not settled.
         var guess = Unsettled(TimeSpan.Zero, TimeSpan.FromMinutes(1)) with { High = TimeSpan.FromHours(1) };
         var budget = Budget(
             Terms(60m) with
@@ -547,7 +547,7 @@ public sealed class OutlookTests
             .Announcements.Single(one => one.Reason == Reasons.WillSuspend)
             .Sentence.Should()
             .ContainAll("30 min", "2026-12-01T00:00:00Z", "nlp", "Job/long will be suspended", "top-up for 2026-12");
-        // It is said once, and it comes true.
+        // The announcement comes once and is correct.
         BudgetDecider
             .Decide(budget with { Memory = first.Memory })
             .Announcements.Should()
@@ -562,7 +562,7 @@ public sealed class OutlookTests
     }
 
     [Fact]
-    public void Work_that_resumes_beside_exhausted_work_is_announced_anew()
+    public void Workload_running_beside_an_exhausted_one_is_announced_again()
     {
         var budget = Budget(100, Serving("serve"), Job("stopped", 90).Suspended(100, Reasons.BudgetExhausted)) with { Spent = Money(97) };
         budget = budget with { Terms = budget.Terms with { WhenExhausted = WhenExhausted.Zero } };

@@ -19,7 +19,7 @@ public sealed class ProjectionTests
         ForEachCourse(
             (projection, claims, sums) =>
             {
-                // An amount that is reached at a whole second, and one that never is.
+                // One amount is reached at a whole second, the other never.
                 var amount = sums[sums.Length / 2];
                 var first = Array.FindIndex(sums, sum => sum >= amount);
                 projection
@@ -36,7 +36,7 @@ public sealed class ProjectionTests
     {
         var budget = Rolling([new(Now.AddSeconds(-10), Now.AddSeconds(-5), V100)]) with { Spent = Money(3) };
         new Projection(budget).Of([]).Should().Be(Money(3));
-        // The five seconds that are explained have left it when it ends.
+        // The five seconds of spending have left the window when it ends.
         Claim all = new(V100, V100.For(TimeSpan.FromSeconds(Length)));
         new Projection(budget).Of([all]).Should().Be(Money(3) + V100.For(TimeSpan.FromSeconds(Length - 5)));
     }

@@ -6,12 +6,12 @@ using static Bursar.Tests.TestKit.Given;
 
 namespace Bursar.Tests.Unit.Core.Decisions;
 
-/// <summary>Every way money can become free, one case each: a suspended job that did not fit resumes in the same window.</summary>
+/// <summary>Every way in which budget becomes available. In each case, a suspended job that did not fit resumes in the same window.</summary>
 public sealed class ResumeCauseTests
 {
     private static readonly WorkloadSnapshot Held = Job("held", 2);
 
-    /// <summary>The world before and after; null: time alone must do, in ten minutes.</summary>
+    /// <summary>The snapshot before and the change; the reason is null if ten minutes alone must suffice.</summary>
     private static readonly Dictionary<
         string,
         (Func<BudgetSnapshot> Before, Func<BudgetSnapshot, BudgetSnapshot> Change, string Reason)
@@ -113,7 +113,7 @@ public sealed class ResumeCauseTests
 
     [Theory]
     [MemberData(nameof(Names))]
-    public void Suspended_job_resumes_when_money_becomes_free_by(string cause)
+    public void Suspended_job_resumes_when_budget_becomes_available(string cause)
     {
         var (before, change, reason) = Causes[cause];
         var budget = before();
@@ -139,7 +139,7 @@ public sealed class ResumeCauseTests
         var memory = budget.Memory;
         for (var turn = 0; turn < 240; turn++)
         {
-            // Every five minutes it does not fit for a moment.
+            // Every five minutes, the job briefly does not fit.
             var decision = BudgetDecider.Decide(
                 (turn % 60 == 59 ? budget with { Spent = Money(19.9m) } : budget) with
                 {
@@ -160,7 +160,7 @@ public sealed class ResumeCauseTests
     private static BudgetSnapshot Runs(WorkloadSnapshot other) =>
         Suspended(Budget(20m, Held, other).Admitted((other.Key.Name, 14m)) with { Spent = Money(5) });
 
-    /// <summary>The budget after the decision that suspends the job was carried out.</summary>
+    /// <summary>The budget after the job was suspended.</summary>
     private static BudgetSnapshot Suspended(BudgetSnapshot budget)
     {
         var decision = BudgetDecider.Decide(budget);

@@ -12,7 +12,7 @@ public sealed class ResumeTests
     [Theory]
     [InlineData(5, Reasons.BudgetRaised)]
     [InlineData(4, null)] // the same limit is no cause, though there is room
-    public void Resumes_in_the_same_window_only_for_a_cause(int limit, string? cause)
+    public void Job_resumes_in_the_same_window_only_for_a_cause(int limit, string? cause)
     {
         var decision = BudgetDecider.Decide(Budget(limit, Job("train", 1).Suspended(limit: 4m)));
 
@@ -22,7 +22,7 @@ public sealed class ResumeTests
     }
 
     [Fact]
-    public void Work_that_ends_frees_money_and_is_a_cause_once()
+    public void Ended_workload_is_a_resume_cause_once()
     {
         var before = Budget(8m, Job("runs", 1), Job("train", 1).Suspended(limit: 8m)).Admitted(("runs", 3.06m));
         var ended = BudgetDecider.Decide(before with { Workloads = [before.Workloads[1]] });
@@ -30,7 +30,7 @@ public sealed class ResumeTests
         ended.Actions.Should().ContainSingle(a => a.Kind == ActionKind.Resume && a.Reason == Reasons.BudgetAvailable);
         ended.Memory.Freed.Should().Be(1);
 
-        // It grows, is suspended again, and the same cause does not bring it back.
+        // The job grows and is suspended again. The same cause does not resume it a second time.
         var grown = before with { Workloads = [Job("train", 100)], Memory = ended.Memory };
         var suspend = BudgetDecider.Decide(grown).Actions.Should().ContainSingle().Subject;
         var suspended = Job("train", 1) with
@@ -53,7 +53,7 @@ public sealed class ResumeTests
             .BeEmpty();
 
     [Fact]
-    public void By_priority_then_the_oldest_one_at_a_time()
+    public void Jobs_resume_one_at_a_time_by_priority_then_age()
     {
         var jobs = new[]
         {
@@ -81,9 +81,9 @@ public sealed class ResumeTests
         order.Should().Equal("first", "aged", "young");
     }
 
-    /// <summary>gpu-budget-operator restores in a queue whose head blocks it: one job too large keeps all behind it suspended.</summary>
+    /// <summary>gpu-budget-operator resumes in queue order, so one job that is too large blocks all jobs behind it.</summary>
     [Fact]
-    public void GBO_head_of_line_blocking_a_job_that_does_not_fit_is_passed_over()
+    public void Job_that_does_not_fit_does_not_block_the_jobs_behind_it()
     {
         var decision = BudgetDecider.Decide(
             Budget(
@@ -114,7 +114,7 @@ public sealed class ResumeTests
     }
 
     [Fact]
-    public void What_runs_is_held_at_its_likely_end_and_what_is_being_stopped_at_its_stop()
+    public void Resume_check_counts_likely_cost_of_running_and_stop_cost_of_ending_jobs()
     {
         var hoped = Job("runs", 0) with { Estimate = Unsettled(TimeSpan.Zero, TimeSpan.FromHours(1)) };
         BudgetDecider.Decide(Budget(5m, hoped, Job("train", 1).Suspended(1m))).Actions.Should().BeEmpty();
@@ -124,7 +124,7 @@ public sealed class ResumeTests
     }
 
     [Fact]
-    public void Work_of_unknown_length_needs_money_for_an_hour()
+    public void Job_of_unknown_duration_resumes_with_budget_for_an_hour()
     {
         var job = Unknown("train").Suspended(1m, Reasons.BudgetExhausted);
 
@@ -133,7 +133,7 @@ public sealed class ResumeTests
     }
 
     [Fact]
-    public void What_is_held_for_its_unknown_length_comes_back_when_it_is_told_and_not_for_money()
+    public void Job_suspended_for_unknown_duration_resumes_when_it_is_known()
     {
         var terms = Terms(100m) with { UnknownDuration = UnknownDuration.Hold };
         BudgetDecider.Decide(Budget(terms, Unknown("train").Suspended(1m, Reasons.UnknownDuration))).Actions.Should().BeEmpty();
@@ -154,7 +154,7 @@ public sealed class ResumeTests
             .Actions.Should()
             .ContainSingle(a => a.Reason == Reasons.Approved);
 
-        // An approval that stays on the object brings it back once, not for ever.
+        // An approval that stays on the object resumes the job once, not each time.
         var stale = job with { ResumeApproved = true, Suspension = job.Suspension! with { Approved = true } };
         BudgetDecider.Decide(Budget(terms, stale)).Actions.Should().BeEmpty();
         BudgetDecider
@@ -193,7 +193,7 @@ public sealed class ResumeTests
     }
 
     [Fact]
-    public void What_never_fits_is_told_what_its_kind_can_do()
+    public void Verdict_of_a_workload_that_never_fits_suggests_what_its_kind_can_do()
     {
         var serving = Serving("chat").Suspended(1m);
         var budget = Budget(Terms(1m) with { WhenExhausted = WhenExhausted.Zero }, Job("never", 100).Suspended(1m), serving);
@@ -214,7 +214,7 @@ public sealed class ResumeTests
     }
 
     [Fact]
-    public void What_became_exempt_or_floor_while_it_was_suspended_is_released()
+    public void Workload_that_became_exempt_or_unsuspendable_resumes()
     {
         var decision = BudgetDecider.Decide(
             Budget(1m, Job("train", 50).Suspended(1m) with { Exempt = true }, Serving("chat").Suspended(1m))
@@ -224,7 +224,7 @@ public sealed class ResumeTests
     }
 
     [Fact]
-    public void Rolling_window_resumes_nothing_that_its_limit_would_suspend_before_old_spending_leaves()
+    public void Rolling_window_resumes_no_job_that_its_limit_would_suspend()
     {
         // Old spending leaves a minute from now. Until then both jobs would add 0.102, and stopping both costs 0.068.
         SpendSegment past = new(Now.AddMinutes(-359), Now.AddMinutes(-180), HourlyCost.FromDecimal(12m));
@@ -280,7 +280,7 @@ public sealed class ResumeTests
     }
 
     [Fact]
-    public void Inference_at_zero_comes_back_with_money_for_an_hour()
+    public void Inference_at_zero_resumes_with_budget_for_an_hour()
     {
         var terms = Terms(10m) with { WhenExhausted = WhenExhausted.Zero };
         BudgetDecider.Decide(Budget(terms, Serving("chat").Suspended(5m)) with { Spent = Money(6m) }).ResumedNames().Should().Equal("chat");

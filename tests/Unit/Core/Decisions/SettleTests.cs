@@ -7,8 +7,8 @@ public sealed class SettleTests
 {
     private static readonly DateTimeOffset Appeared = new(2026, 11, 21, 9, 0, 0, 700, TimeSpan.Zero);
 
-    // The API gives 9:00:00 for anything made within that second: on a real server a job made 0.2 s after its budget was
-    // once taken for one that ran before it, and was left alone for a minute.
+    // Creation times have whole seconds: on a real server, a job created 0.2 s after its budget was once treated as older than it
+    // and got a settle time of a minute.
     [Theory]
     [InlineData(0, false)]
     [InlineData(-1, true)]
@@ -27,7 +27,7 @@ public sealed class SettleTests
         BudgetMemoryUpdate.IsSettling(work, memory, Appeared.AddSeconds(5)).Should().Be(settling);
     }
 
-    // The operator may look at a budget for the first time some seconds after it was made.
+    // The operator may evaluate a budget for the first time some seconds after its creation.
     [Fact]
     public void Work_made_after_the_budget_did_not_run_before_it()
     {

@@ -9,7 +9,7 @@ using Bursar.Core.Usage;
 namespace Bursar.Tests.Unit.Core.Decisions;
 
 /// <summary>
-/// The ledger outlives the operator's version: what an earlier version stored lacks the properties that were added since.
+/// Objects that an earlier version of the operator stored lack the properties that were added since.
 /// System.Text.Json's generated code ignores the initializer of an init-only property that is missing, so a stored property with a default
 /// must have a setter.
 /// </summary>
@@ -63,7 +63,7 @@ public sealed class StoredDefaultsTests
             : null;
 
     /// <summary>
-    /// Every type that is stored and is created by a constructor without parameters: the parameters of the others have their own defaults.
+    /// Stored types with a parameterless constructor. Constructor parameters of the other types have their own defaults.
     /// </summary>
     private static Dictionary<Type, JsonTypeInfo> Reachable()
     {

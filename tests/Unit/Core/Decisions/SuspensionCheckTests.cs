@@ -8,7 +8,7 @@ public sealed class SuspensionCheckTests
 {
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(30);
 
-    /// <summary>A job that was suspended at a limit of 1 and whose pods run on.</summary>
+    /// <summary>A job that was suspended at a limit of 1 but whose pods still run.</summary>
     private static WorkloadSnapshot Ignored =>
         Given.Job("train", 2) with
         {
@@ -44,7 +44,7 @@ public sealed class SuspensionCheckTests
         decision.Condition("FullyEnforceable").Status.Should().BeFalse();
         decision.Projected.Should().Be(Given.Money(6.12m));
         decision.Actions.Should().BeEmpty();
-        decision.StaleRecords.Should().BeEmpty("its record says what stood there before");
+        decision.StaleRecords.Should().BeEmpty("its record has the original value");
     }
 
     [Fact]
@@ -90,7 +90,7 @@ public sealed class SuspensionCheckTests
     }
 
     [Fact]
-    public void Event_says_when_the_suspension_has_taken_effect()
+    public void Suspension_that_takes_effect_late_is_announced()
     {
         var before = BudgetDecider.Decide(
             Given.Budget(1, Ignored) with
@@ -113,7 +113,7 @@ public sealed class SuspensionCheckTests
     }
 
     [Fact]
-    public void Released_budget_suspends_nothing_and_says_so_once()
+    public void Released_budget_suspends_nothing_and_announces_it_once()
     {
         var released = Given.Budget(1, Given.Job("train", 2)) with { ReleasedAt = Given.Now.AddMinutes(-1) };
 

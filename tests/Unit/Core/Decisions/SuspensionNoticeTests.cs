@@ -7,7 +7,7 @@ using static Bursar.Tests.TestKit.Given;
 
 namespace Bursar.Tests.Unit.Core.Decisions;
 
-/// <summary>A job becomes slower at once and stays so: its suspension is announced, and comes the settle time later.</summary>
+/// <summary>A job that becomes slower and stays so is announced at once and suspended after the settle time.</summary>
 public sealed class SuspensionNoticeTests
 {
     private static readonly TimeSpan Settle = TimeSpan.FromMinutes(5);
@@ -63,7 +63,7 @@ public sealed class SuspensionNoticeTests
     }
 
     [Fact]
-    public void Job_that_runs_past_its_duration_beside_an_announced_one_is_not_held()
+    public void Job_past_its_duration_beside_an_announced_one_is_not_suspended()
     {
         var budget = Slowed(hours: 4, Job("other", 0.5));
         budget = budget with { Terms = budget.Terms with { UnknownDuration = UnknownDuration.Hold } };
@@ -78,7 +78,7 @@ public sealed class SuspensionNoticeTests
     public void New_job_gets_no_notice()
     {
         BudgetDecider.Decide(Slowed(hours: 2, Job("new", 3))).SuspendedNames().Should().Equal("new");
-        // Its first measured step time tells more than it declared.
+        // Its first measured step time gives a longer duration than it declared.
         BudgetDecider
             .Decide(Slowed(hours: 2, Job("new", 3, minutesOld: 9)).Admitted(("train", 6.12m), ("new", 1m)))
             .SuspendedNames()
@@ -110,7 +110,7 @@ public sealed class SuspensionNoticeTests
             .And.NotBeEmpty();
     }
 
-    /// <summary>A job that was admitted with two hours and needs as many as are given now.</summary>
+    /// <summary>A job that was admitted with two hours and now needs the given hours.</summary>
     private static BudgetSnapshot Slowed(double hours, params WorkloadSnapshot[] others) =>
         Budget(Terms(10m) with { Settle = Settle }, [Job("train", hours), .. others]).Admitted(("train", 6.12m));
 }

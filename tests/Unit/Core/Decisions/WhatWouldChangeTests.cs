@@ -13,9 +13,9 @@ public sealed class WhatWouldChangeTests
     private static readonly Amount Cent = Money(0.01m);
 
     [Fact]
-    public void A_suspended_job_is_told_the_limit_at_which_it_comes_back()
+    public void Suspended_job_names_the_limit_at_which_it_resumes()
     {
-        // The high end, 10.3 h of 3.06, with 5 % headroom and 40 s of stop: 33.128; named with one percent more, in three digits.
+        // The high end (10.3 h at 3.06) with 5 % headroom and 40 s of stop is 33.128. The message adds 1 % and rounds to three digits.
         var budget = Budget(20, Job("big", 10).Suspended(20));
 
         var change = WhatWouldChange.Of(budget, "uid-big").Should().ContainSingle().Subject;
@@ -24,7 +24,7 @@ public sealed class WhatWouldChangeTests
     }
 
     [Fact]
-    public void A_running_job_is_told_the_limit_at_which_it_would_be_suspended()
+    public void Running_job_names_the_limit_at_which_it_is_suspended()
     {
         var budget = Budget(40, Job("big", 10)).Admitted(("big", 30.6m));
 
@@ -32,9 +32,9 @@ public sealed class WhatWouldChangeTests
     }
 
     [Fact]
-    public void A_job_that_only_lacks_a_cause_is_told_whose_end_is_one()
+    public void Job_that_lacks_only_a_cause_names_the_job_whose_end_is_one()
     {
-        // There is money, and nothing has changed since it was suspended: the end of the other is the cause.
+        // Budget is available but nothing has changed since the suspension. The end of the other job is the missing cause.
         var budget = Budget(40, Job("small", 2), Job("held", 3).Suspended(40)).Admitted(("small", 6.12m));
 
         var changes = WhatWouldChange.Of(budget, "uid-held");
@@ -45,7 +45,7 @@ public sealed class WhatWouldChangeTests
     }
 
     [Fact]
-    public void A_new_job_larger_than_a_whole_window_is_not_told_to_wait_for_the_next()
+    public void Job_larger_than_a_whole_window_is_not_referred_to_the_next()
     {
         var budget = Budget(4, Job("big", 5).Waiting() with { NoPodSince = Now });
 
@@ -53,7 +53,7 @@ public sealed class WhatWouldChangeTests
     }
 
     [Fact]
-    public void A_running_job_that_is_suspended_at_the_limit_is_told_of_the_next_window()
+    public void Running_job_at_the_limit_names_the_next_window()
     {
         var budget = Budget(40, Unknown("train")) with { Spent = Money(39.99m) };
 
@@ -61,18 +61,18 @@ public sealed class WhatWouldChangeTests
     }
 
     [Fact]
-    public void A_job_whose_place_another_holds_is_told_which_end_would_free_enough()
+    public void Waiting_job_names_the_job_whose_end_frees_enough()
     {
         var budget = Budget(40, Job("tiny", 1), Job("other", 9), Job("held", 4).Suspended(39)).Admitted(("tiny", 3.06m), ("other", 27.54m));
 
         var changes = WhatWouldChange.Of(budget, "uid-held");
 
         changes.OfType<Change.EndNow>().Should().Equal(new Change.EndNow(budget.Workloads[1].Key, Money(27.54m)));
-        changes.OfType<Change.LetFinish>().Should().BeEmpty("who ends as foreseen frees nothing but what he was foreseen to spend");
+        changes.OfType<Change.LetFinish>().Should().BeEmpty("a job that ends as forecast frees only its own reservation");
     }
 
     [Fact]
-    public void What_is_never_suspended_has_nothing_to_be_told() =>
+    public void Workload_that_is_never_suspended_has_no_changes() =>
         WhatWouldChange.Of(Budget(1, Job("free", 10) with { Exempt = true }), "uid-free").Should().BeEmpty();
 
     [Fact]
@@ -93,7 +93,7 @@ public sealed class WhatWouldChangeTests
                             .MayRun(WhatWouldChange.Apply(budget, change, uid)!, uid)
                             .Should()
                             .Be(!runs, "seed {0}, {1}: {2}", seed, uid, change);
-                        // A limit to raise is the one that the message names, which stays enough for a while; the least would not.
+                        // The limit that the message names stays enough for a while; the smallest possible one would not.
                         if (
                             change is Change.RaiseLimit toRaise
                             && BudgetDecider
@@ -131,9 +131,9 @@ public sealed class WhatWouldChangeTests
 public sealed class ReasoningTests
 {
     [Fact]
-    public void All_work_is_told_in_the_order_in_which_it_is_looked_at_with_what_it_would_lose()
+    public void Reasoning_lists_workloads_in_decision_order_with_their_loss()
     {
-        // Both save the same; the older one saved its work a moment ago.
+        // Suspending either saves the same; the older one has just written a checkpoint.
         var saved = Job("saved", 10, minutesOld: 100) with { EstimateAfterResume = Settled(TimeSpan.FromHours(10.1)) };
         var unsaved = Job("unsaved", 10, minutesOld: 50) with { EstimateAfterResume = Settled(TimeSpan.FromHours(12)) };
         var budget = Budget(40, unsaved, saved, Job("held", 1).Suspended(40), Job("free", 1) with { Exempt = true })
@@ -162,7 +162,7 @@ public sealed class ReasoningTests
     }
 
     [Fact]
-    public void Work_of_which_nothing_tells_a_checkpoint_loses_what_it_has_spent()
+    public void Workload_without_a_known_checkpoint_loses_what_it_has_spent()
     {
         var blind = Unknown("blind") with { Spent = Money(7), EstimateAfterResume = Estimate.Unknown("") };
 

@@ -40,7 +40,7 @@ public sealed class EstimatorTests
         Estimator.Remaining(Job(Steady(30, 1, 6), 1_000), Start.AddSeconds(150)).Settled.Should().BeTrue();
 
     [Fact]
-    public void One_stretch_that_holds_a_warm_up_frightens_nobody()
+    public void Single_stretch_with_a_warm_up_stays_unsettled()
     {
         // Ten minutes of compilation, then 100 steps of 90 ms: 6 s a step would project 50 hours.
         var job = Job(new ProgressSeries { Points = [new(Start, 0, 30_000), new(Start.AddSeconds(609), 100, 30_000)] });
@@ -87,7 +87,7 @@ public sealed class EstimatorTests
     }
 
     [Fact]
-    public void Progress_that_stands_still_for_five_minutes_makes_the_length_unknown_and_stale()
+    public void Progress_stalled_for_five_minutes_makes_the_estimate_unknown()
     {
         var job = Job(Steady(0.09, 100, 4), 30_000);
 
@@ -109,7 +109,7 @@ public sealed class EstimatorTests
     }
 
     [Fact]
-    public void Sources_go_from_progress_to_completions_to_the_owners_word()
+    public void Estimate_prefers_progress_then_completions_then_declared_duration()
     {
         var declared = new JobFacts { DeclaredDuration = TimeSpan.FromMinutes(20), RunningSince = Start };
         Estimator
@@ -229,7 +229,7 @@ public sealed class EstimatorTests
     }
 
     [Fact]
-    public void A_restarted_run_keeps_the_settled_step_time_of_the_run_before_until_its_own_has_settled()
+    public void Restarted_run_keeps_the_earlier_step_time_until_its_own_settles()
     {
         var again = Start.AddHours(1);
         var series = Steady(0.4, 20, 11);
@@ -239,12 +239,12 @@ public sealed class EstimatorTests
 
         var estimate = Estimator.Remaining(job, again.AddSeconds(8));
 
-        estimate.Source.Should().Be(EstimateSource.Progress, "the owner's word was measured to be wrong");
+        estimate.Source.Should().Be(EstimateSource.Progress, "measured progress disproves the declared duration");
         estimate.Likely.TotalSeconds.Should().BeApproximately(11_992, 0.01);
     }
 
     [Fact]
-    public void An_owners_word_holds_until_progress_has_settled()
+    public void Declared_duration_applies_until_progress_has_settled()
     {
         var job = Job(Steady(0.09, 10, 4), 30_000) with { DeclaredDuration = TimeSpan.FromMinutes(20) };
 

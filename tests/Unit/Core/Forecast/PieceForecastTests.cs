@@ -2,13 +2,13 @@ using Bursar.Core.Forecast;
 
 namespace Bursar.Tests.Unit.Core.Forecast;
 
-/// <summary>Jobs that run in waves: the cases C1 to C5 of the field reports and their kin.</summary>
+/// <summary>Jobs that run in waves: cases C1 to C5 of the field reports, and similar ones.</summary>
 public sealed class PieceForecastTests
 {
     private static readonly DateTimeOffset Now = new(2026, 11, 2, 19, 0, 0, TimeSpan.Zero);
 
     [Fact]
-    public void First_of_sixty_equal_pieces_tells_the_cost_of_all()
+    public void First_of_sixty_equal_pieces_predicts_the_cost_of_all()
     {
         var pieces = new Pieces
         {
@@ -130,7 +130,7 @@ public sealed class PieceForecastTests
     [Theory]
     [InlineData(0)]
     [InlineData(9)]
-    public void Pieces_whose_pods_are_gone_are_timed_by_what_the_job_has_held(int hours)
+    public void Pieces_whose_pods_are_gone_are_timed_by_the_GPU_time_of_the_job(int hours)
     {
         var pieces = new Pieces
         {
@@ -163,7 +163,7 @@ public sealed class PieceForecastTests
     [Fact]
     public void Success_of_the_first_indexes_ends_a_sweep_with_their_wave()
     {
-        // Indexes 0 to 9 must succeed; 5 to 9 run, those of 10 and above are of no use.
+        // Indexes 0 to 9 must succeed; 5 to 9 run, and those from 10 on do not count.
         var pieces = new Pieces
         {
             Total = 100,
@@ -197,7 +197,7 @@ public sealed class PieceForecastTests
     }
 
     [Fact]
-    public void Age_of_pieces_in_flight_tells_that_pieces_are_long()
+    public void Age_of_pieces_in_flight_raises_the_estimate()
     {
         var young = new Pieces
         {
@@ -214,7 +214,7 @@ public sealed class PieceForecastTests
     }
 
     [Fact]
-    public void Nothing_ended_and_nothing_declared_tells_no_length()
+    public void Duration_is_unknown_without_ended_pieces_or_a_declaration()
     {
         var job = new JobFacts
         {

@@ -7,7 +7,7 @@ public sealed class ProgressSeriesTests
     private static readonly DateTimeOffset Start = new(2026, 11, 2, 9, 0, 0, TimeSpan.Zero);
 
     [Fact]
-    public void A_repeated_step_is_no_point_and_an_older_report_says_nothing()
+    public void Repeated_step_and_older_report_add_no_point()
     {
         var series = ProgressSeries.Empty.With(At(0, 10)).With(At(5, 10)).With(At(3, 20));
 
@@ -20,16 +20,16 @@ public sealed class ProgressSeriesTests
         ProgressSeries.Empty.With(At(0, 10)).With(At(5, 20)).With(At(9, 4)).Points.Should().Equal(At(9, 4));
 
     [Fact]
-    public void The_run_before_is_kept_while_the_new_one_cannot_tell_its_step_time()
+    public void Earlier_run_is_kept_until_the_new_one_has_a_step_time()
     {
         var series = ProgressSeries.Empty.With(At(0, 0)).With(At(5, 50)).With(At(10, 100)).With(At(99, 0));
 
         series.Earlier.Should().HaveCount(3);
-        series.With(At(100, 3)).With(At(101, 1)).Earlier.Should().HaveCount(3, "a run that told nothing does not displace it");
+        series.With(At(100, 3)).With(At(101, 1)).Earlier.Should().HaveCount(3, "a run without a step time does not replace it");
     }
 
     [Fact]
-    public void A_total_that_comes_later_is_taken_in() =>
+    public void Total_that_is_reported_later_is_recorded() =>
         ProgressSeries
             .Empty.With(new(Start, 10, null))
             .With(new(Start.AddSeconds(1), 10, 500))

@@ -7,7 +7,7 @@ public sealed class ReportedEstimateTests
     private static readonly DateTimeOffset Start = new(2026, 11, 2, 9, 0, 0, TimeSpan.Zero);
 
     [Fact]
-    public void The_time_that_the_trainer_says_is_left_shrinks_as_time_goes_by()
+    public void Remaining_time_reported_by_the_trainer_shrinks_with_time()
     {
         var job = Told(new(Start.AddMinutes(30), 60, TimeSpan.FromMinutes(20)));
 
@@ -35,7 +35,7 @@ public sealed class ReportedEstimateTests
     }
 
     [Fact]
-    public void It_comes_after_settled_progress_and_before_the_owners_word()
+    public void Reported_time_ranks_after_progress_and_before_declared_duration()
     {
         var told = Told(new(Start.AddMinutes(5), 50, TimeSpan.FromMinutes(20))) with { DeclaredDuration = TimeSpan.FromHours(2) };
         Estimator.Remaining(told, Start.AddMinutes(5)).Source.Should().Be(EstimateSource.Reported);
@@ -44,7 +44,7 @@ public sealed class ReportedEstimateTests
     }
 
     [Fact]
-    public void What_was_told_of_an_earlier_run_or_long_ago_says_nothing()
+    public void Report_of_an_earlier_run_or_of_long_ago_is_ignored()
     {
         var told = Told(new(Start.AddMinutes(5), 50, TimeSpan.FromMinutes(20)));
         Estimator.Remaining(told with { RunningSince = Start.AddMinutes(6) }, Start.AddMinutes(7)).IsKnown.Should().BeFalse();

@@ -7,7 +7,7 @@ public sealed class SeriesEstimateTests
     private static readonly DateTimeOffset Start = new(2026, 11, 2, 9, 0, 0, TimeSpan.Zero);
 
     [Fact]
-    public void Earlier_runs_tell_the_length_with_their_own_spread()
+    public void Earlier_runs_give_the_estimate_and_its_spread()
     {
         var job = Job(100, 104, 98, 110) with { RunningSince = Start };
 
@@ -23,7 +23,7 @@ public sealed class SeriesEstimateTests
     }
 
     [Fact]
-    public void Runs_that_were_shorter_than_this_one_already_is_say_nothing_and_when_all_were_nothing_is_known()
+    public void Estimate_ignores_earlier_runs_shorter_than_the_present_age()
     {
         var job = Job(10, 60, 100) with { RunningSince = Start };
 
@@ -46,7 +46,7 @@ public sealed class SeriesEstimateTests
     }
 
     [Fact]
-    public void A_run_with_twice_the_steps_is_foreseen_to_take_twice_as_long()
+    public void Run_with_twice_the_steps_is_forecast_to_take_twice_as_long()
     {
         var job = new JobFacts
         {
@@ -65,7 +65,7 @@ public sealed class SeriesEstimateTests
     }
 
     [Fact]
-    public void The_owners_word_and_settled_progress_come_before_the_series_and_unsettled_progress_after_it()
+    public void Series_ranks_after_declared_duration_and_settled_progress()
     {
         var series = Job(100, 101, 102) with { RunningSince = Start };
         var told = new ProgressSeries

@@ -9,8 +9,8 @@ namespace Bursar.Tests.Unit.Core.Ledger;
 
 /// <summary>
 /// Random days of a node: pods come as devices become free, end, fail, are deleted and replaced under the same name, nodes are lost, return
-/// and are removed, and the operator is away now and then. What it could not see it is told by the facts that remain: some owners' ends,
-/// some names, some journals, nothing for the rest.
+/// and are removed, and the operator is away now and then. The remaining facts report some of the ends that it missed: ends of owners,
+/// reused names, journals.
 /// </summary>
 public sealed class AbsenceProperties
 {
@@ -96,7 +96,7 @@ public sealed class AbsenceProperties
         public required int Units { get; init; }
         public required DeviceShare Share { get; init; }
 
-        /// <summary>A fact other than the pod's own by which it was over.</summary>
+        /// <summary>Evidence outside the pod that it had ended.</summary>
         public int? Bound { get; set; }
 
         public bool IsSeen { get; set; }
@@ -141,7 +141,7 @@ public sealed class AbsenceProperties
                     Units = units,
                     Share = slots == 1 ? DeviceShare.Whole : new(1, slots),
                 };
-                // Nobody but a pod that has begun since knows that a name was given anew.
+                // Only a pod that started since then shows that the name was reused.
                 foreach (var namesake in Pods.Where(other => other.Name == name && other.IsUnseen))
                     namesake.Bound = Math.Min(namesake.Bound ?? int.MaxValue, minute);
                 Pods.Add(pod);
@@ -155,7 +155,7 @@ public sealed class AbsenceProperties
                     continue;
                 if (!IsAbsent(pod.To) || keeps)
                 {
-                    // Its object tells the end, now or when the operator is back.
+                    // The object of the pod reports the end, now or when the operator is back.
                     pod.IsSeen = true;
                     var seen = IsAbsent(pod.To) ? Back(pod.To) : pod.To;
                     _told.Add((seen, ledger => ledger.Observe(first with { FinishedAt = At(pod.To), ObservedAt = At(seen) })));
@@ -190,7 +190,7 @@ public sealed class AbsenceProperties
 
         public List<PodLife> Pods { get; } = [];
 
-        /// <summary>Told in order, told in any order, and stored and read on the way.</summary>
+        /// <summary>Ledgers that observed the facts in order, in random order, and with a restart in between.</summary>
         public IEnumerable<GpuLedger> Ledgers(Random random)
         {
             var told = _told.OrderBy(one => one.At).ToArray();

@@ -4,13 +4,13 @@ using Bursar.Tests.TestKit;
 
 namespace Bursar.Tests.Unit.Core.Ledger;
 
-/// <summary>What pods said of checkpoints stands in the ledger once it is acknowledged to the agent, also after a restart.</summary>
+/// <summary>Checkpoint reports of pods are in the ledger before they are acknowledged to the agent, also after a restart.</summary>
 public sealed class CheckpointLedgerTests
 {
     private static readonly DateTimeOffset Start = new(2026, 11, 1, 12, 0, 0, TimeSpan.Zero);
 
     [Fact]
-    public void A_pods_word_counts_once_and_outlives_the_operator()
+    public void Checkpoint_report_counts_once_and_survives_a_restart()
     {
         var ledger = Ledger();
         ledger.CheckpointOf("p").Should().BeNull();
@@ -72,7 +72,7 @@ public sealed class CheckpointLedgerTests
             .Applied.Should()
             .Be(2);
         var said = new PodCheckpoint("p", Start, "nlp/x", Start.AddMinutes(1), 700);
-        ledger.CheckpointOf("p").Should().Be(said, "that it asks again takes nothing back");
+        ledger.CheckpointOf("p").Should().Be(said, "a repeated request reverts nothing");
 
         var stored = new Dictionary<string, string>();
         LedgerWorld.Write(ledger, stored);
@@ -96,7 +96,7 @@ public sealed class CheckpointLedgerTests
     }
 
     [Fact]
-    public void Another_nodes_agent_and_one_that_never_saw_the_pod_are_not_believed()
+    public void Checkpoint_report_from_another_node_or_of_an_unknown_pod_is_rejected()
     {
         var ledger = Ledger();
         ledger

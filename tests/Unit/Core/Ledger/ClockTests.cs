@@ -7,18 +7,18 @@ using FsCheck.Fluent;
 
 namespace Bursar.Tests.Unit.Core.Ledger;
 
-/// <summary>Clocks that are wrong, jump or go back: the API's times are the bill, and no other clock changes a unit of it.</summary>
+/// <summary>Clocks that are wrong, jump or go back. Only times of the API decide amounts.</summary>
 public sealed class ClockTests
 {
     private static readonly DateTimeOffset Start = new(2026, 11, 21, 8, 0, 0, TimeSpan.Zero);
     private static readonly DateTimeOffset End = Start.AddHours(2);
     private static readonly GpuHourPrice V100 = GpuHourPrice.FromDecimal(3.06m);
 
-    /// <summary>What a node's clock says: hours off, either way, for an interval that may end before it begins.</summary>
+    /// <summary>An interval by the clock of a node, which may be hours off in either direction; it may end before it begins.</summary>
     public readonly record struct Wild(short FromSeconds, short ToSeconds, sbyte Hours, byte Busy);
 
     [Fact]
-    public void A_nodes_clock_changes_no_amount_of_a_pod_that_the_API_knows() =>
+    public void Node_clock_changes_no_amount_of_a_pod_that_the_API_knows() =>
         Prop.ForAll(ArbMap.Default.ArbFor<Wild[]>(), intervals =>
             {
                 var ledger = Ledger();
@@ -26,7 +26,7 @@ public sealed class ClockTests
                 ledger.Record(Report(intervals), null);
 
                 Check(ledger, (V100 * 1).For(End - Start));
-                // Usage is shown on the days of the node's clock, wherever those are.
+                // Usage counts for the days of the node's clock.
                 var usage = ledger
                     .SpentByWorkload("ns", LabelSelector.Everything, Start.AddDays(-10), Start.AddDays(10), Start.AddDays(10))
                     .Single()
@@ -37,7 +37,7 @@ public sealed class ClockTests
             .QuickCheckThrowOnFailure();
 
     [Fact]
-    public void What_a_journal_alone_tells_by_a_wrong_clock_breaks_no_sum_and_is_gone_once_the_API_has_told() =>
+    public void Journal_with_a_wrong_clock_is_replaced_by_the_API_times() =>
         Prop.ForAll(ArbMap.Default.ArbFor<Wild[]>(), intervals =>
             {
                 var ledger = Ledger();
@@ -54,7 +54,7 @@ public sealed class ClockTests
             .QuickCheckThrowOnFailure();
 
     [Fact]
-    public void The_operators_clock_changes_no_amount() =>
+    public void Operator_clock_changes_no_amount() =>
         Prop.ForAll(ArbMap.Default.ArbFor<int[]>(), seconds =>
             {
                 var ledger = Ledger();
@@ -71,7 +71,7 @@ public sealed class ClockTests
     [Fact]
     public void An_end_before_the_beginning_is_an_end_at_the_beginning()
     {
-        // The node's clock was set back between the API server's word that the pod is scheduled and the node's that it has ended.
+        // The clock of the node was set back between the pod's scheduling (API server) and its end (node).
         var ledger = Ledger();
         ledger.Observe(Pod(Start.AddMinutes(30)) with { FinishedAt = Start.AddMinutes(10) });
         Check(ledger, Amount.Zero);

@@ -13,12 +13,12 @@ using Bursar.Tests.TestKit;
 namespace Bursar.Tests.Unit.Core.Ledger;
 
 /// <summary>
-/// The tasks of a cluster, in the shape of a production trace, through the ledger, beside a plain count over the same rows that
-/// shares no code with the product: whole numbers of nano-currency × thousandths of a GPU × seconds, which are the ledger's units.
+/// Tasks in the format of a production trace, through the ledger and through a plain count that shares no code with the product. The count
+/// uses whole numbers of nano-currency × thousandths of a GPU × seconds, the units of the ledger.
 /// </summary>
 public sealed class ClusterTraceTests
 {
-    // The trace tells no date. This one lays a leap day and the clocks' change of spring into it.
+    // The trace has no dates. These put a leap day and the clock change of spring into it.
     private static readonly DateTimeOffset Start = new(2024, 2, 1, 0, 0, 0, TimeSpan.Zero);
     private static readonly DateTimeOffset SummerTime = new(2024, 3, 31, 1, 0, 0, TimeSpan.Zero);
 
@@ -63,14 +63,14 @@ public sealed class ClusterTraceTests
         foreach (var (_, seen) in trace.Events)
             ledger.Observe(seen);
 
-        // Days of UTC: their sums are also the whole.
+        // Days in UTC also sum to the whole.
         var sum = BigInteger.Zero;
         for (var day = 0L; day < trace.LastSecond; day += 86_400)
             sum += Check(day, day + 86_400);
         sum.Should().Be(Everything(ledger, trace));
 
-        // A budget's days in Berlin: one has 23 hours. The plain count knows the rule only: UTC+1, and UTC+2 from the last Sunday of March
-        // on.
+        // Days of a budget in Berlin, of which one has 23 hours. The plain count uses the rule: UTC+1, and UTC+2 from the last Sunday of
+        // March on.
         var spec = new WindowSpec(WindowPeriod.Day, "Europe/Berlin");
         var at = Start;
         var hours = new HashSet<double>();
@@ -87,7 +87,7 @@ public sealed class ClusterTraceTests
         }
         hours.Should().BeEquivalentTo([24.0, 23.0]);
 
-        // Windows with edges anywhere, most of them inside of running tasks.
+        // Windows with random edges, most of them within running tasks.
         var random = new Random(20240229);
         for (var i = 0; i < 100; i++)
         {
@@ -174,7 +174,7 @@ public sealed class ClusterTraceTests
     }
 
     /// <summary>
-    /// As an operator lives it: a day's events, a flush, now and then a restart, old days made into sums; the report has them all.
+    /// The life of an operator: events of a day, a flush, now and then a restart, compaction of old days. The report includes all of them.
     /// </summary>
     [Fact]
     public void Old_days_that_were_made_into_sums_are_still_the_plain_count_of_each()
@@ -195,7 +195,7 @@ public sealed class ClusterTraceTests
             LedgerWorld.Write(ledger, stored, _ => writes-- > 0);
             if (random.Next(10) > 0)
                 continue;
-            // Whoever writes does not read the sums; what the last flush missed, the API tells again.
+            // The writer does not read the sums. The API lists again what the last flush missed.
             ledger = GpuLedger.Load(Shards(stored).Where(shard => shard.Kind != LedgerShard.DayKind));
             ledger.Install(Start);
             ledger.Reprice("one-rate", new(nano), Start);
@@ -234,7 +234,7 @@ public sealed class ClusterTraceTests
     }
 
     [Fact]
-    public void A_rate_that_does_not_divide_by_the_part_is_rounded_down_by_less_than_a_nano_a_unit()
+    public void Indivisible_rate_is_rounded_down_by_less_than_a_nano_per_unit()
     {
         const long nano = 1_234_567_891;
         var trace = new Trace();
@@ -247,7 +247,7 @@ public sealed class ClusterTraceTests
             .Rows.Where(row => row.Scheduled is not null)
             .Aggregate(BigInteger.Zero, (sum, row) => sum + new BigInteger(row.Gpus) * 1000 * (row.Deleted - row.Scheduled!.Value));
         (exact - Everything(ledger, trace)).Should().BeGreaterThanOrEqualTo(0).And.BeLessThan(unitMs);
-        // To the digit: what the rule says.
+        // Exactly as the rounding rule gives.
         Everything(ledger, trace)
             .Should()
             .Be(
@@ -264,7 +264,7 @@ public sealed class ClusterTraceTests
             sum + ledger.Spent(ns, LabelSelector.Everything, Start, trace.End, trace.End).Units
         );
 
-    /// <summary>A row: so many GPUs, of each so many thousandths, from one second to another.</summary>
+    /// <summary>A row of the trace: number of GPUs, thousandths of each, and first and last second.</summary>
     private sealed record Row(string Name, int Gpus, int Milli, string Namespace, string Phase, long Deleted, long? Scheduled)
     {
         public string Node { get; set; } = "";
@@ -299,7 +299,7 @@ public sealed class ClusterTraceTests
             Place([.. SyntheticTraces.Nodes()]);
             foreach (var row in Rows)
             {
-                // What the API would show of it, read as the operator reads it: a row that was never scheduled is no observation at all.
+                // The pod as the operator would read it from the API; a row that was never scheduled gives no observation.
                 var pod = Pod(row, ended: false);
                 if (PodTimes.ScheduledAt(pod) is not { } scheduled)
                     continue;
@@ -358,7 +358,7 @@ public sealed class ClusterTraceTests
         }
 
         /// <summary>
-        /// Each task onto the first of the cluster's nodes that has room while it runs; the nodes that nobody needs are left out.
+        /// Places each task on the first node with free GPUs while it runs; unused nodes are left out.
         /// </summary>
         private void Place((string Name, int Gpus)[] nodes)
         {

@@ -8,15 +8,15 @@ using FsCheck.Fluent;
 
 namespace Bursar.Tests.Unit.Core.Ledger;
 
-/// <summary>Days that are sums tell the same as the facts that they were made of.</summary>
+/// <summary>Compacted days report the same as the facts that they replace.</summary>
 public sealed class CompactionTests
 {
-    // The world lives for four minutes over a midnight; what does not end in it runs on.
+    // The world covers four minutes around midnight; pods that do not end in it run on.
     private static readonly DateTimeOffset Now = LedgerWorld.Zero.AddDays(6);
     private static readonly DateTimeOffset Third = new(2026, 10, 27, 0, 0, 0, TimeSpan.Zero);
 
     [Fact]
-    public void A_report_says_the_same_after_its_days_have_become_sums() =>
+    public void Report_is_the_same_after_compaction() =>
         ForEachWorld(
             (world, _) =>
             {
@@ -30,7 +30,7 @@ public sealed class CompactionTests
         );
 
     [Fact]
-    public void What_windows_still_reach_is_charged_as_before() =>
+    public void Time_that_windows_still_reach_is_charged_as_before() =>
         ForEachWorld(
             (world, random) =>
             {
@@ -65,7 +65,7 @@ public sealed class CompactionTests
                 for (var attempt = 0; attempt < 6; attempt++)
                 {
                     ledger.Compact(Third, Now);
-                    // As it is before a pod that just came is ended, and nothing else.
+                    // The partial write that precedes the suspension of a new pod.
                     if (random.Next(2) == 0)
                     {
                         ledger.Observe(
@@ -89,7 +89,7 @@ public sealed class CompactionTests
                     }
                     Reports(LedgerWorld.Read(stored.Values)).Should().Be(Reports(world.Told()), "at every moment a report finds all");
                     ledger = AsOperator(stored);
-                    // The API tells of pods that ended long ago for as long as their objects stand.
+                    // The API lists pods that ended long ago until their objects are deleted.
                     foreach (var last in world.Observations.GroupBy(one => one.Uid).Select(pod => pod.MaxBy(one => one.ObservedAt)!))
                         ledger.Observe(last);
                 }
@@ -145,7 +145,7 @@ public sealed class CompactionTests
     }
 
     [Fact]
-    public void A_day_with_thousands_of_workloads_takes_several_objects_of_bounded_size()
+    public void Day_with_many_workloads_is_stored_in_objects_of_bounded_size()
     {
         var ledger = new GpuLedger();
         ledger.Install(Third);
@@ -185,7 +185,7 @@ public sealed class CompactionTests
             .And.OnlyContain(work => work.Spent.ToString() == "0.500000");
     }
 
-    /// <summary>Whoever writes the ledger does not read the sums.</summary>
+    /// <summary>Loads a ledger as its writer does: without the sums.</summary>
     private static GpuLedger AsOperator(Dictionary<string, string> stored) =>
         GpuLedger.Load(Shards(stored).Where(shard => shard.Kind != LedgerShard.DayKind));
 

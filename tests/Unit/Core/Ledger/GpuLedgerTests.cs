@@ -22,7 +22,7 @@ public sealed class GpuLedgerTests
     }
 
     [Fact]
-    public void Before_the_installation_nothing_is_charged()
+    public void Time_before_the_installation_is_not_charged()
     {
         var ledger = new GpuLedger();
         ledger.Install(Start.AddMinutes(30)).Should().BeTrue();
@@ -59,7 +59,7 @@ public sealed class GpuLedgerTests
     }
 
     [Fact]
-    public void What_ran_without_a_price_was_not_free()
+    public void Time_without_a_price_is_reported_and_charged_later()
     {
         var ledger = new GpuLedger();
         ledger.Install(Start);
@@ -80,7 +80,7 @@ public sealed class GpuLedgerTests
     }
 
     [Fact]
-    public void A_product_that_comes_with_the_second_look_covers_the_first()
+    public void Product_that_is_seen_later_applies_from_the_beginning()
     {
         var ledger = Priced();
         ledger.Observe(Pod("p") with { Product = "" });
@@ -193,7 +193,7 @@ public sealed class GpuLedgerTests
         ledger.IsDirty.Should().BeTrue();
         ledger.DirtyShards(factsOnly: true).Should().BeEmpty();
 
-        // A fact about the node is written, its cursor is not: the pod's sums are not stored yet.
+        // The fact about the node is written but its cursor is not, because the sums of the pod are not stored yet.
         ledger.MarkNodeLost("n1", Start.AddMinutes(1));
         var node = ledger.DirtyShards(factsOnly: true).Single();
         stored[node.Name] = JsonSerializer.Serialize(node, LedgerJson.Default.LedgerShard);
@@ -211,7 +211,7 @@ public sealed class GpuLedgerTests
     }
 
     [Fact]
-    public void Gaps_are_told_and_old_epochs_stay_old()
+    public void Gaps_are_reported_and_old_epochs_are_ignored()
     {
         var ledger = Priced();
         ledger.Observe(Pod("p"));
@@ -224,7 +224,7 @@ public sealed class GpuLedgerTests
     }
 
     [Fact]
-    public void An_agent_is_believed_for_pods_of_its_own_node_only()
+    public void Agent_report_counts_for_pods_of_its_own_node_only()
     {
         var ledger = Priced();
         ledger.Observe(Pod("p") with { Node = "n2" });
@@ -246,7 +246,7 @@ public sealed class GpuLedgerTests
     }
 
     [Fact]
-    public void A_pod_that_only_a_journal_knows_counts_without_a_selector_and_is_unattributed_on_its_node()
+    public void Pod_known_by_its_journal_alone_counts_without_a_selector_only()
     {
         var ledger = Priced();
         ledger.ObserveNode("n1", V100, 4, Start);
@@ -266,7 +266,7 @@ public sealed class GpuLedgerTests
         LedgerWorld.Write(ledger, stored);
         var read = LedgerWorld.Read(stored.Values);
         read.Spent("ns", LabelSelector.Everything, Start, end, end).Should().Be((Price * 2).For(60_000));
-        // The API's own word replaces the journal's.
+        // Data of the API replaces that of the journal.
         read.Observe(Pod("ghost") with { Gpus = 1 });
         read.Spent("ns", LedgerWorld.Team("nlp"), Start, end, end).Should().Be((Price * 1).For(120_000));
     }
@@ -316,7 +316,7 @@ public sealed class GpuLedgerTests
     }
 
     [Fact]
-    public void A_pod_that_stands_in_two_shards_is_one_pod()
+    public void Pod_stored_in_two_shards_is_one_pod()
     {
         var ledger = Priced();
         ledger.Observe(Pod("p"));
@@ -333,7 +333,7 @@ public sealed class GpuLedgerTests
     {
         var ledger = Priced();
         ledger.Observe(Pod("p"));
-        // Ten models whose counters stand far apart, told in turns: each grows by one a turn.
+        // Ten models with very different counters, reported in turn; each grows by one per turn.
         var samples = Enumerable
             .Range(0, 30)
             .Select(i => Tokens(i + 1, "p", 0, i % 10 * 1000 + i / 10) with { Model = $"m{i % 10}" })
@@ -354,7 +354,7 @@ public sealed class GpuLedgerTests
     [InlineData(null, 1000, 300)]
     [InlineData(UsageInterval.NotRequested, 1000, 300)]
     [InlineData("mig-activity-unknown", 0, 0)]
-    public void What_nobody_measured_is_not_idle_time(string? reason, long measured, long busy)
+    public void Unmeasured_time_is_not_idle_time(string? reason, long measured, long busy)
     {
         var ledger = Priced();
         ledger.Observe(Pod("p"));
@@ -385,7 +385,7 @@ public sealed class GpuLedgerTests
     }
 
     [Fact]
-    public void Pods_that_no_stored_object_tells_of_are_stored_before_their_end()
+    public void Pods_that_are_not_stored_yet_are_stored_before_their_end()
     {
         var stored = new Dictionary<string, string>();
         var ledger = Priced();
@@ -397,7 +397,7 @@ public sealed class GpuLedgerTests
         ledger.ArrivalShards("ns").Should().BeEmpty();
 
         ledger.Observe(Pod("p") with { FinishedAt = Start.AddMinutes(1) });
-        ledger.ArrivalShards("ns").Should().BeEmpty("it is known, and the API tells the end");
+        ledger.ArrivalShards("ns").Should().BeEmpty("it is stored, and the API reports the end");
         ledger.Observe(Pod("q"));
         ledger.ArrivalShards("ns").Should().ContainSingle().Which.Pods.Should().HaveCount(2);
     }

@@ -9,13 +9,13 @@ using FsCheck.Fluent;
 namespace Bursar.Tests.Unit.Core.Ledger;
 
 /// <summary>
-/// What agents measured reaches the ledger once, whatever becomes of the answers: lost, late, repeated, in pieces, the ledger half
-/// written, the operator killed. A journal forgets what it was told to forget, so that a ledger which acknowledged too much would lack it.
+/// Measurements reach the ledger exactly once, although answers are lost, late, repeated or partial, writes fail midway and the operator is
+/// killed. A journal drops acknowledged entries, so a ledger that acknowledged too much would lack them.
 /// </summary>
 public sealed class JournalDeliveryTests
 {
     private const string Namespace = "team";
-    private static readonly DateTimeOffset Start = new(2026, 10, 25, 0, 30, 0, TimeSpan.Zero); // the hour that Europe's clocks repeat
+    private static readonly DateTimeOffset Start = new(2026, 10, 25, 0, 30, 0, TimeSpan.Zero); // the hour that is repeated at the end of European summer time
     private static readonly DateTimeOffset End = Start.AddDays(90);
 
     public readonly record struct Step(byte What, byte Which, byte Much);
@@ -43,10 +43,10 @@ public sealed class JournalDeliveryTests
                             var (report, after) = disturbed.Ask(node, 1 + much % 5);
                             disturbed.Ledger.Record(report, after);
                             if (much % 3 == 0)
-                                late.Add((report, after)); // it comes again later
+                                late.Add((report, after)); // arrives again later
                             break;
                         case 6:
-                            late.Add(disturbed.Ask(node, 1 + much % 5)); // the answer is slow, or is lost for good
+                            late.Add(disturbed.Ask(node, 1 + much % 5)); // the answer is slow or lost
                             break;
                         case 7 when late.Count > 0:
                             disturbed.Ledger.Record(late[much % late.Count].Report, late[much % late.Count].After);
@@ -67,7 +67,7 @@ public sealed class JournalDeliveryTests
                     undisturbed.Ledger.Record(node.Everything(), null);
                 Usage(disturbed.Ledger).Should().Be(Usage(undisturbed.Ledger));
                 nodes.Should().OnlyContain(node => node.Kept == 0, "what is written is forgotten");
-                // And by hand: the plain sums of what was measured.
+                // The plain sums of all measurements.
                 var sums = disturbed.Ledger.SpentByWorkload(Namespace, LabelSelector.Everything, Start, End, End);
                 sums.Sum(one => one.Usage.BusyMs).Should().Be(nodes.Sum(node => node.Busy));
                 sums.Sum(one => one.Usage.EnergyMj).Should().Be(nodes.Sum(node => node.Energy));
@@ -92,7 +92,7 @@ public sealed class JournalDeliveryTests
             ObservedAt = Start,
         };
 
-    /// <summary>All of it, and each day of it.</summary>
+    /// <summary>Sums of the whole and of each day.</summary>
     private static string Usage(GpuLedger ledger)
     {
         var lines = new List<string>();
@@ -110,7 +110,7 @@ public sealed class JournalDeliveryTests
         return string.Join("\n", lines);
     }
 
-    /// <summary>A ledger, what of it is stored, and the way that an operator asks: from what is written on.</summary>
+    /// <summary>A ledger, its stored objects, and the polling of an operator, which starts from the written cursor.</summary>
     private sealed class Operator
     {
         private readonly PodObservation[] _pods;
@@ -133,7 +133,7 @@ public sealed class JournalDeliveryTests
 
         public void Restart() => Ledger = Known(LedgerWorld.Read(Stored.Values));
 
-        /// <summary>Asks until nothing is left and writes it all, as a leader that is left alone.</summary>
+        /// <summary>Polls until nothing is left and writes everything, as an undisturbed leader does.</summary>
         public void Settle(IReadOnlyList<Node> nodes)
         {
             foreach (var node in nodes)
@@ -161,7 +161,7 @@ public sealed class JournalDeliveryTests
         }
     }
 
-    /// <summary>A node and its journal as a list: numbered, kept until acknowledged.</summary>
+    /// <summary>A node whose journal is a list: entries are numbered and kept until they are acknowledged.</summary>
     private sealed class Node(string name)
     {
         private readonly List<(long Seq, UsageInterval? Interval, TokenSample? Tokens)> _all = [];
@@ -185,8 +185,7 @@ public sealed class JournalDeliveryTests
         {
             if (pod.Node != name)
                 return;
-            // Now and then nothing happens for most of a day, so that days end and are put away by themselves; some intervals lie over a
-            // midnight.
+            // Now and then nothing happens for most of a day, so days close on their own; some intervals span midnight.
             if (much % 8 == 7)
                 _clock += TimeSpan.FromHours(much / 8 % 24);
             var from = _clock;
@@ -213,7 +212,7 @@ public sealed class JournalDeliveryTests
             Energy += much * 7;
         }
 
-        /// <summary>A server's counter grows, or begins anew with the server.</summary>
+        /// <summary>The counter of a server grows, or restarts with the server.</summary>
         public void Count(PodObservation pod, int much)
         {
             if (pod.Node != name)
@@ -243,7 +242,7 @@ public sealed class JournalDeliveryTests
         {
             if (after is not null)
                 _acknowledged = Math.Max(_acknowledged, after.Seq);
-            // What was acknowledged is gone for good.
+            // Acknowledged entries are dropped.
             var first = Math.Max(after?.Seq ?? 0, _acknowledged) + 1;
             return Report(first, [.. _all.Where(entry => entry.Seq >= first).Take(entries)]);
         }

@@ -77,7 +77,7 @@ public sealed class LedgerPropertyTests
             (world, random) =>
             {
                 var ledger = world.Told();
-                // At odd milliseconds, where nothing else happens.
+                // At odd milliseconds, at which there are no other events.
                 var cuts = Enumerable
                     .Range(0, 6)
                     .Select(_ => LedgerWorld.Zero.AddMilliseconds(random.Next(LedgerWorld.Seconds * 1000)))
@@ -107,7 +107,7 @@ public sealed class LedgerPropertyTests
                     ledger.Observe(observation);
                 LedgerWorld.Sums(ledger, Now).Should().Be(expected);
 
-                // Pods before anything else is known, in any order.
+                // Pods come before all other facts, in any order.
                 var reversed = new GpuLedger();
                 foreach (var observation in world.Observations.OrderBy(_ => random.Next()))
                     reversed.Observe(observation);
@@ -118,7 +118,7 @@ public sealed class LedgerPropertyTests
         );
 
     [Fact]
-    public void Telling_everything_again_is_no_news_and_writes_nothing() =>
+    public void Replaying_observations_is_idempotent() =>
         ForEachWorld(
             (world, _) =>
             {
@@ -151,7 +151,7 @@ public sealed class LedgerPropertyTests
         );
 
     [Fact]
-    public void A_crash_between_two_writes_loses_nothing_once_the_API_has_told_again() =>
+    public void Crash_between_two_writes_loses_nothing_after_the_next_list() =>
         ForEachWorld(
             (world, random) =>
             {
@@ -162,7 +162,7 @@ public sealed class LedgerPropertyTests
                     world.Operations[i](ledger);
                     if (random.Next(3) > 0)
                         continue;
-                    LedgerWorld.Write(ledger, stored, _ => random.Next(3) > 0); // stops at the first write that fails
+                    LedgerWorld.Write(ledger, stored, _ => random.Next(3) > 0); // the flush stops at the first failed write
                     if (random.Next(2) > 0)
                         continue;
                     ledger = LedgerWorld.Read(stored.Values.OrderBy(_ => random.Next()));

@@ -2,7 +2,7 @@ using Bursar.Core.Ledger;
 
 namespace Bursar.Tests.Unit.Core.Ledger;
 
-/// <summary>The one function that bounds the end of a pod. Times are minutes after the pod was scheduled.</summary>
+/// <summary>Bounds of the end of a pod. Times are minutes after the pod was scheduled.</summary>
 public sealed class PodEndTests
 {
     private static readonly DateTimeOffset Scheduled = new(2026, 11, 21, 10, 0, 0, TimeSpan.Zero);

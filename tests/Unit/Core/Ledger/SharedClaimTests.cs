@@ -7,7 +7,7 @@ using FsCheck.Fluent;
 
 namespace Bursar.Tests.Unit.Core.Ledger;
 
-/// <summary>A claim's devices are divided among the pods that hold it, moment by moment and to the nano.</summary>
+/// <summary>Devices of a claim are divided among the pods that use it, at each moment and to the nano.</summary>
 public sealed class SharedClaimTests
 {
     private const string Card = "NVIDIA-H100-80GB-HBM3";
@@ -21,7 +21,7 @@ public sealed class SharedClaimTests
         ledger.Observe(Pod("a", 0, 2, "c"));
         ledger.Observe(Pod("b", 1, 3, "c"));
 
-        // a alone for an hour, both for an hour, b alone for an hour.
+        // Pod a alone for an hour, both for an hour, b alone for an hour.
         Spent(ledger, "a").Should().Be(new HourlyCost(9_000_000_000).For(TimeSpan.FromHours(1)));
         Spent(ledger, "b").Should().Be(new HourlyCost(9_000_000_000).For(TimeSpan.FromHours(1)));
         ledger
@@ -62,11 +62,11 @@ public sealed class SharedClaimTests
     }
 
     /// <summary>
-    /// For any pods and claims: the holders pay what the claims cost while anyone holds them, the node's bill adds up, and a restart
-    /// changes nothing.
+    /// For any pods and claims, the pods together are charged the cost of the claims while at least one uses them. The bill of the node adds
+    /// up, and a restart changes nothing.
     /// </summary>
     [Fact]
-    public void Whatever_is_shared_the_money_adds_up()
+    public void Cost_of_shared_claims_adds_up_to_the_node_bill()
     {
         var pod =
             from claims in Gen.Elements("a", "b", "c").ListOf(2)

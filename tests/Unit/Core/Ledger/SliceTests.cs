@@ -8,7 +8,7 @@ using FsCheck.Fluent;
 
 namespace Bursar.Tests.Unit.Core.Ledger;
 
-/// <summary>Slices and slots of cards: each at its part of the card's price, and the card's money adds up.</summary>
+/// <summary>Slices and slots of cards cost their part of the price of the card, and the costs of a card add up.</summary>
 public sealed class SliceTests
 {
     private const string Card = "NVIDIA-A100-SXM4-40GB";
@@ -50,7 +50,7 @@ public sealed class SliceTests
     }
 
     [Fact]
-    public void A_part_that_nobody_can_tell_is_unpriced_until_somebody_can()
+    public void Unknown_share_is_unpriced_until_it_is_known()
     {
         var ledger = Priced(1, new GpuHourPrice(1_000_000_000));
         ledger.Observe(Pod("p", DeviceShare.Unknown) with { Product = "nvidia.com/mig-9g.1gb of " + Card });
@@ -60,7 +60,7 @@ public sealed class SliceTests
         ledger.SpentByWorkload("ns", LabelSelector.Everything, Start, end, end).Single().UnpricedGpuMs.Should().Be(3_600_000);
         ledger.Observe(Pod("p", new(1, 2)) with { ObservedAt = Start.AddMinutes(30) }).Should().BeTrue();
         ledger.Spent("ns", LabelSelector.Everything, Start, end, end).Should().Be(new HourlyCost(500_000_000).For(TimeSpan.FromHours(1)));
-        // And from then on it stays, whatever its node is made into.
+        // Once known, the share stays when the node is repartitioned.
         ledger.Observe(Pod("p", new(1, 4)) with { ObservedAt = Start.AddMinutes(40) }).Should().BeFalse();
     }
 
@@ -124,11 +124,11 @@ public sealed class SliceTests
     }
 
     /// <summary>
-    /// Conservation with cards, slices and slots mixed, prices and classes that change, a node that is lost: for every
+    /// Conservation with mixed cards, slices and slots, changing prices and classes, and a lost node. For every
     /// interval reserved + unallocated + unattributed = total, nothing is negative, and a restart changes nothing.
     /// </summary>
     [Fact]
-    public void Whatever_is_cut_a_nodes_money_adds_up()
+    public void Node_bill_adds_up_for_any_mix_of_slices()
     {
         DeviceShare[] shares =
         [
@@ -204,7 +204,7 @@ public sealed class SliceTests
             .QuickCheckThrowOnFailure();
     }
 
-    /// <summary>The order in which a pod and its node's word are seen does not matter.</summary>
+    /// <summary>The order in which a pod and its node are observed does not matter.</summary>
     [Fact]
     public void Sights_of_a_pod_in_any_order_give_the_same_part()
     {

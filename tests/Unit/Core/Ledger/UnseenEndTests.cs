@@ -6,8 +6,8 @@ using Bursar.Tests.TestKit;
 namespace Bursar.Tests.Unit.Core.Ledger;
 
 /// <summary>
-/// Pods that ended while no operator watched: another pod that held the same devices, the agent's journal, or the node's removal bounds
-/// them.
+/// Pods that ended while no operator was running. Their end is bounded by a later pod on the same devices, the journal of the agent or the
+/// removal of the node.
 /// </summary>
 public sealed class UnseenEndTests
 {
@@ -34,7 +34,7 @@ public sealed class UnseenEndTests
         ledger.Observe(Pod("runs", 1, Start));
         ledger.Observe(Pod("late", 1, Start.AddHours(3)));
 
-        HoursOf(ledger, "runs").Should().Be(10, "a device that was withdrawn under a running pod is still held");
+        HoursOf(ledger, "runs").Should().Be(10, "a device that was withdrawn under a running pod still counts");
     }
 
     [Fact]
@@ -49,7 +49,7 @@ public sealed class UnseenEndTests
     }
 
     [Fact]
-    public void Nobody_yields_before_the_last_time_it_was_seen()
+    public void Pod_does_not_end_before_it_was_last_seen()
     {
         var ledger = Ledger(gpus: 1);
         Vanish(ledger, "old", gpus: 1, from: Start);
@@ -81,7 +81,7 @@ public sealed class UnseenEndTests
         HoursOf(ledger, "old").Should().Be(5);
     }
 
-    /// <summary>The agent samples once a second, so a pod may seem to begin before the one that it follows has ended.</summary>
+    /// <summary>The agent samples once a second, so a pod may seem to begin before its predecessor has ended.</summary>
     [Theory]
     [InlineData(0)]
     [InlineData(1)]
@@ -149,7 +149,7 @@ public sealed class UnseenEndTests
         return ledger;
     }
 
-    /// <summary>Seen until the operator stopped, and gone when it was back.</summary>
+    /// <summary>Adds a pod that was seen until the operator stopped and was gone when it was back.</summary>
     private static void Vanish(
         GpuLedger ledger,
         string name,
@@ -164,7 +164,7 @@ public sealed class UnseenEndTests
         ledger.Observe(pod with { AliveAt = Stopped, GoneAt = Back, IsGone = true, ObservedAt = Back });
     }
 
-    /// <summary>The agent saw the pod from before the operator stopped.</summary>
+    /// <summary>Adds journal entries of the pod from before the operator stopped.</summary>
     private static void Journal(GpuLedger ledger, string pod, DateTimeOffset to) =>
         ledger.Record(
             new()
@@ -207,7 +207,7 @@ public sealed class UnseenEndTests
             ObservedAt = from,
         };
 
-    /// <summary>Card hours billed by the ledger, of a slot its part.</summary>
+    /// <summary>Card hours billed by the ledger; a slot counts as its part.</summary>
     private static double HoursOf(GpuLedger ledger, string name) =>
         (double)
             ledger

@@ -93,7 +93,7 @@ public sealed class UsageByDayTests
     }
 
     [Fact]
-    public void What_comes_late_for_a_day_that_is_over_counts_into_the_oldest_that_is_not()
+    public void Usage_reported_late_counts_into_the_oldest_open_day()
     {
         var ledger = Ledger();
         for (var day = 0; day < 4; day++)
@@ -120,7 +120,7 @@ public sealed class UsageByDayTests
         Day(ledger, 0).EnergyMj.Should().Be(1);
     }
 
-    /// <summary>The operator dies between any two writes and reads the journal again from where its ledger was.</summary>
+    /// <summary>The operator crashes between any two writes and reads the journal again from the cursor of its ledger.</summary>
     [Fact]
     public void Killed_between_any_two_writes_each_day_comes_out_the_same() =>
         Prop.ForAll(Gen.Choose(0, int.MaxValue - 1).ToArbitrary(), seed =>
@@ -162,7 +162,7 @@ public sealed class UsageByDayTests
             })
             .QuickCheckThrowOnFailure();
 
-    /// <summary>Some days of a pod on two devices, whose intervals do not end together.</summary>
+    /// <summary>A few days of a pod on two devices with intervals of different length.</summary>
     private static UsageReport Journal(Random random)
     {
         var (intervals, tokens, seq, generated) = (new List<UsageInterval>(), new List<TokenSample>(), 0L, 0L);

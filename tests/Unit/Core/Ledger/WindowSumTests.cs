@@ -9,8 +9,8 @@ using FsCheck.Fluent;
 namespace Bursar.Tests.Unit.Core.Ledger;
 
 /// <summary>
-/// Budgets' windows over work that knows nothing of calendars: each window costs what a plain overlap of times gives, and together they
-/// cost what the whole does, over clocks that change, days that are skipped, leap days and the ends of years.
+/// Windows of budgets over workloads at arbitrary times. Each window costs what a plain overlap of times gives, and together the windows
+/// cost as much as the whole: over clock changes, skipped days, leap days and ends of years.
 /// </summary>
 public sealed class WindowSumTests
 {
@@ -23,10 +23,10 @@ public sealed class WindowSumTests
         ("Europe/Berlin", new(2026, 10, 25, 1, 0, 0, TimeSpan.Zero)),
         ("America/New_York", new(2026, 11, 1, 6, 0, 0, TimeSpan.Zero)),
         ("America/New_York", new(2028, 2, 29, 12, 0, 0, TimeSpan.Zero)),
-        ("Australia/Lord_Howe", new(2026, 4, 4, 15, 0, 0, TimeSpan.Zero)), // half an hour
-        ("Asia/Kathmandu", new(2027, 1, 1, 0, 0, 0, TimeSpan.Zero)), // a quarter of an hour beside everybody
-        ("Pacific/Apia", new(2011, 12, 30, 10, 0, 0, TimeSpan.Zero)), // a date that never was
-        ("America/Sao_Paulo", new(2018, 2, 18, 2, 0, 0, TimeSpan.Zero)), // back over midnight: a date entered twice
+        ("Australia/Lord_Howe", new(2026, 4, 4, 15, 0, 0, TimeSpan.Zero)), // clock change of half an hour
+        ("Asia/Kathmandu", new(2027, 1, 1, 0, 0, 0, TimeSpan.Zero)), // offset of 5:45 h
+        ("Pacific/Apia", new(2011, 12, 30, 10, 0, 0, TimeSpan.Zero)), // a skipped date
+        ("America/Sao_Paulo", new(2018, 2, 18, 2, 0, 0, TimeSpan.Zero)), // clock goes back over midnight: the date begins twice
         ("UTC", new(2028, 2, 29, 23, 59, 59, TimeSpan.Zero)),
     ];
 
@@ -41,13 +41,13 @@ public sealed class WindowSumTests
     ];
 
     /// <summary>
-    /// A pod's frame: where in the days it begins (to a 65,536th of them), how long it runs, on how many GPUs. Bytes, since FsCheck draws
-    /// other numbers small.
+    /// Start of a pod within the days (in 65,536ths of them), its duration and its GPUs. Bytes, because FsCheck draws small numbers for other
+    /// types.
     /// </summary>
     public readonly record struct Frame(byte From, byte FromRest, byte Long, byte LongRest, byte Gpus);
 
     [Fact]
-    public void Windows_of_every_kind_and_zone_tile_the_money() =>
+    public void Windows_of_every_kind_and_zone_sum_to_the_whole_cost() =>
         Prop.ForAll(
                 ArbMap.Default.ArbFor<Frame[]>(),
                 Gen.Choose(0, Places.Length - 1).ToArbitrary(),
@@ -115,8 +115,8 @@ public sealed class WindowSumTests
                         sum += spent;
                         if (spec.Period == WindowPeriod.Day && zone != "America/Sao_Paulo")
                         {
-                            // By the system's own calendar, not by the product's: the first and the last moment are of the date that is its
-                            // name.
+                            // By the calendar of .NET instead of the product: the first and the last moment lie on the date in the window's
+                            // key.
                             var system = TimeZoneInfo.FindSystemTimeZoneById(zone);
                             foreach (var moment in new[] { window.Start, window.End.AddMilliseconds(-1) })
                                 TimeZoneInfo

@@ -7,7 +7,7 @@ public sealed class WorkloadTimeTests
     private static readonly DateTimeOffset Start = new(2026, 11, 2, 9, 0, 0, TimeSpan.Zero);
 
     [Fact]
-    public void The_time_between_two_runs_of_a_suspended_job_is_not_held()
+    public void Time_between_two_runs_of_a_suspended_job_is_not_GPU_time()
     {
         var ledger = new GpuLedger();
         ledger.Install(Start.AddHours(-1));
@@ -27,7 +27,7 @@ public sealed class WorkloadTimeTests
         ledger.Observe(Pod("late", 30, 90) with { Succeeded = true });
         ledger.Observe(Pod("stopped", 0, 60));
         ledger.Observe(Pod("failed", 0, 45) with { Succeeded = false });
-        // It is deleted after its end.
+        // The pod is deleted after its end.
         ledger.Observe(Pod("failed", 0, 45) with { IsGone = true });
         EndedPod[] ended =
         [

@@ -5,7 +5,7 @@ using Bursar.Core.Reports;
 
 namespace Bursar.Tests.Unit.Core.Prices;
 
-/// <summary>The founding articles' examples, at the founding articles' rates.</summary>
+/// <summary>Examples of the founding articles at their rates.</summary>
 public sealed class FoundingNumbersTests
 {
     [Theory]
@@ -32,7 +32,7 @@ public sealed class FoundingNumbersTests
     }
 
     /// <summary>
-    /// The same examples as a cluster would live them: a pod, its node's price, what it did, and the report's line of it.
+    /// The same examples through the ledger: a pod, the price of its node, its usage, and its line in the report.
     /// </summary>
     [Theory]
     [InlineData("NVIDIA-A10", 0.75, 2_000, 0, 0, "0.000416667", null)] // a query: $0.0004

@@ -44,7 +44,7 @@ public sealed class GpuResourcesTests
         GpuResources.BuiltIn.KindOf(resource).Should().Be(expected);
 
     [Fact]
-    public void Users_add_names_and_take_names_out()
+    public void Users_add_and_remove_resource_names()
     {
         var table = GpuResources.Parse("example.com/*-card, gpu.example.com, !nvidia.com/something,!example.com/fake-card");
         table.IsGpu("example.com/big-card").Should().BeTrue();

@@ -6,7 +6,7 @@ namespace Bursar.Tests.Unit.Core.Prices;
 public sealed class NodeDevicesTests
 {
     [Fact]
-    public void Whole_cards()
+    public void Node_with_whole_cards_reports_product_and_count()
     {
         var node = Node(
             "nvidia.com/gpu.product=NVIDIA-H100-80GB-HBM3,nvidia.com/gpu.count=8,nvidia.com/gpu.replicas=1",
@@ -35,7 +35,7 @@ public sealed class NodeDevicesTests
         Node("nvidia.com/gpu.product=Tesla-T4-SHARED", "nvidia.com/gpu=6")
             .ShareOf("nvidia.com/gpu")
             .IsKnown.Should()
-            .BeFalse("nothing tells how many slots a card has");
+            .BeFalse("the number of slots of a card is unknown");
 
         var gke = Node(
             "cloud.google.com/gke-accelerator=nvidia-tesla-t4,cloud.google.com/gke-gpu-sharing-strategy=time-sharing,cloud.google.com/gke-max-shared-clients-per-gpu=5",
@@ -122,10 +122,10 @@ public sealed class NodeDevicesTests
     [InlineData("NVIDIA-A100-SXM4-40GB", "1g.7gb")]
     [InlineData("Voodoo-2", "1g.5gb")]
     [InlineData("NVIDIA-A100-SXM4-40GB", "4c.3g.20gb")]
-    public void What_is_no_profile_of_the_card_is_not_guessed(string product, string profile) =>
+    public void Unknown_MIG_profile_has_an_unknown_share(string product, string profile) =>
         MigProfile.ShareOf(profile, product).Should().BeNull();
 
-    /// <summary>All ways of the user guide to fill an A100: no filling costs more than the card.</summary>
+    /// <summary>All partitionings of an A100 in NVIDIA's user guide; none costs more than the card.</summary>
     [Theory]
     [InlineData("7g.40gb")]
     [InlineData("4g.20gb 3g.20gb")]
@@ -233,7 +233,7 @@ public sealed class NodeDevicesTests
         NodeDevices
             .Of(Pairs("nvidia.com/gpu.product=NVIDIA-A100-SXM4-40GB"), Pairs("nvidia.com/gpu=2"), null, null, devices)
             .Cards.Should()
-            .Be(2, "the plugin and the driver tell of the same cards");
+            .Be(2, "the plugin and the driver report the same cards");
 
         var partition = DraDevice.Of(
             "gpu.amd.com",

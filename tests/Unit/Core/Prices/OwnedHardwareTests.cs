@@ -23,8 +23,8 @@ public sealed class OwnedHardwareTests
     }
 
     /// <summary>
-    /// The founding example of one's own machine for a year: 10,000 to buy, 2,000 to run, 1,000 written off; here all is written off in the
-    /// year.
+    /// The founding articles' example of an owned machine for a year: 10,000 to buy, 2,000 to run, 1,000 written off. Here the whole price is
+    /// written off in the year.
     /// </summary>
     [Fact]
     public void A_year_of_ones_own_machine_costs_what_was_paid()
@@ -60,9 +60,9 @@ public sealed class OwnedHardwareTests
     public void Boards_draw_their_rated_power(string product, int watts) => BoardPower.Of(product).Should().Be(watts);
 
     [Fact]
-    public void It_is_rounded_once_and_half_to_even()
+    public void Rate_of_owned_hardware_is_rounded_once_half_to_even()
     {
-        // 0.000000001 over two hours is half a nano: to even, zero; three halves: two.
+        // 0.000000001 over two hours is half a nano, which rounds to even (zero); three halves round to two.
         new OwnedHardware { CapitalCost = 0.000000001m, Lifetime = TimeSpan.FromHours(2) }
             .RateFor("x")
             .Should()

@@ -7,7 +7,7 @@ using FsCheck.Fluent;
 
 namespace Bursar.Tests.Unit.Core.Prices;
 
-/// <summary>Books, labels and acceptances that change as they like, told to a ledger as the operator tells them.</summary>
+/// <summary>Price books, labels and acceptances that change at random, applied to a ledger as the operator applies them.</summary>
 public sealed class PastPricesTests
 {
     private const string Card = "NVIDIA-A100-SXM4-40GB";
@@ -73,7 +73,7 @@ public sealed class PastPricesTests
             .QuickCheckThrowOnFailure();
     }
 
-    /// <summary>As the operator's price list does it.</summary>
+    /// <summary>Applies prices as the operator's price list does.</summary>
     private static void Tell(GpuLedger ledger, Step step, DateTimeOffset now)
     {
         var node = new PricedNode(Card)

@@ -33,11 +33,10 @@ public sealed class PriceBookTests
     [InlineData("NVIDIA-L40")]
     [InlineData("NVIDIA-RTX-A1000")]
     [InlineData("NVIDIA-GeForce-RTX-4090")]
-    public void What_it_does_not_know_has_no_price_rather_than_a_guess(string product) =>
-        DefaultPriceBook.Book.RateFor(product).Should().BeNull();
+    public void Unknown_product_has_no_price(string product) => DefaultPriceBook.Book.RateFor(product).Should().BeNull();
 
     [Fact]
-    public void Each_default_price_says_where_it_is_from() =>
+    public void Default_prices_name_their_source() =>
         DefaultPriceBook.Book.Rates.Should().OnlyContain(rule => rule.Note!.Contains("2026-"));
 
     [Fact]

@@ -31,11 +31,11 @@ public sealed class PriceClassTests
     [InlineData("oci.oraclecloud.com/oke-is-preemptible", "true", "spot")]
     [InlineData("machine.openshift.io/interruptible-instance", "", "spot")]
     [InlineData("unrelated", "spot", "on-demand")]
-    public void Every_clouds_word_for_capacity_is_one_of_three(string label, string value, string expected) =>
+    public void Capacity_labels_of_clouds_map_to_three_types(string label, string value, string expected) =>
         PricedNode.Of(H100, new Dictionary<string, string> { [label] = value }).CapacityType.Should().Be(expected);
 
     [Fact]
-    public void Every_field_that_is_given_must_hold_and_the_first_rule_that_does_wins()
+    public void First_rule_whose_fields_all_match_wins()
     {
         var book = Book(
             new(new("*H100*") { CapacityType = "spot", Region = "us-*" }, new GpuHourPrice(1)),
@@ -55,16 +55,14 @@ public sealed class PriceClassTests
             .Be(new GpuHourPrice(2));
         book.RateFor(Node(("pool", "gold")), Now).Should().Be(new GpuHourPrice(3));
         book.RateFor(Node(), Now).Should().Be(new GpuHourPrice(4));
-        book.RateFor(new PricedNode(""), Now)
-            .Should()
-            .Be(new GpuHourPrice(4), "of the rules before it none is for such a node, whatever its product");
+        book.RateFor(new PricedNode(""), Now).Should().Be(new GpuHourPrice(4), "no rule before it is for such a node");
     }
 
     [Theory]
     [InlineData("instance-type", "g5.12xlarge", "unknown product [instanceType=g5.12xlarge]")]
     [InlineData("pool", "gold", "unknown product [instanceType=, pool=gold]")]
     [InlineData("pool", "silver", "")]
-    public void A_node_without_a_product_is_priced_by_rules_that_ask_for_none(string label, string value, string expected)
+    public void Node_without_a_product_is_priced_by_rules_without_one(string label, string value, string expected)
     {
         var book = Book(
             new(new("*H100*"), new GpuHourPrice(1)),
@@ -144,7 +142,7 @@ public sealed class PriceClassTests
     }
 
     [Fact]
-    public void A_class_names_only_what_the_book_asks_of_that_product()
+    public void Price_class_names_only_fields_that_the_book_uses()
     {
         var book = Book(
             new(new("*H100*") { CapacityType = "spot", Region = "us-*" }, new GpuHourPrice(1)),
@@ -168,7 +166,7 @@ public sealed class PriceClassTests
         PriceClass.ProductOf(H100).Should().Be(H100);
     }
 
-    /// <summary>The ledger charges by class: two nodes of one class must never have two prices.</summary>
+    /// <summary>The ledger charges by class, so two nodes of one class must never have two prices.</summary>
     [Fact]
     public void Nodes_of_one_class_have_one_price()
     {

@@ -32,7 +32,7 @@ public sealed class PriceDeciderTests
     }
 
     [Fact]
-    public void Bounds_hold_also_for_a_first_price()
+    public void Guard_bounds_apply_to_a_first_price()
     {
         var book = Book("31") with { Guard = new(GpuHourPrice.FromDecimal(0.05m), GpuHourPrice.FromDecimal(30), 300) };
         var verdict = PriceDecider.Decide(book, null, new(V100), "", _ => null, Now);
@@ -54,14 +54,14 @@ public sealed class PriceDeciderTests
     }
 
     [Fact]
-    public void What_stands_already_is_trusted_whatever_the_guard_says_now() =>
+    public void Price_in_use_stays_trusted_when_the_guard_changes() =>
         Decide(Book("3.06") with { Guard = new(null, GpuHourPrice.FromDecimal(1), 1) }).Untrusted.Should().BeNull();
 
     [Fact]
-    public void Without_a_book_the_node_stays_what_it_was()
+    public void Node_without_a_book_keeps_its_class_and_price()
     {
         const string spot = V100 + " [capacityType=spot]";
-        // The bare product once had another price.
+        // The product without a capacity type had another price before.
         var verdict = PriceDecider.Decide(
             null,
             PriceDecider.NoBook,
@@ -74,7 +74,7 @@ public sealed class PriceDeciderTests
     }
 
     [Fact]
-    public void Without_a_rate_the_last_price_goes_on_and_a_node_that_never_had_one_is_unpriced()
+    public void Node_without_a_rate_keeps_its_last_price_or_is_unpriced()
     {
         var none = new PriceBook("b", 7, "USD", [new(new("*H100*"), new GpuHourPrice(1))]);
         Decide(none).Should().BeEquivalentTo(new PriceVerdict(V100, Trusted, PriceDecider.NoRate, []));
@@ -125,7 +125,7 @@ public sealed class PriceDeciderTests
         verdict.Rate.Should().Be(Trusted);
         verdict.Planned.Should().Equal((Now.AddDays(10), GpuHourPrice.FromDecimal(3.5m)), (Now.AddDays(20), GpuHourPrice.FromDecimal(4)));
         verdict.Untrusted.Should().BeNull();
-        // At its date it is judged again, and said.
+        // On its start date the rate is checked again and reported.
         PriceDecider
             .Decide(book, null, new(V100), V100, _ => GpuHourPrice.FromDecimal(4), Now.AddDays(30))
             .Untrusted.Should()
@@ -140,7 +140,7 @@ public sealed class PriceDeciderTests
     [InlineData("*", null, false, "spot", null)]
     [InlineData(null, "pool", false, "spot", null)]
     [InlineData(null, null, true, "spot", null)]
-    public void A_spot_node_without_a_spot_rate_is_charged_as_on_demand_and_said(
+    public void Spot_node_without_a_spot_rate_is_reported_as_on_demand(
         string? asked,
         string? label,
         bool owned,
@@ -173,7 +173,7 @@ public sealed class PriceDeciderTests
     }
 
     [Fact]
-    public void A_node_without_a_product_keeps_the_price_of_its_instance_type_when_the_book_drops_it()
+    public void Node_without_a_product_keeps_its_price_when_the_book_drops_it()
     {
         var node = new PricedNode("") { InstanceType = "g5.12xlarge" };
         var book = new PriceBook("b", 7, "USD", [new(new() { InstanceType = "g5.*" }, Trusted)]);

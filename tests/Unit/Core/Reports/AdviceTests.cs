@@ -5,12 +5,12 @@ using Bursar.Core.Reports;
 
 namespace Bursar.Tests.Unit.Core.Reports;
 
-/// <summary>The founding articles' rules, each with the numbers that led to it.</summary>
+/// <summary>The rules of the founding articles, each with its figures.</summary>
 public sealed class AdviceTests
 {
     private const double TenHours = 36_000_000;
 
-    /// <summary>The articles' own prices.</summary>
+    /// <summary>Prices from the articles.</summary>
     private static readonly Dictionary<string, string> Prices = new()
     {
         ["NVIDIA-A100-SXM4-80GB"] = "4.00",
@@ -21,7 +21,7 @@ public sealed class AdviceTests
     };
 
     [Fact]
-    public void Many_tokens_at_low_activity_ask_for_batches() =>
+    public void Many_tokens_at_low_activity_recommend_batching() =>
         Of("NVIDIA-A10", activity: 0.35, generated: 4_000_000, without: "Tesla-T4")
             .Should()
             .Equal(
@@ -30,7 +30,7 @@ public sealed class AdviceTests
             );
 
     [Fact]
-    public void The_same_activity_with_fewer_tokens_than_one_stream_says_nothing() =>
+    public void Low_activity_with_few_tokens_recommends_nothing() =>
         Of("NVIDIA-A10", activity: 0.35, generated: 2_000_000, without: "Tesla-T4").Should().BeEmpty();
 
     [Fact]
@@ -40,7 +40,7 @@ public sealed class AdviceTests
             .Equal("its GPUs worked 10 % of 10 measured GPU-hours; the rest cost 27.54: feed it faster, batch, or give it fewer GPUs");
 
     [Fact]
-    public void High_activity_with_few_tokens_asks_for_a_smaller_model() =>
+    public void High_activity_with_few_tokens_recommends_a_smaller_model() =>
         Of("NVIDIA-H100-80GB-HBM3", activity: 0.9, generated: 1_620_000)
             .Should()
             .Equal(
@@ -48,7 +48,7 @@ public sealed class AdviceTests
             );
 
     [Fact]
-    public void Enough_tokens_at_high_activity_are_well() =>
+    public void Enough_tokens_at_high_activity_recommend_nothing() =>
         Of("NVIDIA-H100-80GB-HBM3", activity: 0.9, generated: 9_000_000).Should().BeEmpty();
 
     [Theory]
@@ -88,15 +88,15 @@ public sealed class AdviceTests
         Of("NVIDIA-A100-SXM4-80GB", activity, gib: gib, without: "NVIDIA-A10").Should().NotContain(s => s.Contains("times as much"), what);
 
     [Fact]
-    public void Where_memory_is_not_told_no_card_is_recommended() =>
+    public void Unknown_memory_recommends_no_card() =>
         Of("NVIDIA-A100-SXM4-80GB", 0.08).Should().NotContain(s => s.Contains("times as much"));
 
     /// <summary>
-    /// The founding case: a small model's inference on an A100 instead of a T4. vLLM reserves nine tenths of the card whatever its model
-    /// needs.
+    /// The case of the founding articles: inference of a small model on an A100 instead of a T4. vLLM reserves 90 % of the memory of the
+    /// card, whatever the model needs.
     /// </summary>
     [Fact]
-    public void Model_server_on_too_big_a_card_is_named_although_it_holds_most_of_it() =>
+    public void Model_server_on_too_big_a_card_is_named_despite_its_memory() =>
         Of("NVIDIA-A100-SXM4-80GB", 0.08, generated: 500_000, gib: 72)
             .Should()
             .Contain(
@@ -105,7 +105,7 @@ public sealed class AdviceTests
             );
 
     [Fact]
-    public void Model_server_that_tells_its_cache_is_named_by_the_memory_it_needed() =>
+    public void Model_server_that_reports_its_cache_is_judged_by_needed_memory() =>
         Of("NVIDIA-A100-SXM4-80GB", 0.08, generated: 500_000, gib: 72, neededGib: 9)
             .Should()
             .Contain(
@@ -122,7 +122,7 @@ public sealed class AdviceTests
         Of("NVIDIA-A100-SXM4-80GB", 0.60, generated: 50_000_000, gib: 72).Should().NotContain(s => s.Contains("times as much"));
 
     [Fact]
-    public void A_minute_tells_nothing() => Of("Tesla-T4", 0, milliseconds: 60_000).Should().BeEmpty();
+    public void Minute_of_measurements_recommends_nothing() => Of("Tesla-T4", 0, milliseconds: 60_000).Should().BeEmpty();
 
     [Fact]
     public void Every_model_is_found_by_its_own_name_and_by_NVMLs()

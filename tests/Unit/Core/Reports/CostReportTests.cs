@@ -14,7 +14,7 @@ public sealed class CostReportTests
     private static readonly DateTimeOffset Start = new(2026, 11, 1, 0, 0, 0, TimeSpan.Zero);
     private static readonly GpuHourPrice V100 = GpuHourPrice.FromDecimal(3.06m);
 
-    /// <summary>Whatever the rows are told apart by, they and what no pod had are the nodes' bill, to the unit.</summary>
+    /// <summary>For every grouping, the rows plus unallocated time equal the bill of the nodes exactly.</summary>
     [Fact]
     public void Every_grouping_adds_up_to_the_nodes_bills() =>
         Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
@@ -39,7 +39,7 @@ public sealed class CostReportTests
             .QuickCheckThrowOnFailure();
 
     [Fact]
-    public void By_day_cuts_at_midnight_utc()
+    public void Report_by_day_divides_at_midnight_UTC()
     {
         var ledger = Ledger();
         ledger.Observe(Pod("p", "train") with { ScheduledAt = Start.AddHours(23), FinishedAt = Start.AddHours(26) });
@@ -104,7 +104,7 @@ public sealed class CostReportTests
         UnitCosts.PerThousandGenerated(done)!.Value.ToString(9).Should().Be("0.005773585");
         UnitCosts.PerGpuHour(done)!.Value.ToString(2).Should().Be("3.06");
         UnitCosts.JoulesPerToken(done).Should().BeApproximately(0.2353, 0.0001);
-        UnitCosts.PerStep(done).Should().BeNull("nobody told steps");
+        UnitCosts.PerStep(done).Should().BeNull("no steps were reported");
     }
 
     [Fact]
@@ -135,7 +135,7 @@ public sealed class CostReportTests
     }
 
     [Fact]
-    public void What_a_token_costs_is_the_serving_works_cost_and_not_the_trainings_beside_it()
+    public void Cost_per_token_counts_serving_workloads_only()
     {
         var ledger = Ledger();
         ledger.Observe(Pod("p", "chat"));
@@ -164,7 +164,7 @@ public sealed class CostReportTests
         }
     }
 
-    /// <summary>The founding paper's step: 85 ms on a V100 at 3.06 an hour, ten thousand of them about 0.72.</summary>
+    /// <summary>The step of the founding paper: 85 ms on a V100 at 3.06 USD/h; ten thousand steps cost about 0.72 USD.</summary>
     [Fact]
     public void A_training_step_of_85_ms_costs_7_23e_5()
     {

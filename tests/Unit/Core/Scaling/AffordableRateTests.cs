@@ -11,13 +11,13 @@ using static Bursar.Tests.TestKit.Given;
 
 namespace Bursar.Tests.Unit.Core.Scaling;
 
-/// <summary>A budget whose scalers always take all that they are given, beside jobs that come and go and prices that move.</summary>
+/// <summary>A budget whose scalers always use their whole share, with jobs that come and go and prices that change.</summary>
 public sealed class AffordableRateTests
 {
     private static readonly DateTimeOffset Midnight = new(2026, 11, 10, 0, 0, 0, TimeSpan.Zero);
 
     [Fact]
-    public void A_days_money_lasts_to_its_end_and_is_spent_by_then() =>
+    public void Budget_of_a_day_lasts_to_its_end_and_is_spent_by_then() =>
         Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), PlayDay).QuickCheckThrowOnFailure();
 
     [Fact]
@@ -40,7 +40,7 @@ public sealed class AffordableRateTests
     }
 
     [Fact]
-    public void Where_nothing_happens_nothing_is_taken_away_but_for_who_has_nothing() =>
+    public void Replicas_of_a_steady_world_move_only_to_scalers_without_any() =>
         Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
             {
                 var world = new World(seed, new(WindowPeriod.Day), jobs: false, spot: false);
@@ -49,8 +49,8 @@ public sealed class AffordableRateTests
                 while (world.Now < Midnight.AddDays(1))
                 {
                     world.Look();
-                    // Below an hour before the end a replica that is left over is large.
-                    // After a move what stops is still being paid for.
+                    // In the last hour, a single replica is a large part of what is left.
+                    // After a move, the stopping replicas still cost.
                     if (!moved && world.Now < Midnight.AddHours(23))
                         (world.PerHour.NanoPerHour - before.PerHour.NanoPerHour)
                             .Should()
@@ -64,24 +64,24 @@ public sealed class AffordableRateTests
                             .Should()
                             .Contain(
                                 one => one.First > one.Second && one.Second == one.Third,
-                                "only for one that has none above its floor is anything taken away"
+                                "replicas move only to a scaler that has none above its minimum"
                             );
                     }
                     before = (world.Replicas, world.PerHour);
                 }
                 world.Spent.Should().BeLessThanOrEqualTo(world.Limit);
-                moves.Should().BeLessThan(world.Floors.Length, "and for each of them once");
+                moves.Should().BeLessThan(world.Floors.Length, "at most once for each scaler");
                 world
                     .Spent.Should()
                     .BeGreaterThanOrEqualTo(
                         world.Limit - world.StopCost - world.DearestReplica.For(TimeSpan.FromMinutes(5)),
-                        "what is left of a replica adds up to one in the end, but for what the stop would cost"
+                        "all but the stop cost and the remainder of one replica is spent"
                     );
             })
             .QuickCheckThrowOnFailure();
 
     [Fact]
-    public void A_job_that_comes_takes_of_the_rate_what_it_costs_over_what_is_left_of_the_window()
+    public void New_job_lowers_the_rate_by_its_cost_spread_over_the_window()
     {
         var serving = Scaled("chat", replicas: 4, floor: 1);
         var quiet = Room(Budget(Terms(10_000), serving));
@@ -91,9 +91,9 @@ public sealed class AffordableRateTests
     }
 
     [Fact]
-    public void Money_running_out_lowers_it_smoothly()
+    public void Affordable_rate_falls_smoothly_as_the_budget_is_spent()
     {
-        // The more is spent, the less it is: never a jump, down to nothing.
+        // The rate falls with spending, without jumps, down to zero.
         var last = long.MaxValue;
         for (var spent = 0m; spent < 4001m; spent += 5m)
         {
@@ -108,9 +108,9 @@ public sealed class AffordableRateTests
     }
 
     [Fact]
-    public void What_one_more_replica_costs_to_stop_is_there_before_it_starts()
+    public void Affordable_rate_includes_the_stop_cost_of_another_replica()
     {
-        // From just too little for six replicas above the floor to enough for their stop as well: as soon as they fit, they go on to fit.
+        // The limit goes from slightly too little for six replicas above the minimum to enough for their stop. Once they fit, they keep fitting.
         var budget = Budget(Terms(1), Scaled("chat", replicas: 6, floor: 1));
         var (seen, horizon) = (new HashSet<int>(), WorkloadCost.Horizon(budget));
         for (var seconds = -5; seconds < 60; seconds++)
@@ -173,7 +173,7 @@ public sealed class AffordableRateTests
     }
 
     [Fact]
-    public void Work_of_unknown_length_is_taken_to_go_on()
+    public void Job_of_unknown_duration_lowers_the_rate_by_its_own_rate()
     {
         var budget = Budget(Terms(10_000), Scaled("chat", 1, 1));
         var with = Room(Budget(Terms(10_000), Scaled("chat", 1, 1), Unknown("train")));
@@ -195,7 +195,7 @@ public sealed class AffordableRateTests
             MinReplicasRate = (price ?? V100) * floor,
         };
 
-    /// <summary>Time in it passes from look to look; what is taken away burns on for as long as stopping may take.</summary>
+    /// <summary>A world in which time passes from pass to pass. Removed replicas cost until their longest possible stop is over.</summary>
     private sealed class World
     {
         private static readonly TimeSpan Stop = TimeSpan.FromSeconds(40);
@@ -212,7 +212,7 @@ public sealed class AffordableRateTests
         public World(int seed, WindowSpec window, bool jobs, bool spot)
         {
             (_random, _window, _moves, Now) = (new(seed), window, (jobs, spot), Midnight);
-            // A floor whose price rises may cost more than there is: it is kept come what may.
+            // Minimum replicas whose price rises may cost more than is left; they are kept anyway.
             _scalers =
             [
                 .. Enumerable.Range(0, _random.Next(1, 4)).Select(i => ($"chat-{i}", spot ? 0 : _random.Next(0, 2), _random.Next(1, 4))),
@@ -242,7 +242,7 @@ public sealed class AffordableRateTests
 
         public void Look()
         {
-            // What a price that falls in the last minutes frees is too late to be spent.
+            // A price that falls in the last minutes leaves budget that cannot be spent any more.
             if (
                 _moves.Spot
                 && _random.Next(60) == 0
@@ -255,7 +255,7 @@ public sealed class AffordableRateTests
             var budget = Budget();
             if (_moves.Jobs && _random.Next(40) == 0)
             {
-                // As budgets do: it is let in where it fits beside the floors.
+                // As in a budget, a job is admitted if it fits beside the minimum replicas.
                 var (rate, time) = (new HourlyCost(_random.Next(1, 8) * 1_000_000_000L), TimeSpan.FromMinutes(_random.Next(10, 300)));
                 var cost = rate.For(time);
                 if ((Room(budget) is var room ? room.Free : default) > new Amount(cost.Units * 3))
@@ -292,7 +292,7 @@ public sealed class AffordableRateTests
                 _replicas[i] = granted[i].Replicas;
                 Spend(_prices[i] * _replicas[i], Now, next);
             }
-            // Replicas that this pass removes were part of what it had to leave for the stop.
+            // The reserve for stopping includes the replicas that this pass removes.
             StopCost = Amount.Max(before, CostOfStop());
             foreach (var job in _jobs)
                 Spend(job.Rate, Now, job.End < next ? job.End : next);
@@ -325,7 +325,7 @@ public sealed class AffordableRateTests
 
         private BudgetSnapshot Budget()
         {
-            // What is still being stopped is known to burn: the ledger has its pods until they end.
+            // Stopping replicas count until their pods have ended, because the ledger has them until then.
             var work = _scalers
                 .Select((scaler, i) => Scaled(scaler.Name, _replicas[i], scaler.Floor, _prices[i]))
                 .Concat(

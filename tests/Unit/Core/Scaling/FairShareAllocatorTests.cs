@@ -5,7 +5,7 @@ using FsCheck.Fluent;
 
 namespace Bursar.Tests.Unit.Core.Scaling;
 
-/// <summary>A budget's room among its scalers: properties over random prices, weights, floors and wants.</summary>
+/// <summary>Division of an affordable rate: properties over random prices, weights, minimum replicas and wanted replicas.</summary>
 public sealed class FairShareAllocatorTests
 {
     private static readonly Gen<ReplicaPrices> PriceGenerator =
@@ -41,11 +41,11 @@ public sealed class FairShareAllocatorTests
         .ToArbitrary();
 
     [Fact]
-    public void Together_they_never_cost_more_than_the_room() =>
+    public void Shares_together_never_cost_more_than_the_affordable_rate() =>
         Check(tale => Used(tale.Claims, Divide(tale)).Should().BeLessThanOrEqualTo(tale.Room));
 
     [Fact]
-    public void Floors_are_kept_and_nobody_gets_more_than_he_wants() =>
+    public void Share_is_between_minimum_replicas_and_wanted_replicas() =>
         Check(tale =>
         {
             foreach (var (claim, grant) in tale.Claims.Zip(Divide(tale)))
@@ -71,7 +71,7 @@ public sealed class FairShareAllocatorTests
         });
 
     [Fact]
-    public void What_one_may_have_beyond_its_wants_fits_what_is_left() =>
+    public void Affordable_replicas_fit_what_the_shares_leave() =>
         Check(tale =>
         {
             var grants = Divide(tale);
@@ -95,14 +95,14 @@ public sealed class FairShareAllocatorTests
         });
 
     [Fact]
-    public void A_smaller_room_never_pays_for_more() =>
+    public void Lower_affordable_rate_never_pays_for_more() =>
         Prop.ForAll(Tales, Gen.Choose(0, 4000).ToArbitrary(), (tale, less) =>
                 Used(tale.Claims, FairShareAllocator.Divide(new(Math.Min(less, tale.Room)), tale.Claims)) <= Used(tale.Claims, Divide(tale))
             )
             .QuickCheckThrowOnFailure();
 
     [Fact]
-    public void At_equal_prices_those_who_want_all_get_it_by_weight() =>
+    public void Equal_prices_are_shared_by_weight() =>
         Check(tale =>
         {
             var claims = tale
@@ -116,15 +116,15 @@ public sealed class FairShareAllocatorTests
                         .Should()
                         .BeLessThanOrEqualTo(
                             (had.Replicas - other.MinimumReplicas + 1) * one.Weight,
-                            "nobody is more than a replica ahead of his weight"
+                            "no request is more than a replica ahead of its weight"
                         );
         });
 
     [Fact]
-    public void What_one_still_holds_nobody_else_gets() =>
+    public void Share_that_is_still_in_use_goes_to_no_other_request() =>
         Check(tale =>
         {
-            // The first holds more than its share; whatever the others get, all together stay within the room or get nothing more.
+            // The first request still uses more than its share. Together they stay within the rate, or the others get only their minimum.
             var claims = tale.Claims.Select((claim, i) => i == 0 ? claim with { Least = claim.MinimumReplicas + 5 } : claim).ToArray();
             var grants = FairShareAllocator.Divide(new(tale.Room), claims);
             if (Used(claims, grants) > tale.Room)
@@ -132,7 +132,7 @@ public sealed class FairShareAllocatorTests
         });
 
     [Fact]
-    public void What_was_given_is_given_again() =>
+    public void Repeated_division_gives_the_same_shares() =>
         Check(tale =>
         {
             var grants = Divide(tale);
@@ -143,10 +143,10 @@ public sealed class FairShareAllocatorTests
         });
 
     [Fact]
-    public void What_runs_is_kept_where_nobody_lacks_much_for_it() =>
+    public void Running_replicas_are_kept_while_no_request_lacks_much() =>
         Prop.ForAll(Tales, Gen.Choose(0, 200).ToArbitrary(), (tale, more) =>
             {
-                // From a little more or less of the room to what the same claims would be given afresh.
+                // Compares running replicas at a slightly higher rate with a division from scratch.
                 var claims = tale
                     .Claims.Select(claim =>
                         claim with
@@ -174,7 +174,7 @@ public sealed class FairShareAllocatorTests
             .QuickCheckThrowOnFailure();
 
     [Fact]
-    public void Who_has_it_all_gives_it_back_to_those_who_come_later()
+    public void Scaler_with_all_replicas_yields_to_a_later_one()
     {
         ShareRequest Claim(string key, int has) =>
             new()
@@ -196,7 +196,7 @@ public sealed class FairShareAllocatorTests
     }
 
     [Fact]
-    public void Nobody_is_kept_at_its_floor_by_one_who_came_first()
+    public void Later_scaler_is_not_kept_at_its_minimum_replicas()
     {
         ShareRequest Claim(string key, int floor, int has, int weight = 1) =>
             new()
@@ -226,7 +226,7 @@ public sealed class FairShareAllocatorTests
             .Select(grant => grant.Replicas)
             .Should()
             .Equal([3, 1], "two by the weight of two are one by one");
-        // Of unequal prices: as many as pay for it, and none for what is not there.
+        // Unequal prices: shares are equal in cost, and no more than the rate pays for.
         ShareRequest Priced(string key, int price, int has) =>
             new()
             {
@@ -283,7 +283,7 @@ public sealed class FairShareAllocatorTests
                 {
                     var known = Enumerable.Range(0, upTo + 1).Select(n => (n, Cost: prices.Of(n)?.NanoPerHour)).ToArray();
                     var best = known.Last(one => one.Cost <= most).n;
-                    // One more whose price nobody knows might fit as well.
+                    // Another replica of unknown price might fit as well.
                     int? expected = best < upTo && known[best + 1].Cost is null ? null : best;
                     return prices.Within(new(most), upTo) == expected;
                 }

@@ -16,7 +16,7 @@ public sealed class FormulaTests
         ["nan"] = double.NaN,
     };
 
-    // The first six are of the kinds that KEDA's documentation and its tests show.
+    // The first six are forms from the documentation and tests of KEDA.
     [Theory]
     [InlineData("(a + b)/2", 2.25)]
     [InlineData("a > 2 ? a + b : 1", 4.5)]
@@ -54,7 +54,8 @@ public sealed class FormulaTests
     [InlineData("1.5e2 + .5", 150.5)]
     [InlineData("true ? a : b", 3.0)]
     [InlineData("sum([])", 0.0)]
-    public void It_comes_to(string text, double expected) => Parse(text).Evaluate(Values).Should().BeApproximately(expected, 1e-12);
+    public void Formula_evaluates_to_a_number(string text, double expected) =>
+        Parse(text).Evaluate(Values).Should().BeApproximately(expected, 1e-12);
 
     [Theory]
     [InlineData("none")]
@@ -69,11 +70,11 @@ public sealed class FormulaTests
     [InlineData("max(a, none)")]
     [InlineData("count([a, none], {# > 1})")]
     [InlineData("(-8) ** 0.5")]
-    // Nothing known is not zero.
+    // Unknown is not zero.
     [InlineData("mean(filter([none], {# != nil}))")]
     [InlineData("max([])")]
     [InlineData("median([])")]
-    public void It_comes_to_nothing(string text) => Parse(text).Evaluate(Values).Should().BeNull();
+    public void Formula_over_missing_values_has_no_result(string text) => Parse(text).Evaluate(Values).Should().BeNull();
 
     [Theory]
     [InlineData("", "a value is expected at the end")]
@@ -99,20 +100,20 @@ public sealed class FormulaTests
     [InlineData("'x'", "'")]
     [InlineData("a.b", "'.'")]
     [InlineData("[1, a > 1]", "list")]
-    public void What_cannot_be_read_is_refused_with_a_reason(string text, string reason)
+    public void Unreadable_formula_is_refused_with_a_reason(string text, string reason)
     {
         Formula.TryParse(text, out string error).Should().BeNull();
         error.Should().Contain(reason).And.StartWith("at ");
     }
 
     [Fact]
-    public void It_tells_the_triggers_that_it_names() =>
+    public void Formula_lists_the_triggers_that_it_names() =>
         Parse("count([trig_one, trig_two], {# > other}) > 1 ? max(a1, trig_one) : nil ?? 2")
             .Names.Should()
             .BeEquivalentTo(["trig_one", "trig_two", "other", "a1"]);
 
     [Fact]
-    public void What_is_nested_without_end_or_multiplies_is_stopped()
+    public void Formula_that_nests_or_multiplies_without_bound_is_stopped()
     {
         foreach (string open in new[] { "(", "-", "[", "!", "max(", "1 ?? ", "a > 1 ? 1 : ", "2 ** " })
             Formula.TryParse(string.Concat(Enumerable.Repeat(open, 4000 / open.Length)) + "1", out string error).Should().BeNull(open);

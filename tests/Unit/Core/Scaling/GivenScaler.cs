@@ -3,13 +3,13 @@ using Bursar.Core.Scaling;
 
 namespace Bursar.Tests.Unit.Core.Scaling;
 
-/// <summary>Short words for a scaler's snapshots: Deployment/chat on replicas at 2.00 an hour, old enough for everything.</summary>
+/// <summary>Builders for snapshots of scalers: Deployment/chat with replicas at 2.00 USD/h, older than all delays.</summary>
 internal static class GivenScaler
 {
     public static readonly DateTimeOffset Now = new(2026, 11, 22, 12, 0, 0, TimeSpan.Zero);
     public static readonly HourlyCost Price = HourlyCost.FromDecimal(2m);
 
-    /// <summary>Tokens are looked at in the replicas, a gateway's queue in a Prometheus.</summary>
+    /// <summary>Tokens are measured in the replicas, the queue of a gateway in Prometheus.</summary>
     public static TriggerTerms Trigger(string name, double target = 100, double activation = 0) =>
         new()
         {
@@ -33,14 +33,14 @@ internal static class GivenScaler
             Behavior = AtOnce,
         };
 
-    /// <summary>No windows, no policies that bind: what is asked for is done.</summary>
+    /// <summary>Behavior without windows and without limiting policies.</summary>
     public static ScalingBehavior AtOnce { get; } =
         new(
             new() { StabilizationWindowSeconds = 0, Policies = [new(ScalingPolicyType.Percent, 100_000, 15)] },
             new() { StabilizationWindowSeconds = 0, Policies = [new(ScalingPolicyType.Percent, 100, 15)] }
         );
 
-    /// <summary>So many replicas, all ready; each reading is a figure of the whole, null an error.</summary>
+    /// <summary>A scaler whose replicas are all ready. Each reading is a total over them; null is an error.</summary>
     public static ScalerSnapshot Scaler(ScalerTerms terms, int replicas, params double?[] readings) =>
         new()
         {

@@ -5,7 +5,7 @@ using FsCheck.Fluent;
 namespace Bursar.Tests.Unit.Core.Scaling;
 
 /// <summary>
-/// The rules of kubernetes.io's page on the HorizontalPodAutoscaler, "Configurable scaling behavior" and before, one a row.
+/// Rules of the HorizontalPodAutoscaler page on kubernetes.io, up to "Configurable scaling behavior", one per row.
 /// </summary>
 public sealed class HorizontalScalerTests
 {
@@ -16,7 +16,7 @@ public sealed class HorizontalScalerTests
         new() { StabilizationWindowSeconds = 0, Policies = [new(ScalingPolicyType.Percent, 100, 15)] }
     );
 
-    // proposals: what each metric asks for, ! where it has none.
+    // proposals: the replicas that each metric asks for, ! for none.
     [Theory]
     [InlineData("the highest of several counts", 4, "5 9 7", 9, null)]
     [InlineData("one alone", 4, "3", 3, null)]
@@ -29,7 +29,14 @@ public sealed class HorizontalScalerTests
     [InlineData("nothing asked for is the minimum", 4, "0", 2, null, "TooFewReplicas")]
     [InlineData("found above the maximum: at once the maximum, whatever is measured", 30, "25", 20, null, "TooManyReplicas")]
     [InlineData("found below the minimum: at once the minimum", 1, "!", 2, null, "TooFewReplicas")]
-    public void Of_several_metrics(string rule, int current, string proposals, int desired, string? error, string? limitedBy = null)
+    public void Highest_of_several_metrics_decides(
+        string rule,
+        int current,
+        string proposals,
+        int desired,
+        string? error,
+        string? limitedBy = null
+    )
     {
         var step = HorizontalScaler.Step(current, 2, 20, Proposals(proposals), Free, ScalingHistory.Empty, Start);
         step.Desired.Should().Be(desired, rule);
@@ -62,7 +69,7 @@ public sealed class HorizontalScalerTests
     [Fact]
     public void A_policy_counts_from_the_replicas_at_its_periods_begin()
     {
-        // Kubernetes's own example: 10 percent a minute of 80.
+        // The example of the Kubernetes documentation: 10 percent of 80 per minute.
         var run = new Run(Behavior("down: pods 4/60, percent 10/60"), 80);
         run.After(0, asked: 1).Should().Be(72);
         run.After(15, asked: 1).Should().Be(72, "the minute's 8 are gone");
@@ -82,9 +89,9 @@ public sealed class HorizontalScalerTests
     }
 
     [Fact]
-    public void A_change_outlives_its_own_directions_period_until_another_takes_its_place()
+    public void Change_counts_for_the_longer_period_of_both_directions()
     {
-        // So does Kubernetes: down looks back 5 s, up 60 s.
+        // As in Kubernetes: the scale-down policy looks back 5 s, the scale-up policy 60 s.
         var run = new Run(Behavior("up: pods 2/60 | down: percent 100/5"), 10);
         run.After(0, asked: 4).Should().Be(4);
         run.After(10, asked: 30).Should().Be(12, "10 at the period's begin, and 2");
@@ -124,7 +131,7 @@ public sealed class HorizontalScalerTests
     }
 
     [Fact]
-    public void By_default_five_minutes_pass_before_it_goes_down()
+    public void Default_behavior_waits_five_minutes_before_scaling_down()
     {
         var run = new Run(ScalingBehavior.Default, 10);
         for (var second = 0; second < 300; second += 15)
@@ -133,17 +140,17 @@ public sealed class HorizontalScalerTests
     }
 
     [Fact]
-    public void What_was_recommended_is_remembered_as_asked_not_as_done()
+    public void Recommendation_is_recorded_before_limits_apply()
     {
         var run = new Run(Behavior("up: pods 1/1 | down: percent 100/15; window 30"), 2);
         run.After(0, asked: 20).Should().Be(3);
         run.After(10, asked: 1).Should().Be(3);
-        run.After(29, asked: 1).Should().Be(3, "20 was recommended, whatever was done");
+        run.After(29, asked: 1).Should().Be(3, "20 was recommended, although fewer were reached");
         run.After(31, asked: 1).Should().Be(1);
     }
 
     [Fact]
-    public void While_nothing_can_be_computed_nothing_is_recommended()
+    public void Missing_metric_records_no_recommendation()
     {
         var run = new Run(Behavior("down: percent 100/15; window 30"), 5);
         run.After(0, asked: 5).Should().Be(5);
@@ -152,7 +159,7 @@ public sealed class HorizontalScalerTests
     }
 
     [Fact]
-    public void Wanted_is_what_the_metrics_ask_for_however_fast_it_may_be_reached()
+    public void Wanted_replicas_ignore_the_scaling_policies()
     {
         var step = HorizontalScaler.Step(2, 1, 50, [new(40, "m")], Behavior("up: pods 1/60"), ScalingHistory.Empty, Start);
         (step.Desired, step.Wanted, step.LimitedBy, step.Metric).Should().Be((3, 40, HorizontalScaler.ScaleUpLimit, "m"));
@@ -160,9 +167,9 @@ public sealed class HorizontalScalerTests
     }
 
     [Fact]
-    public void What_is_forgotten_of_the_recommendations_is_never_missed()
+    public void Dropped_recommendations_never_change_the_result()
     {
-        // Beside one that keeps every recommendation for ever.
+        // Compares with a reference that keeps every recommendation.
         var gen = Gen.Elements(0, 3, 10, 45)
             .Two()
             .SelectMany(windows =>
@@ -201,7 +208,7 @@ public sealed class HorizontalScalerTests
     }
 
     [Fact]
-    public void It_stays_within_minimum_maximum_and_policies_whatever_is_asked()
+    public void Replicas_stay_within_minimum_maximum_and_policies()
     {
         var gen = Gen.Choose(1, 30).Zip(Gen.Choose(0, 40).Zip(Gen.Choose(1, 20)).ListOf());
         Prop.ForAll(gen.ToArbitrary(), tale =>
@@ -238,7 +245,7 @@ public sealed class HorizontalScalerTests
         ];
 
     /// <summary>
-    /// As <c>up: pods 4/60, percent 10/60; min; window 30 | down: ...</c>; what is not said is at once and without limit.
+    /// Parses <c>up: pods 4/60, percent 10/60; min; window 30 | down: ...</c>. Omitted parts mean: at once and without limit.
     /// </summary>
     private static ScalingBehavior Behavior(string text)
     {
@@ -282,7 +289,7 @@ public sealed class HorizontalScalerTests
         return behavior;
     }
 
-    /// <summary>An autoscaler whose every step is done.</summary>
+    /// <summary>An autoscaler whose steps take effect at once.</summary>
     private sealed class Run(ScalingBehavior behavior, int current, int min = 1, int max = 100)
     {
         public int Current { get; private set; } = current;

@@ -4,11 +4,11 @@ using FsCheck.Fluent;
 
 namespace Bursar.Tests.Unit.Core.Scaling;
 
-/// <summary>Expected values are worked out by the rules of Prometheus's documentation of histogram_quantile.</summary>
+/// <summary>Expected values follow the documentation of histogram_quantile in Prometheus.</summary>
 public sealed class LatencyHistogramTests
 {
     [Theory]
-    // 10 observations: 2 up to 0.1, 4 up to 0.5 (so 2 in it), 9 up to 1, 10 in all.
+    // 10 observations: 2 up to 0.1, 4 up to 0.5 (2 in that bucket), 9 up to 1, 10 in total.
     [InlineData(0.5, 0.6)] // rank 5: one of the five between 0.5 and 1
     [InlineData(0.2, 0.1)] // rank 2: all of the first bucket
     [InlineData(0.1, 0.05)] // the first bucket begins at 0
@@ -21,7 +21,7 @@ public sealed class LatencyHistogramTests
         Of([0.1, 0.5, 1], [2, 4, 9, 10]).Quantile(q).Should().BeApproximately(expected, 1e-12);
 
     [Fact]
-    public void Without_observations_without_bounds_or_for_no_share_there_is_none()
+    public void Quantile_without_observations_or_for_an_invalid_share_is_null()
     {
         Of([0.1, 1], [0, 0, 0]).Quantile(0.5).Should().BeNull();
         Of([], [7]).Quantile(0.5).Should().BeNull();
@@ -36,7 +36,7 @@ public sealed class LatencyHistogramTests
 
     [Fact]
     public void An_empty_bucket_is_skipped() =>
-        // Rank 5 of 10 is where the first bucket ends; 0.51 lies in the last.
+        // The first bucket ends at rank 5 of 10; 0.51 lies in the last bucket.
         Of([1, 2, 3], [5, 5, 10, 10]).Quantile(0.51).Should().BeApproximately(2.02, 1e-12);
 
     [Fact]
@@ -55,7 +55,7 @@ public sealed class LatencyHistogramTests
         Of([1, 2], [5, 8, 9]).Since(Of([1, 2], [2, 4, 4])).Counts.Should().Equal(3, 4, 5);
         Of([1, 2], [1, 2, 3]).Since(Of([1, 2], [2, 4, 4])).Counts.Should().Equal(1, 2, 3);
         Of([1, 3], [9, 9, 9]).Since(Of([1, 2], [2, 4, 4])).Counts.Should().Equal(9, 9, 9);
-        // Written while a request ended: a bucket that is ahead takes the next along.
+        // The page was written while a request ended: a bucket that is ahead raises the next one.
         Of([1, 2], [5, 5, 5]).Since(Of([1, 2], [2, 3, 4])).Counts.Should().Equal(3, 3, 3);
     }
 
@@ -68,7 +68,7 @@ public sealed class LatencyHistogramTests
     [InlineData(new double[] { 1 }, new long[] { -1, 1 })]
     [InlineData(new double[] { 1 }, new long[] { 1 })]
     [InlineData(new double[] { 1 }, new long[] { })]
-    public void What_is_no_histogram_is_refused(double[] bounds, long[] counts)
+    public void Invalid_histogram_is_refused(double[] bounds, long[] counts)
     {
         LatencyHistogram.TryCreate(bounds, counts, out string reason).Should().BeNull();
         reason.Should().NotBeEmpty();

@@ -4,10 +4,10 @@ using FsCheck.Fluent;
 
 namespace Bursar.Tests.Unit.Core.Scaling;
 
-/// <summary>The rules of kubernetes.io's page on the HorizontalPodAutoscaler, "Algorithm details", one a row.</summary>
+/// <summary>Rules of the HorizontalPodAutoscaler page on kubernetes.io, "Algorithm details", one per row.</summary>
 public sealed class ReplicaCalculatorTests
 {
-    // values: one a replica, in units; a pending one is p, one without a value is -, a leaving one x (with a value that must not count).
+    // values: one per replica, in units; p is pending, - has no value, x is terminating (its value must not count).
     [Theory]
     [InlineData("desired = ceil(current × value ÷ target)", "200 200", 100, 4)]
     [InlineData("half the target halves", "50 50 50 50", 100, 2)]
@@ -45,7 +45,7 @@ public sealed class ReplicaCalculatorTests
     [InlineData("only pending ones", "p p")]
     [InlineData("none has a value", "- -")]
     [InlineData("those that have one are leaving", "x")]
-    public void Without_a_value_there_is_no_word(string rule, string values)
+    public void Result_without_values_is_null(string rule, string values)
     {
         var (measured, replicas) = Replicas(values);
         ReplicaCalculator.PerReplica(1, 100_000, measured, replicas, ScalingBehavior.Default).Should().BeNull(rule);
@@ -54,7 +54,7 @@ public sealed class ReplicaCalculatorTests
     [Fact]
     public void An_average_is_cut_to_whole_milli_units()
     {
-        // 1, 1 and 2 milli-units are 1.33 on average; Kubernetes's division leaves 1.
+        // 1, 1 and 2 milli-units are 1.33 on average; the integer division of Kubernetes gives 1.
         Dictionary<string, long> values = new()
         {
             ["a"] = 1,
@@ -66,7 +66,7 @@ public sealed class ReplicaCalculatorTests
     }
 
     [Fact]
-    public void A_value_of_a_replica_that_is_not_there_counts_for_nothing() =>
+    public void Value_of_a_replica_that_is_gone_is_ignored() =>
         ReplicaCalculator
             .PerReplica(
                 1,
@@ -104,7 +104,7 @@ public sealed class ReplicaCalculatorTests
             .Be(expected, rule);
 
     [Fact]
-    public void A_metric_of_the_whole_off_target_has_no_word_while_no_replica_is_known()
+    public void Metric_of_the_whole_off_target_is_null_without_known_replicas()
     {
         ReplicaCalculator.Whole(2, 30_000, 10_000, [], ScalingBehavior.Default).Should().BeNull();
         ReplicaCalculator.Whole(2, 10_000, 10_000, [], ScalingBehavior.Default).Should().Be(2);
@@ -131,7 +131,7 @@ public sealed class ReplicaCalculatorTests
     }
 
     [Fact]
-    public void Whatever_the_figures_it_comes_to_a_number_of_replicas() =>
+    public void Replica_count_is_never_negative() =>
         Prop.ForAll(
                 ArbMap.Default.ArbFor<long>(),
                 ArbMap.Default.ArbFor<PositiveInt>(),

@@ -4,13 +4,13 @@ using static Bursar.Tests.Unit.Core.Scaling.GivenScaler;
 
 namespace Bursar.Tests.Unit.Core.Scaling;
 
-/// <summary>What the money makes of what demand asks for, and when nothing may be written.</summary>
+/// <summary>Decisions from demand and affordable replicas, and the cases in which a scaler must not write.</summary>
 public sealed class ScalerDeciderTests
 {
     private static readonly ReplicaCap Three = new("nlp", 3, 3, Price * 3, "budget nlp has 6.00 USD/h until its window ends");
 
     [Fact]
-    public void Where_the_cap_binds_it_says_what_is_wanted_what_is_carried_and_what_the_rest_would_cost()
+    public void Capped_scaler_reports_wanted_and_affordable_replicas_and_the_gap()
     {
         var decision = Scaler(Terms(Trigger("gateway")), 2, 700).Decide(Three, new("costCap", 5, 5, Price * 5, "costCap is 10.00 USD/h"));
         (decision.Desired, decision.Wanted, decision.Affordable, decision.MissingPerHour).Should().Be((3, 7, 3, Price * 4));
@@ -24,7 +24,7 @@ public sealed class ScalerDeciderTests
     }
 
     [Fact]
-    public void Where_it_does_not_bind_nothing_is_missing()
+    public void Scaler_below_its_cap_lacks_nothing()
     {
         var decision = Scaler(Terms(Trigger("gateway")), 2, 300).Decide(Three);
         (decision.Desired, decision.Affordable, decision.MissingPerHour, decision.IsCapped).Should().Be((3, 3, null, false));
@@ -43,7 +43,7 @@ public sealed class ScalerDeciderTests
     }
 
     [Fact]
-    public void With_no_price_the_sentence_says_so()
+    public void Message_without_a_price_names_no_cost()
     {
         var scaler = Scaler(Terms(Trigger("gateway")), 3, 700) with { Prices = new(3, Price * 3, null) };
         var decision = scaler.Decide(Three);
@@ -58,7 +58,7 @@ public sealed class ScalerDeciderTests
     [Fact]
     public void A_cap_is_no_recommendation()
     {
-        // The windows remember what was asked for, not what was paid for.
+        // Stabilization windows record wanted replicas, not affordable ones.
         var terms = Terms(Trigger("gateway")) with
         {
             Behavior = AtOnce with { Down = AtOnce.Down with { StabilizationWindowSeconds = 300 } },
@@ -71,7 +71,7 @@ public sealed class ScalerDeciderTests
     }
 
     [Fact]
-    public void Suspended_it_waits_and_nobody_is_blamed()
+    public void Suspended_scaler_pauses_and_records_no_reversal()
     {
         var memory = ScalerMemory.Empty with { Written = 4, Seen = true };
         var decision = (Scaler(Terms(Trigger("gateway")), 0, 700) with { SuspendedBy = "nlp", Memory = memory }).Decide();
@@ -82,7 +82,7 @@ public sealed class ScalerDeciderTests
     }
 
     [Fact]
-    public void Observed_it_says_what_it_would_do()
+    public void Observing_scaler_reports_what_it_would_do()
     {
         var decision = (Scaler(Terms(Trigger("gateway")), 2, 700) with { ObserveOnly = true }).Decide();
         (decision.Desired, decision.Scales, decision.Reason).Should().Be((7, false, Reasons.Observing));
@@ -90,7 +90,7 @@ public sealed class ScalerDeciderTests
     }
 
     [Fact]
-    public void Scaled_by_its_owner_it_is_only_capped()
+    public void Target_scaled_by_another_manager_is_only_capped()
     {
         var scaler = Scaler(Terms(), 5) with { ScaledBy = "KEDA's ScaledObject chat scales it" };
         var decision = scaler.Decide(Three);
@@ -105,14 +105,14 @@ public sealed class ScalerDeciderTests
     }
 
     [Fact]
-    public void Without_triggers_and_without_an_owner_it_is_not_ready()
+    public void Scaler_without_triggers_and_without_a_manager_is_not_ready()
     {
         var decision = Scaler(Terms(), 3).Decide();
         (decision.Scales, decision.Reason, Condition(decision, "Ready").Status).Should().Be((false, Reasons.NoTriggers, false));
     }
 
     [Fact]
-    public void An_error_is_told_while_it_stays()
+    public void Error_is_reported_while_it_lasts()
     {
         var decision = Scaler(Terms(Trigger("gateway")), 3, [null]).Decide();
         decision.Scales.Should().BeFalse();
@@ -136,7 +136,7 @@ public sealed class ScalerDeciderTests
         }
 
         Look(0, 2).Scales.Should().BeTrue();
-        Look(0.01, 2).Memory.Reverted.Should().BeEmpty("the cache has not seen it yet: nobody undid it");
+        Look(0.01, 2).Memory.Reverted.Should().BeEmpty("the cache does not have the write yet, so it was not reverted");
         Look(0.02, 7).Scales.Should().BeFalse();
         Look(1, 3).Scales.Should().BeTrue("once may be a mistake");
         Look(1.1, 7).Reason.Should().NotBe(Reasons.Contested);
@@ -154,7 +154,7 @@ public sealed class ScalerDeciderTests
     }
 
     [Fact]
-    public void What_nobody_had_written_is_undone_by_nobody()
+    public void Change_before_the_first_write_is_no_reversal()
     {
         var decision = Scaler(Terms(Trigger("gateway")), 3, 700).Decide();
         decision.Memory.Reverted.Should().BeEmpty();

@@ -4,7 +4,7 @@ using static Bursar.Tests.Unit.Core.Scaling.GivenScaler;
 
 namespace Bursar.Tests.Unit.Core.Scaling;
 
-/// <summary>KEDA's rules between zero and one and what Bursar does otherwise, the autoscaler's above; money aside.</summary>
+/// <summary>Demand without budgets: rules of KEDA between zero and one, with differences, and of the HorizontalPodAutoscaler above.</summary>
 public sealed class ScalerDemandTests
 {
     [Theory]
@@ -59,7 +59,7 @@ public sealed class ScalerDemandTests
     [InlineData("not while a replica starts", 5, 1, 1)]
     [InlineData("not while requests are in flight", 5, 2, 1)]
     [InlineData("not while it is rolled out", 5, 3, 1)]
-    public void What_is_under_way_keeps_one(string rule, int replicas, int what, int desired)
+    public void Activity_in_progress_keeps_one_replica(string rule, int replicas, int what, int desired)
     {
         var scaler = Scaler(Terms(Trigger("gateway")), replicas, 0).Active(1000);
         scaler = what switch
@@ -109,7 +109,7 @@ public sealed class ScalerDemandTests
             .Be(desired, rule);
 
     [Fact]
-    public void While_it_cools_down_what_is_wanted_is_what_there_is()
+    public void Wanted_replicas_stay_unchanged_during_cooldown()
     {
         var demand = ScalerDemand.Of(Scaler(Terms(Trigger("gateway")) with { Min = 3, Idle = 0 }, 2, 0).Active(1));
         (demand.Desired, demand.Wanted, demand.Memory.DemandSince).Should().Be((2, 2, null));
@@ -120,7 +120,7 @@ public sealed class ScalerDemandTests
     [InlineData("and comes back, if someone took it", "tokens queue", 0, 1)]
     [InlineData("a gateway could wake it", "tokens gateway", 1, 0)]
     [InlineData("so could a time of day", "tokens cron", 1, 0)]
-    public void Nothing_wakes_it(string rule, string triggers, int replicas, int desired)
+    public void Target_scales_to_zero_only_if_a_trigger_can_activate_it(string rule, string triggers, int replicas, int desired)
     {
         var names = triggers.Split(' ');
         var demand = ScalerDemand.Of(Scaler(Terms([.. names.Select(name => Trigger(name))]), replicas, [.. names.Select(_ => (double?)0)]));
@@ -129,7 +129,7 @@ public sealed class ScalerDemandTests
             demand.Reason.Should().Be(Reasons.NoActivationTrigger);
     }
 
-    // What triggers say: a figure, ! an error, - nothing to measure.
+    // Readings: a number, ! for an error, - for nothing to measure.
     [Theory]
     [InlineData("an error is not zero: it stays", 1, "!", 1, Reasons.MetricsUnavailable)]
     [InlineData("nor with many", 5, "!", 5, Reasons.MetricsUnavailable)]
@@ -143,7 +143,7 @@ public sealed class ScalerDemandTests
     [InlineData("at zero an error wakes nobody", 0, "!", 0, Reasons.MetricsUnavailable)]
     [InlineData("at zero nothing measured is rest", 0, "-", 0, Reasons.Idle)]
     [InlineData("at zero another trigger wakes it", 0, "! 5", 1, Reasons.ScaledFromZero)]
-    public void What_is_not_measured(string rule, int replicas, string words, int desired, string reason)
+    public void Missing_measurement_is_not_zero(string rule, int replicas, string words, int desired, string reason)
     {
         var readings = words
             .Split(' ')
@@ -181,7 +181,7 @@ public sealed class ScalerDemandTests
     public void Fallback(string rule, FallbackBehavior behavior, int fallback, int replicas, int desired)
     {
         var terms = Terms(Trigger("gateway")) with { Fallback = new(3, fallback, behavior) };
-        // Polled every 30 seconds, it fails for the fourth time after 90.
+        // With a poll every 30 seconds, the fourth failure comes after 90.
         var before = ScalerDemand.Of(Scaler(terms, replicas, [null]).Failing("gateway", 89));
         before.Desired.Should().Be(replicas, "three failures are not yet more than three");
         before.Triggers.Single().FellBack.Should().BeFalse();
@@ -204,7 +204,7 @@ public sealed class ScalerDemandTests
     }
 
     [Fact]
-    public void A_fallback_stands_for_its_trigger_only()
+    public void Fallback_replaces_its_own_trigger_only()
     {
         var terms = Terms(Trigger("gateway"), Trigger("other")) with { Fallback = new(0, 3, FallbackBehavior.Static) };
         ScalerDemand.Of(Scaler(terms, 3, [null, 800]).Failing("gateway", 60)).Desired.Should().Be(8);
@@ -277,7 +277,7 @@ public sealed class ScalerDemandTests
     }
 
     [Fact]
-    public void The_time_from_demand_to_scale_begins_at_the_first_figure_that_asks_for_more()
+    public void Demand_begins_at_the_first_measurement_above_the_replicas()
     {
         var terms = Terms(Trigger("gateway"));
         var first = ScalerDemand.Of(Scaler(terms, 1, 500));
@@ -285,6 +285,6 @@ public sealed class ScalerDemandTests
         var second = ScalerDemand.Of(Scaler(terms, 1, 600) with { Now = Now.AddSeconds(3), Memory = first.Memory });
         second.Memory.DemandSince.Should().Be(Now.AddSeconds(-1));
         second.Memory.WithScaled(1, 6, terms.Behavior, Now).DemandSince.Should().BeNull();
-        ScalerDemand.Of(Scaler(terms, 1, 100) with { Memory = second.Memory }).Memory.DemandSince.Should().BeNull("nobody waits any more");
+        ScalerDemand.Of(Scaler(terms, 1, 100) with { Memory = second.Memory }).Memory.DemandSince.Should().BeNull("no demand is left");
     }
 }

@@ -10,7 +10,7 @@ public sealed class OperatorStateTests
     private static readonly DateTimeOffset Start = new(2026, 11, 2, 9, 0, 0, TimeSpan.Zero);
 
     [Fact]
-    public void Suspension_of_a_kind_with_its_group_in_the_name_is_read_back_as_it_was()
+    public void Suspension_of_a_kind_with_its_group_in_the_name_round_trips()
     {
         var record = new SuspensionRecord
         {
@@ -27,7 +27,7 @@ public sealed class OperatorStateTests
     }
 
     [Fact]
-    public void What_was_suspended_is_remembered_with_its_first_original_until_it_is_given_back()
+    public void Suspension_record_keeps_its_first_original_until_it_is_restored()
     {
         var stored = new Dictionary<string, string>();
         var state = new OperatorState();

@@ -8,8 +8,8 @@ using Bursar.Core.State;
 namespace Bursar.Tests.Unit.Core.State;
 
 /// <summary>
-/// Ledger objects of main at 1aeb260, recorded from operators on the embedded cluster. They load into the same state, and what is written back is the same
-/// text but for reasons that have another name now, so an operator of that version can read it after a rollback.
+/// Ledger objects of main at 1aeb260, recorded from operators on the embedded cluster. They load into the same state. Only renamed reasons
+/// differ in the text that is written back, so an operator of that version can read it after a rollback.
 /// </summary>
 public sealed class RecordedStateTests
 {
@@ -26,7 +26,7 @@ public sealed class RecordedStateTests
     {
         var recorded = Recorded().ToDictionary(shard => shard.Name, StringComparer.Ordinal);
         recorded.Should().HaveCount(8);
-        // One run is left out and told again: that changes the shard and leaves nothing else behind.
+        // Dropping one run and recording it again changes the shard and nothing else.
         var series = recorded["series.team"];
         var last = series.Series![0].Runs[^1];
         var state = OperatorState.Load(
@@ -65,7 +65,7 @@ public sealed class RecordedStateTests
         OperatorState.Load(Recorded()).Decisions(Elastic).Select(one => one.Reason).Should().Contain(Reasons.SuspendedAgain);
 
     [Fact]
-    public void Stored_suspension_with_a_renamed_reason_is_read_with_the_present_name()
+    public void Renamed_reason_of_a_stored_suspension_is_read_by_its_new_name()
     {
         var shard = Recorded().First(one => one.Suspensions is { Count: > 0 });
         var stored = shard.Suspensions![0] with { Reason = "ParkedAgain" };
@@ -77,7 +77,7 @@ public sealed class RecordedStateTests
     }
 
     [Fact]
-    public void Recorded_objects_hold_no_field_that_is_not_read()
+    public void Recorded_objects_have_no_field_that_is_not_read()
     {
         foreach (var file in Files())
             JsonNode

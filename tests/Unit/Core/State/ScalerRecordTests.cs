@@ -7,7 +7,7 @@ using FsCheck.Fluent;
 namespace Bursar.Tests.Unit.Core.State;
 
 /// <summary>
-/// What scalers changed of other people's objects: no object of the ledger outgrows its room, and nothing is forgotten by a death.
+/// Fields that scalers changed on objects of users: ledger objects stay within their size limit, and a crash loses no record.
 /// </summary>
 public sealed class ScalerRecordTests
 {
@@ -16,7 +16,7 @@ public sealed class ScalerRecordTests
     [Theory]
     [InlineData(1)]
     [InlineData(3000)]
-    public void However_much_is_changed_no_shard_outgrows_its_object_and_all_of_it_comes_back(int count)
+    public void Scaler_records_of_any_number_fit_their_shards(int count)
     {
         var stored = new Dictionary<string, string>();
         var state = new OperatorState();
@@ -35,10 +35,10 @@ public sealed class ScalerRecordTests
         state = LedgerWorld.ReadState(stored.Values);
         state.Scaled().Should().HaveCount(count);
         state.ScaledBy("ns", $"scaler-{count - 1}", $"object-{count - 1}").Should().BeEquivalentTo(Record(count - 1, "3"));
-        state.NoteScaled(Record(count - 1, "3")).Should().BeFalse("it stands so, in whichever shard");
+        state.NoteScaled(Record(count - 1, "3")).Should().BeFalse("the record is already stored in some shard");
         state.IsDirty.Should().BeFalse();
 
-        // Another value takes the place of the former, in the same object.
+        // A new value replaces the old one in the same object.
         state.NoteScaled(Record(0, "2")).Should().BeTrue();
         state.DirtyScaledShards("ns").Should().ContainSingle();
         state.Scaled().Should().HaveCount(count);
@@ -48,17 +48,17 @@ public sealed class ScalerRecordTests
         state.DropScaled("ns", "scaler-0", "object-0").Should().BeFalse();
         LedgerWorld.Write(state, stored);
         stored.Should().BeEmpty();
-        state.NoteScaled(Record(0, "2")).Should().BeTrue("the namespace begins anew");
+        state.NoteScaled(Record(0, "2")).Should().BeTrue("the namespace has no records left");
     }
 
     [Fact]
-    public void What_was_written_last_is_what_comes_back_wherever_a_write_failed() =>
+    public void Last_written_record_is_read_back_after_failed_writes() =>
         Prop.ForAll(Gen.Choose(0, int.MaxValue - 1).ToArbitrary(), seed =>
             {
                 var random = new Random(seed);
                 var stored = new Dictionary<string, string>();
                 var state = new OperatorState();
-                // What is known to be stored, by scaler and object.
+                // The values that are certainly stored, by scaler and object.
                 var written = new Dictionary<(string, string), string>();
                 for (var step = 0; step < 60; step++)
                 {
@@ -74,7 +74,7 @@ public sealed class ScalerRecordTests
                     LedgerWorld.Write(state, stored, failing ? _ => random.Next(2) == 0 : null);
                     if (failing)
                     {
-                        // The process dies: what its last whole write held is there at least as far as it was not overwritten.
+                        // After a crash, values of the last complete write are there unless a later write replaced them.
                         state = LedgerWorld.ReadState(stored.Values);
                         written = state.Scaled().ToDictionary(one => (one.ScalerUid, one.Target.Uid), one => one.Fields[0].Value);
                         continue;
@@ -91,7 +91,7 @@ public sealed class ScalerRecordTests
             .QuickCheckThrowOnFailure();
 
     [Fact]
-    public void A_record_that_stands_in_two_objects_is_the_later_one_and_the_other_is_written_without_it()
+    public void Record_in_two_objects_is_read_from_the_later_one()
     {
         var (older, later) = (new OperatorState(), new OperatorState());
         older.NoteScaled(Record(0, "3"));
@@ -129,11 +129,11 @@ public sealed class ScalerRecordTests
     [InlineData("3", "10", "3", null, true)]
     [InlineData("10", "10", "3", null, false)]
     [InlineData("7", "10", "3", null, false)]
-    // Between the record and the write it still holds what was written before.
+    // Between the record and the write, the field still has its previous value.
     [InlineData("5", "10", "3", "5", true)]
-    // Nothing of Bursar's was there before its first write.
+    // Before its first write, the field has no value of Bursar.
     [InlineData("10", "10", "3", "10", false)]
-    public void What_stands_there_is_Bursars_doing_or_not(string present, string original, string value, string? before, bool ours) =>
+    public void Present_value_shows_whether_Bursar_wrote_it(string present, string original, string value, string? before, bool ours) =>
         new FieldOverride(new("autoscaling/v2", "HorizontalPodAutoscaler", "chat", "object"), "/spec/maxReplicas", original, value, before)
             .IsOurs(present)
             .Should()

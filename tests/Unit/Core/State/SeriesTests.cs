@@ -11,7 +11,7 @@ public sealed class SeriesTests
     private static readonly DateTimeOffset Start = new(2026, 11, 2, 9, 0, 0, TimeSpan.Zero);
 
     [Fact]
-    public void A_run_that_is_told_twice_counts_once()
+    public void Run_that_is_recorded_twice_counts_once()
     {
         var state = new OperatorState();
 
@@ -23,7 +23,7 @@ public sealed class SeriesTests
     }
 
     [Fact]
-    public void The_last_runs_are_kept_in_whatever_order_they_are_told_and_however_often() =>
+    public void Latest_runs_are_kept_in_any_order_of_recording() =>
         Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
             {
                 var random = new Random(seed);
@@ -37,7 +37,7 @@ public sealed class SeriesTests
             .Check(Config.QuickThrowOnFailure.WithQuietOnSuccess(true));
 
     [Fact]
-    public void What_is_stored_comes_back_and_is_told_again_without_effect()
+    public void Stored_runs_round_trip_and_recording_them_again_has_no_effect()
     {
         var state = new OperatorState();
         state.NoteRun("team", "named/nightly", Run(1));

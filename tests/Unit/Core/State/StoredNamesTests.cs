@@ -8,7 +8,7 @@ namespace Bursar.Tests.Unit.Core.State;
 
 /// <summary>
 /// The names of properties and enum values in GpuLedger objects. They are kept when a member is renamed in C#: an earlier version reads
-/// these objects after a rollback. <c>BURSAR_UPDATE_GOLDEN=1</c> writes the list anew.
+/// these objects after a rollback. <c>BURSAR_UPDATE_GOLDEN=1</c> rewrites the list.
 /// </summary>
 public sealed class StoredNamesTests
 {

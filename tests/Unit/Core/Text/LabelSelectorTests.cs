@@ -14,7 +14,7 @@ public sealed class LabelSelectorTests
     [InlineData("Exists", "", true)]
     [InlineData("DoesNotExist", "", false)]
     [InlineData("Near", "", false)]
-    public void Operators_hold_as_in_Kubernetes(string operation, string values, bool matches) =>
+    public void Operators_match_as_in_Kubernetes(string operation, string values, bool matches) =>
         Of("team", operation, values).Matches(Nlp).Should().Be(matches);
 
     [Theory]
@@ -26,7 +26,7 @@ public sealed class LabelSelectorTests
         Of("absent", operation, values).Matches(Nlp).Should().Be(matches);
 
     [Fact]
-    public void All_must_hold_and_nothing_asked_is_everything()
+    public void Selector_needs_every_requirement_and_an_empty_one_matches_all()
     {
         LabelSelector.Everything.Matches(new Dictionary<string, string>()).Should().BeTrue();
         var both = new LabelSelector

@@ -50,7 +50,7 @@ public sealed class PrometheusTextTests
     public void Values_are_Go_floats(string text, double value) => PrometheusText.Parse($"m {text}\n").Single().Value.Should().Be(value);
 
     [Fact]
-    public void OpenMetrics_is_read_as_far_as_samples_go()
+    public void OpenMetrics_samples_are_read()
     {
         var samples = PrometheusText.Parse(
             """

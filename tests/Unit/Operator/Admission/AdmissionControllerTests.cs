@@ -16,7 +16,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Bursar.Tests.Unit.Operator.Admission;
 
-/// <summary>Questions as an API server asks them, against caches that the test fills.</summary>
+/// <summary>Admission requests as an API server sends them, against caches that the test fills.</summary>
 public sealed class AdmissionControllerTests : IDisposable
 {
     private const string Pods =
@@ -37,7 +37,7 @@ public sealed class AdmissionControllerTests : IDisposable
 
     public void Dispose() => _client.Dispose();
 
-    /// <summary>A spec of each kind that has a switch, without it; and the field that holds it.</summary>
+    /// <summary>A spec of each kind with a suspend field, without that field, and the path of the field.</summary>
     public static TheoryData<string, string, string, string> Kinds =>
         new()
         {
@@ -100,7 +100,7 @@ public sealed class AdmissionControllerTests : IDisposable
         };
 
     [Fact]
-    public void New_work_with_odd_types_is_read_like_any_other() =>
+    public void New_workload_with_odd_field_types_is_parsed() =>
         WorkloadKinds
             .Of("TrainJob")!
             .Parse(
@@ -112,7 +112,7 @@ public sealed class AdmissionControllerTests : IDisposable
             .Match<WorkloadObject>(work => work.Gpus == 2 && work.IsStopped && work.WhyNot == null);
 
     [Fact]
-    public void Every_kind_that_suspends_is_tried() =>
+    public void Test_cases_cover_every_kind_that_suspends() =>
         Kinds
             .Select(row => (string)row[0])
             .Distinct()
@@ -121,12 +121,7 @@ public sealed class AdmissionControllerTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Kinds))]
-    public void New_GPU_work_of_every_kind_is_made_suspended_and_can_be_given_back_to_the_letter(
-        string kind,
-        string spec,
-        string field,
-        string was
-    )
+    public void New_GPU_workload_of_every_kind_is_gated_and_restored_exactly(string kind, string spec, string field, string was)
     {
         var before = Object(kind, spec);
         var answer = Ask(before);
@@ -139,7 +134,7 @@ public sealed class AdmissionControllerTests : IDisposable
         AdmissionGate.IsGated(work).Should().BeTrue();
         AdmissionGate.OriginalOf(work).Should().Be(was == "absent" ? "null" : "false");
 
-        // Asked again, it stays as it is; what the leader gives back is what there was.
+        // A second request changes nothing. The leader restores the original object.
         Ask(held)
             .Should()
             .BeEquivalentTo(
@@ -159,7 +154,7 @@ public sealed class AdmissionControllerTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Kinds))]
-    public void What_was_made_suspended_by_its_owner_stays_his(string kind, string spec, string field, string was)
+    public void Workload_created_suspended_by_its_user_is_left_alone(string kind, string spec, string field, string was)
     {
         _ = was;
         var own = Object(kind, spec);
@@ -171,7 +166,7 @@ public sealed class AdmissionControllerTests : IDisposable
     }
 
     [Fact]
-    public void What_is_not_its_business_goes_through()
+    public void Object_outside_its_scope_is_admitted_unchanged()
     {
         Untouched(Ask(Job(gpus: 0)));
         Untouched(Ask(Job(), ns: "other"), "no budget is there");
@@ -192,7 +187,7 @@ public sealed class AdmissionControllerTests : IDisposable
     }
 
     [Fact]
-    public void Only_budgets_that_select_it_have_a_say()
+    public void Budget_that_does_not_select_the_workload_is_ignored()
     {
         Budget("nlp", """{"limit": {"cost": "500"}, "selector": {"matchLabels": {"team": "nlp"}}}""");
         Untouched(Ask(Job()));
@@ -201,7 +196,7 @@ public sealed class AdmissionControllerTests : IDisposable
     }
 
     [Fact]
-    public void A_budget_that_cannot_be_read_holds_nothing_and_says_so()
+    public void Unreadable_budget_gates_nothing_and_warns()
     {
         Budget("nlp", """{"limit": {"cost": "much"}}""");
         var answer = Ask(Job());
@@ -210,7 +205,7 @@ public sealed class AdmissionControllerTests : IDisposable
     }
 
     [Fact]
-    public void The_cluster_s_switch_holds_nothing()
+    public void Observe_only_mode_gates_nothing_and_warns()
     {
         ((Store<V1ConfigMap>)_stores.Control.Store).Put(
             new()
@@ -230,21 +225,21 @@ public sealed class AdmissionControllerTests : IDisposable
     }
 
     [Fact]
-    public void Until_the_caches_are_read_all_goes_through()
+    public void Unsynced_caches_admit_everything_unchanged()
     {
         _ready = false;
         Untouched(Ask(Job()));
     }
 
     [Fact]
-    public void A_leader_tells_the_price_too()
+    public void Leader_adds_the_price_to_the_warning()
     {
         _admission.Lead(_ => HourlyCost.FromDecimal(6.12m));
         Ask(Job()).Warnings.Should().ContainSingle().Which.Should().ContainAll("12.30 of 500.00 USD", "2 GPUs at 6.12 USD/h");
     }
 
     [Fact]
-    public void Held_work_that_another_webhook_changes_is_judged_anew()
+    public void Gated_workload_changed_by_another_webhook_is_judged_again()
     {
         var held = Patched(Job(), Ask(Job()));
         var queued = held.DeepClone().AsObject();
@@ -259,7 +254,7 @@ public sealed class AdmissionControllerTests : IDisposable
     }
 
     [Fact]
-    public void Work_that_cannot_be_read_goes_through()
+    public void Unreadable_workload_is_admitted_unchanged()
     {
         var odd = Job();
         odd["spec"] = new JsonArray(1, 2);
@@ -331,7 +326,7 @@ public sealed class AdmissionControllerTests : IDisposable
     }
 
     [Fact]
-    public void New_GPU_pod_that_asks_by_a_resource_claim_is_refused_alike()
+    public void New_GPU_pod_with_a_resource_claim_is_refused_too()
     {
         Budget(
             "gated",
@@ -362,11 +357,11 @@ public sealed class AdmissionControllerTests : IDisposable
             .BeFalse("the claim is for a GPU");
         AskPod("""{"resourceClaims": [{"name": "nic", "resourceClaimTemplateName": "nic"}], "containers": [{"name": "main"}]}""")
             .Allowed.Should()
-            .BeTrue("nothing says that it is for one");
+            .BeTrue("the template is unknown");
     }
 
     [Fact]
-    public void New_work_of_a_released_budget_is_neither_refused_nor_held()
+    public void New_workload_of_a_released_budget_is_neither_refused_nor_gated()
     {
         Budget(
             "nlp",

@@ -13,7 +13,7 @@ public sealed class AdmissionRuleTests
     private static readonly ReviewedBudget Nlp = new("nlp", Terms, false, new(Amount.FromDecimal(487.70m), Amount.FromDecimal(500), "USD"));
 
     [Fact]
-    public void It_holds_and_tells_the_sum()
+    public void New_job_is_gated_and_the_warning_names_the_amounts()
     {
         var verdict = Judge(Job, Nlp);
         verdict.Gate.Should().BeTrue();
@@ -21,7 +21,7 @@ public sealed class AdmissionRuleTests
     }
 
     [Fact]
-    public void What_it_does_not_know_it_does_not_tell()
+    public void Warning_omits_amounts_that_are_unknown()
     {
         Judge(Job with { Rate = null, Gpus = 1 }, Nlp)
             .Warnings.Single()
@@ -36,7 +36,7 @@ public sealed class AdmissionRuleTests
     }
 
     [Fact]
-    public void A_budget_that_observes_says_what_would_be()
+    public void Observing_budget_warns_and_gates_nothing()
     {
         var verdict = Judge(Job, Nlp with { Terms = Terms with { Mode = EnforcementMode.Observe } });
         verdict.Gate.Should().BeFalse();
@@ -70,7 +70,7 @@ public sealed class AdmissionRuleTests
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void What_the_controller_would_never_suspend_is_not_held(int number)
+    public void Workload_that_is_never_suspended_is_not_gated(int number)
     {
         var (work, budget, why) = Judgements[number];
         var verdict = Judge(work, budget);
@@ -80,7 +80,7 @@ public sealed class AdmissionRuleTests
     }
 
     [Fact]
-    public void One_budget_that_may_suspend_it_is_enough_and_each_is_told()
+    public void One_suspending_budget_gates_the_workload_and_each_one_warns()
     {
         var verdict = Judge(Job, Nlp with { Name = "a", Exempts = true }, Nlp with { Name = "b" });
         verdict.Gate.Should().BeTrue();

@@ -19,13 +19,13 @@ public sealed class LedgerCompactorTests
         Rfc3339.Format(LedgerCompactor.Horizon([Budget(period, length)], 2, Now)!.Value).Should().Be(horizon, why);
 
     [Fact]
-    public void The_longest_window_decides_and_none_leaves_the_option() =>
+    public void Longest_window_decides_and_the_option_applies_without_one() =>
         new[] { LedgerCompactor.Horizon([], 35, Now), LedgerCompactor.Horizon([Budget("Day"), Budget("Year"), Budget("Month")], 35, Now) }
             .Should()
             .Equal(Now.AddDays(-35), new DateTimeOffset(2025, 12, 31, 23, 0, 0, TimeSpan.Zero));
 
     [Fact]
-    public void While_a_budget_cannot_be_read_nothing_is_summed_up() =>
+    public void Unreadable_budget_prevents_compaction() =>
         LedgerCompactor.Horizon([Budget("Day"), Budget("Fortnight")], 35, Now).Should().BeNull();
 
     private static V1Alpha1GpuBudget Budget(string period, string? length = null) =>

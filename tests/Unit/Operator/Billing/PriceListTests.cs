@@ -46,7 +46,7 @@ public sealed class PriceListTests : IDisposable
     public void Dispose() => _client.Dispose();
 
     [Fact]
-    public void A_clock_that_is_set_back_rewrites_no_price_of_the_past()
+    public void Clock_that_is_set_back_changes_no_past_price()
     {
         Price("3");
         _ledger.Observe(
@@ -81,7 +81,7 @@ public sealed class PriceListTests : IDisposable
         Spent(Start.AddMinutes(150)).Should().Be("18.000000", "the new price counts from the latest moment that was known");
     }
 
-    /// <summary>The book says another price, and is read.</summary>
+    /// <summary>Changes the price in the book and reads it.</summary>
     private void Price(string perGpuHour)
     {
         var book = GpuPriceBookReader.ToObject(

@@ -75,13 +75,7 @@ public sealed class BudgetStatusTests
 
     [Theory]
     [MemberData(nameof(Changes))]
-    public void A_status_is_written_when_it_is_news(
-        string what,
-        GpuBudgetStatus? written,
-        GpuBudgetStatus next,
-        double sinceWrite,
-        double? due
-    ) =>
+    public void Changed_status_is_written(string what, GpuBudgetStatus? written, GpuBudgetStatus next, double sinceWrite, double? due) =>
         BudgetStatus
             .DueIn(written, next, TimeSpan.FromSeconds(sinceWrite))
             .Should()
@@ -89,7 +83,7 @@ public sealed class BudgetStatusTests
 
     [Theory]
     [MemberData(nameof(Changes))]
-    public void What_is_kept_of_a_status_is_enough_to_tell_whether_the_next_is_news(
+    public void Reduced_status_gives_the_same_write_decision(
         string what,
         GpuBudgetStatus? written,
         GpuBudgetStatus next,
@@ -105,7 +99,7 @@ public sealed class BudgetStatusTests
     }
 
     [Fact]
-    public void A_decision_more_is_news_also_to_what_is_kept()
+    public void New_decision_changes_a_reduced_status()
     {
         GpuBudgetStatus Decided(string time) =>
             With(s => s.Decisions = [new() { Time = time, Message = "why" }, new() { Time = "2026-11-01T00:00:00Z" }]);

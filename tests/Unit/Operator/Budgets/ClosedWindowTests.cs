@@ -15,7 +15,7 @@ public sealed class ClosedWindowTests
     private static readonly DateTimeOffset Start = new(2026, 11, 1, 0, 0, 0, TimeSpan.Zero);
 
     [Fact]
-    public void Each_window_is_noted_once_with_what_it_came_to_also_those_nobody_evaluated()
+    public void Closed_window_is_recorded_once_also_after_an_outage()
     {
         var (ledger, state) = (Ledger(), new OperatorState());
         var budget = Budget("Day", topUp: "2026-11-02");
@@ -24,7 +24,7 @@ public sealed class ClosedWindowTests
         Record(ledger, state, budget, Start.AddHours(13));
         state.ClosedWindows("b").Should().BeEmpty();
 
-        // The operator was away for two days and a half.
+        // The operator was down for two and a half days.
         var stored = new Dictionary<string, string>();
         LedgerWorld.Write(ledger, stored);
         LedgerWorld.Write(state, stored);
@@ -41,7 +41,7 @@ public sealed class ClosedWindowTests
     }
 
     [Fact]
-    public void A_window_of_dates_is_over_once()
+    public void Once_window_closes_once()
     {
         var (ledger, state) = (Ledger(), new OperatorState());
         var budget = Budget("Once", start: Start.AddDays(1), end: Start.AddDays(2));
@@ -53,7 +53,7 @@ public sealed class ClosedWindowTests
     }
 
     [Fact]
-    public void A_rolling_window_never_ends_and_one_that_was_cut_short_by_a_new_spec_did_not()
+    public void Rolling_or_replaced_window_is_not_recorded_as_closed()
     {
         var (ledger, state) = (Ledger(), new OperatorState());
         var rolling = Budget("Rolling", length: "24h");
@@ -68,7 +68,7 @@ public sealed class ClosedWindowTests
     }
 
     [Fact]
-    public void Windows_are_kept_for_as_long_as_was_asked_and_not_without_bound()
+    public void Closed_windows_are_kept_up_to_the_requested_and_a_fixed_bound()
     {
         var (ledger, state) = (Ledger(), new OperatorState());
         var budget = Budget("Day");
@@ -138,7 +138,7 @@ public sealed class ClosedWindowTests
         return new(entity, terms!, selector, exempt);
     }
 
-    /// <summary>One GPU at 1 an hour from ten o'clock of the first day on.</summary>
+    /// <summary>One GPU at 1 USD/h from 10:00 on the first day.</summary>
     private static GpuLedger Ledger()
     {
         var ledger = new GpuLedger();

@@ -9,7 +9,7 @@ public class ElasticTargetsTests
     private static readonly ObjectKey Chat = new("team", "chat");
 
     [Fact]
-    public void A_pod_that_the_scaler_has_not_seen_yet_is_not_part_of_the_floor()
+    public void Pod_unknown_to_the_scaler_is_not_part_of_the_minimum_replicas()
     {
         var targets = new ElasticTargets();
         targets.Set(Chat, new("deployment", PerHour(3), PerHour(3), IsWhole: true));
@@ -27,7 +27,7 @@ public class ElasticTargetsTests
     }
 
     [Fact]
-    public void Without_a_scaler_or_without_a_price_nothing_is_elastic()
+    public void Workload_without_a_scaler_or_a_price_is_not_elastic()
     {
         var targets = new ElasticTargets();
         targets.MinimumReplicasRateOf("deployment", PerHour(6)).Should().BeNull();

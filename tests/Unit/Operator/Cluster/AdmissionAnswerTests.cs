@@ -6,13 +6,13 @@ using static Bursar.Tests.TestKit.Given;
 
 namespace Bursar.Tests.Unit.Operator.Cluster;
 
-/// <summary>What a decision means to a workload that Kueue asks about, and to one that waits in its queue.</summary>
+/// <summary>Answers to admission checks of Kueue, and decisions about workloads in its queue.</summary>
 public sealed class AdmissionAnswerTests
 {
     private static readonly WorkloadSnapshot Asked = Job("train", 2).Waiting();
 
     [Fact]
-    public void What_fits_is_admitted_with_the_sum()
+    public void Workload_that_fits_is_admitted_with_the_amounts()
     {
         var answer = Answer(Budget(100m, Asked));
         answer.Admits.Should().BeTrue();
@@ -20,10 +20,10 @@ public sealed class AdmissionAnswerTests
     }
 
     [Fact]
-    public void What_does_not_fit_is_suspended_and_not_admitted() => Answer(Budget(5m, Asked)).Admits.Should().BeFalse();
+    public void Workload_that_does_not_fit_is_suspended_and_not_admitted() => Answer(Budget(5m, Asked)).Admits.Should().BeFalse();
 
     [Fact]
-    public void Where_a_forecast_pauses_the_answer_waits()
+    public void Paused_forecast_delays_the_answer()
     {
         var answer = Answer(Budget(100m, Asked) with { MeteringStale = "node gpu-1 is unreachable (no heartbeat)" });
         answer.Admits.Should().BeFalse();
@@ -31,7 +31,7 @@ public sealed class AdmissionAnswerTests
     }
 
     [Fact]
-    public void What_Bursar_could_not_stop_is_admitted()
+    public void Workload_that_Bursar_cannot_suspend_is_admitted()
     {
         Answer(Budget(5m, Asked with { NotSuspendable = "spec.managedBy is example.com/runner" })).Admits.Should().BeTrue();
         Answer(Budget(5m, Asked with { Exempt = true })).Admits.Should().BeTrue();
@@ -39,21 +39,21 @@ public sealed class AdmissionAnswerTests
     }
 
     [Fact]
-    public void A_question_that_comes_to_running_work_is_answered() => Answer(Budget(100m, Job("train", 2))).Admits.Should().BeTrue();
+    public void Admission_check_of_a_running_workload_is_answered() => Answer(Budget(100m, Job("train", 2))).Admits.Should().BeTrue();
 
     [Fact]
-    public void A_budget_that_observes_stands_in_nobodys_way() => Answer(Budget(5m, Asked), observes: true).Admits.Should().BeTrue();
+    public void Observing_budget_admits_everything() => Answer(Budget(5m, Asked), observes: true).Admits.Should().BeTrue();
 
     [Fact]
-    public void A_word_from_before_it_was_let_go_admits_nothing()
+    public void Earlier_admission_does_not_admit_a_requeued_workload()
     {
-        // Admitted before, evicted, and queued again: Kueue asks anew, and another decision answers.
+        // The workload was admitted, evicted and requeued. Kueue's new admission check needs a new decision.
         var queued = Asked with { QueuedIn = "in Kueue's queue gpus" };
         Answer(Budget(100m, queued).Admitted(("train", 6.12m))).Admits.Should().BeFalse();
     }
 
     [Fact]
-    public void What_waits_in_a_queue_holds_no_money_and_is_not_suspended_for_it()
+    public void Queued_workload_reserves_nothing_and_is_not_suspended()
     {
         var queued = Asked with { QueuedIn = "in Kueue's queue gpus" };
         var decision = BudgetDecider.Decide(Budget(8m, queued, Job("new", 2, minutesOld: 1)));
@@ -64,7 +64,7 @@ public sealed class AdmissionAnswerTests
     }
 
     [Fact]
-    public void What_somebody_let_go_keeps_its_record_while_it_waits_in_the_queue()
+    public void Resumed_workload_keeps_its_record_while_it_is_queued()
     {
         var undone = Asked with
         {

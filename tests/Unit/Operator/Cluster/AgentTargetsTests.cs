@@ -20,7 +20,7 @@ public sealed class AgentTargetsTests
     [InlineData(WorkloadClass.Training, "7001", "http://elsewhere/", "", "7001 /metrics progress")]
     [InlineData(WorkloadClass.Training, "70010", null, "", null)]
     [InlineData(WorkloadClass.Training, "http", null, "", null)]
-    public void A_port_is_scraped_where_the_pod_names_it(WorkloadClass work, string? port, string? path, string ports, string? expected)
+    public void Port_and_path_for_scraping_come_from_the_pod(WorkloadClass work, string? port, string? path, string ports, string? expected)
     {
         var annotations = new Dictionary<string, string>();
         if (port is not null)
@@ -56,7 +56,7 @@ public sealed class AgentTargetsTests
     [Theory]
     [InlineData("prometheus.io/port", "prometheus.io/path")]
     [InlineData("prometheus.kserve.io/port", "prometheus.kserve.io/path")]
-    public void What_Prometheus_and_KServe_are_told_is_believed_too_and_Bursars_own_word_first(string port, string path)
+    public void Bursar_annotation_precedes_those_of_Prometheus_and_KServe(string port, string path)
     {
         Dictionary<string, string> annotations = new() { [port] = "9100", [path] = "/v1/metrics" };
         V1Pod pod = new()
@@ -71,7 +71,7 @@ public sealed class AgentTargetsTests
     }
 
     [Fact]
-    public void The_revision_follows_the_content()
+    public void Revision_changes_with_the_content()
     {
         V1Pod[] pods =
         [

@@ -10,7 +10,7 @@ public sealed class AnnotationRulesTests
     [InlineData("expected-duration", "3d", "72h")]
     [InlineData("expected-duration", "1d12h", "36h")]
     [InlineData("expected-duration", " 90m\n", "1.5h")]
-    public void Duration_with_days_is_read(string name, string value, string hours)
+    public void Duration_with_days_is_parsed(string name, string value, string hours)
     {
         Problems((name, value)).Should().BeEmpty();
         BursarAnnotations
@@ -75,7 +75,7 @@ public sealed class AnnotationRulesTests
             .And.Contain("expected-duration");
 
     [Fact]
-    public void Annotations_of_others_are_not_looked_at() =>
+    public void Foreign_annotations_are_ignored() =>
         AnnotationRules
             .Problems(
                 new()
@@ -93,7 +93,7 @@ public sealed class AnnotationRulesTests
             .BeEmpty();
 
     [Fact]
-    public void Pod_templates_are_looked_at_too() =>
+    public void Annotations_of_pod_templates_are_checked_too() =>
         AnnotationRules
             .Problems(new(), [], [new V1PodTemplateSpec { Metadata = Meta(("expected-duration", "2 hours"), ("resume", "approved")) }])
             .Should()

@@ -7,7 +7,7 @@ using Bursar.Operator.Cluster;
 
 namespace Bursar.Tests.Unit.Operator.Cluster;
 
-/// <summary>GPUs of ResourceClaims, as objects of the API read.</summary>
+/// <summary>GPUs of ResourceClaims, from API objects.</summary>
 public sealed class ClusterGpusTests : IDisposable
 {
     private readonly KubeClient _client = new(new KubeConfig { Server = new("http://127.0.0.1:1") });
@@ -39,7 +39,7 @@ public sealed class ClusterGpusTests : IDisposable
     public void Dispose() => _client.Dispose();
 
     [Fact]
-    public void A_nodes_cards_are_those_of_its_newest_slices()
+    public void Node_cards_are_those_of_its_newest_resource_slices()
     {
         var node = _gpus.DevicesOf(
             new()
@@ -60,7 +60,7 @@ public sealed class ClusterGpusTests : IDisposable
     }
 
     [Fact]
-    public void A_pods_own_claim_is_what_was_allocated_for_it()
+    public void Pod_claim_counts_as_it_was_allocated()
     {
         Claim(
             "p-gpu",
@@ -95,7 +95,7 @@ public sealed class ClusterGpusTests : IDisposable
     }
 
     [Fact]
-    public void A_part_of_a_device_that_several_claims_have_is_told_by_its_memory()
+    public void Share_of_a_device_in_several_claims_is_its_memory()
     {
         Claim("p-gpu", Result("gpu-0", """, "shareID": "a671734a-e8e5-11e4-8fde-42010af09327", "consumedCapacity": {"memory": "20Gi"}"""));
         _gpus
@@ -125,7 +125,7 @@ public sealed class ClusterGpusTests : IDisposable
     [InlineData("""{"name": "r", "exactly": {"deviceClassName": "gpu.example.com"}}""", 1, "an unknown part")]
     [InlineData("""{"name": "r", "exactly": {"deviceClassName": "gpu.nvidia.com", "adminAccess": true}}""", 0, "an unknown part")]
     [InlineData("""{"name": "r", "exactly": {"deviceClassName": "nic.example.com"}}""", 0, "an unknown part")]
-    public void A_template_tells_what_its_pods_will_ask_for(string request, int units, string share)
+    public void Claim_template_gives_the_request_of_future_pods(string request, int units, string share)
     {
         Put(
             _gpus.Classes,
@@ -144,7 +144,7 @@ public sealed class ClusterGpusTests : IDisposable
         );
         (work.PodSets[0].Request.Units, work.PodSets[0].Request.ShareOn(node).ToString(), work.Gpus).Should().Be((units, share, 3 * units));
 
-        // And its pods, until their claims are allocated.
+        // The same applies to its pods until their claims are allocated.
         var pod = _gpus.OfPod(Pod("""{"name": "gpu", "resourceClaimTemplateName": "t"}"""));
         (pod.Units, pod.ShareOn(node).ToString(), pod.IsPending).Should().Be((units, share, units > 0));
     }

@@ -22,7 +22,7 @@ public sealed class FieldOwnerTests
     [InlineData("/metadata/annotations/autoscaling.keda.sh~1paused-replicas", "kueue")]
     [InlineData("/spec/replicas", null)]
     [InlineData("/metadata/annotations/bursar.dev~1suspended-by", null)]
-    public void Who_set_a_field_last_is_told_unless_it_was_Bursar(string field, string? manager) =>
+    public void Last_writer_of_a_field_is_returned_unless_it_is_Bursar(string field, string? manager) =>
         FieldOwner.LastOf(Job, field).Should().Be(manager);
 
     [Theory]
@@ -41,5 +41,6 @@ public sealed class FieldOwnerTests
     [InlineData("{}")]
     [InlineData("""{"metadata": {"managedFields": [{}]}}""")]
     [InlineData("""{"metadata": {"managedFields": "x"}}""")]
-    public void What_does_not_tell_is_nobody(string json) => FieldOwner.LastOf(JsonNode.Parse(json), "/spec/suspend").Should().BeNull();
+    public void Unreadable_managed_fields_give_no_writer(string json) =>
+        FieldOwner.LastOf(JsonNode.Parse(json), "/spec/suspend").Should().BeNull();
 }

@@ -45,7 +45,7 @@ public sealed class PieceSetTests
     }
 
     [Fact]
-    public void Pod_that_succeeded_counts_before_the_status_says_so() =>
+    public void Succeeded_pod_counts_before_the_status_is_updated() =>
         Count("""{"completions": 10, "parallelism": 1}""", "{}", minutes: 60, Pod("a", null, 0, 60, "Succeeded")).Ended.Should().Be(1);
 
     [Fact]
@@ -62,11 +62,11 @@ public sealed class PieceSetTests
 
         pieces.Left.Should().Be(10);
         pieces.Finished.Should().Equal([TimeSpan.FromMinutes(50)], "index 90 is tried again");
-        pieces.Held.Should().BeNull("there are pods that tell");
+        pieces.Held.Should().BeNull("pods give the time");
     }
 
     [Fact]
-    public void Failures_tell_nothing_of_the_others_while_no_piece_has_succeeded()
+    public void Failures_alone_do_not_change_the_estimate_of_other_pieces()
     {
         var pieces = Count(
             """{"completions": 10, "parallelism": 10, "completionMode": "Indexed", "backoffLimitPerIndex": 0}""",
@@ -94,7 +94,7 @@ public sealed class PieceSetTests
     [Fact]
     public void Success_beyond_the_completions_of_a_Job_that_was_made_smaller_does_not_count()
     {
-        // As kube-controller-manager 1.36 writes it after 6 completions were made 3.
+        // As kube-controller-manager 1.36 writes it after completions was reduced from 6 to 3.
         var pieces = Count(
             """{"completions": 3, "parallelism": 3, "completionMode": "Indexed"}""",
             """{"succeeded": 1, "completedIndexes": "0"}""",
@@ -148,7 +148,7 @@ public sealed class PieceSetTests
     }
 
     [Fact]
-    public void Pieces_without_finished_pods_ask_for_the_time_held() =>
+    public void Pieces_without_finished_pods_use_the_GPU_time_of_the_job() =>
         Count("""{"completions": 100, "parallelism": 10}""", """{"succeeded": 40}""", minutes: 60).Held.Should().Be(TimeSpan.FromHours(4));
 
     [Fact]
@@ -159,7 +159,7 @@ public sealed class PieceSetTests
     [InlineData("""{"rules": [{"succeededIndexes": "0-4"}]}""", 3, 2, 1)]
     [InlineData("""{"rules": [{"succeededIndexes": "0-4", "succeededCount": 3}]}""", 1, 2, 0)]
     [InlineData("""{"rules": [{"succeededCount": 9}, {"succeededIndexes": "0"}]}""", 0, 1, 0)]
-    public void Success_policy_says_what_is_still_needed(string policy, int needed, int succeeded, int? toCome)
+    public void Success_policy_decides_which_pieces_are_still_needed(string policy, int needed, int succeeded, int? toCome)
     {
         // 0 and 1 have succeeded, 2 and 3 run, 4 waits.
         var pieces = Count(
@@ -191,8 +191,8 @@ public sealed class PieceSetTests
     public void Index_ranges_are_counted(string text, int count) => IndexRanges.Parse(text).Count.Should().Be(count);
 
     /// <summary>
-    /// Thirty pieces of an hour at a parallelism of ten, whose pods are gone; then its user changed the parallelism. The time of the 70
-    /// pieces that are left does not depend on it.
+    /// Thirty pieces of an hour ran at a parallelism of ten, and their pods are gone. Then the user changed the parallelism. The time of the
+    /// 70 pieces that are left does not depend on it.
     /// </summary>
     [Theory]
     [InlineData(1)]

@@ -5,7 +5,7 @@ using Bursar.Operator.Cluster;
 
 namespace Bursar.Tests.Unit.Operator.Cluster;
 
-/// <summary>When pods ended, from their JSON as kubelets of several versions write it. All were scheduled at 10:00:00.</summary>
+/// <summary>Ends of pods, from JSON as kubelets of several versions write it. All pods were scheduled at 10:00:00.</summary>
 public sealed class PodTimesTests
 {
     private const string Init = """{"name":"init","state":{"terminated":{"exitCode":0,"finishedAt":"2026-11-21T10:03:00Z"}}}""";
@@ -14,7 +14,7 @@ public sealed class PodTimesTests
         """{"name":"main","state":{"terminated":{"exitCode":137,"reason":"ContainerStatusUnknown","finishedAt":null}}}""";
 
     [Theory]
-    // The field report: the end of the main container is not known, that of the init container is.
+    // From a field report: the end of the main container is unknown, that of the init container is known.
     [InlineData(
         "22:00:05",
         "Failed",
@@ -62,7 +62,7 @@ public sealed class PodTimesTests
         """ "containerStatuses":[{"name":"main","state":{"terminated":{"exitCode":1,"finishedAt":"2026-11-21T22:00:05Z"}}}] """,
         "Ready/False/10:30:00"
     )]
-    // A restartable init container that still runs when the pod is over: its end is not known either.
+    // A restartable init container still runs when the pod is over, so its end is unknown too.
     [InlineData(
         "22:00:05",
         "Succeeded",
@@ -74,14 +74,14 @@ public sealed class PodTimesTests
         "Succeeded",
         """ "initContainerStatuses":[{"name":"side","state":{"terminated":{"exitCode":0,"finishedAt":"2026-11-21T22:00:05Z"}}}],"containerStatuses":[{"name":"main","state":{"terminated":{"exitCode":0,"finishedAt":"2026-11-21T22:00:00Z"}}}] """
     )]
-    // The init container failed: the main one never ran.
+    // The init container failed, so the main one never ran.
     [InlineData(
         "10:03:00",
         "Failed",
         """ "initContainerStatuses":[FAILED],"containerStatuses":[{"name":"main","restartCount":0,"state":{"waiting":{"reason":"PodInitializing"}}}] """,
         "Ready/False/10:00:01"
     )]
-    // It was evicted while it pulled its image: it held its devices to the end.
+    // The pod was evicted while it pulled its image, so it had its devices to the end.
     [InlineData(
         "22:00:05",
         "Failed",
@@ -95,7 +95,7 @@ public sealed class PodTimesTests
         """ "containerStatuses":[{"name":"main","restartCount":0,"state":{"waiting":{"reason":"ImagePullBackOff"}}},{"name":"side","state":{"terminated":{"exitCode":1,"finishedAt":"2026-11-21T10:03:00Z"}}}] """,
         "DisruptionTarget/True/22:00:05"
     )]
-    // In a crash loop when the pod was failed: it held its devices to the end.
+    // The pod was in a crash loop when it was failed, so it had its devices to the end.
     [InlineData(
         "22:00:05",
         "Failed",
@@ -139,7 +139,7 @@ public sealed class PodTimesTests
     [InlineData(
         """ "reason":"DeadlineExceeded","containerStatuses":[{"name":"main","restartCount":0,"state":{"waiting":{"reason":"ImagePullBackOff"}}}] """
     )]
-    public void End_that_nothing_tells_is_open_until_it_is_observed(string statuses)
+    public void Unknown_end_is_bounded_by_the_time_of_observation(string statuses)
     {
         var pod = Pod("Failed", statuses, "Ready/False/10:00:01");
 

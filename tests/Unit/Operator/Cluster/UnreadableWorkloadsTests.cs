@@ -65,7 +65,7 @@ public sealed class UnreadableWorkloadsTests
         Parse(kind, spec).WhyNot.Should().BeNull();
 
     [Fact]
-    public void Unreadable_status_keeps_the_work_suspendable() =>
+    public void Unreadable_status_keeps_the_workload_suspendable() =>
         WorkloadKinds
             .Of("JobSet")!
             .Parse(JsonSerializer.Deserialize<JsonElement>("""{"metadata": {"name": "a"}, "spec": {}, "status": "over"}"""))
@@ -101,10 +101,10 @@ public sealed class UnreadableWorkloadsTests
 
     public static TheoryData<string> Kinds => [.. WorkloadKinds.All.Select(kind => kind.Name)];
 
-    /// <summary>Whatever one field is replaced by, its work is read, and still counts as GPU work or says why it cannot be read.</summary>
+    /// <summary>With any field replaced, the workload is parsed. It counts as a GPU workload or reports why it cannot be read.</summary>
     [Theory]
     [MemberData(nameof(Kinds))]
-    public void No_field_takes_the_work_out_of_enforcement(string name)
+    public void Unreadable_field_never_exempts_a_workload(string name)
     {
         var kind = WorkloadKinds.Of(name)!;
         var sample = SampleOf(name);
@@ -124,7 +124,7 @@ public sealed class UnreadableWorkloadsTests
             work.Metadata.Name.Should().Be("sample");
             JsonValueKind before = KindOf(SampleObjects.At(sample, field)),
                 now = KindOf(JsonNode.Parse(value));
-            // A null and an empty part are legal ways to ask for nothing, and so is a number of zero.
+            // Null, an empty part and zero are valid ways to request nothing.
             if (now == JsonValueKind.Null || now == before || now == JsonValueKind.Number)
                 continue;
             (work.HasGpus || work.Unreadable is not null).Should().BeTrue("{0} is {1}", SampleObjects.PathOf(field), value);
@@ -133,7 +133,7 @@ public sealed class UnreadableWorkloadsTests
 
     private static JsonValueKind KindOf(JsonNode? node) => node?.GetValueKind() ?? JsonValueKind.Null;
 
-    /// <summary>Everything that the operator asks of a work.</summary>
+    /// <summary>Reads everything that the operator uses of a workload.</summary>
     private static WorkloadObject Use(WorkloadObject work)
     {
         _ = (

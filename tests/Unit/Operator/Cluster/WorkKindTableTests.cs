@@ -6,7 +6,7 @@ using Bursar.Operator.Cluster;
 
 namespace Bursar.Tests.Unit.Operator.Cluster;
 
-/// <summary>Kinds of one name in different groups, as batch's and Volcano's Job.</summary>
+/// <summary>Kinds of one name in different groups, such as Job of batch and of Volcano.</summary>
 public sealed class WorkKindTableTests
 {
     private const string VolcanoVersion = "batch.volcano.sh/v1alpha1";
@@ -18,7 +18,7 @@ public sealed class WorkKindTableTests
 
     [Theory]
     [MemberData(nameof(Orders))]
-    public void Kinds_of_one_name_are_told_apart_by_group_in_any_order(bool volcanoFirst)
+    public void Kinds_of_one_name_are_distinguished_by_group_in_any_order(bool volcanoFirst)
     {
         WorkKindTable table = new(volcanoFirst ? [Volcano, Batch] : [Batch, Volcano]);
 

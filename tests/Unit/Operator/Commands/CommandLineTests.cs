@@ -29,7 +29,7 @@ public sealed class CommandLineTests
     [InlineData("cow/nlp", "names no budget", 2)]
     [InlineData("gpub/", "names no budget", 2)]
     [InlineData("gpub/a/b", "names no budget", 2)]
-    public async Task What_stops_a_command_is_one_sentence_on_stderr(string budget, string sentence, int expected = 1)
+    public async Task Failed_command_writes_one_sentence_to_stderr(string budget, string sentence, int expected = 1)
     {
         var kubeconfig = Path.Combine(Path.GetTempPath(), $"bursar-unit-{Guid.NewGuid():N}");
         if (sentence != "no kubeconfig")

@@ -12,7 +12,7 @@ public sealed class ExplainCostTests
     private static readonly DateTimeOffset Start = new(2026, 11, 1, 12, 0, 0, TimeSpan.Zero);
 
     [Fact]
-    public void Every_term_of_a_cost_is_told()
+    public void Explanation_lists_every_term_of_a_cost()
     {
         const string card = "NVIDIA-A100-SXM4-40GB";
         var book = new PriceBook(

@@ -8,7 +8,7 @@ namespace Bursar.Tests.Unit.Operator.Commands;
 public sealed class ExplainReasoningTests
 {
     [Fact]
-    public void Every_workload_is_told_with_its_place_its_worth_and_what_would_change_it()
+    public void Reasoning_lists_each_workload_with_its_order_cost_and_changes()
     {
         var done = Job("done-soon", 2);
         var big = Job("big", 12) with { EstimateAfterResume = Settled(TimeSpan.FromHours(13)) };
@@ -36,7 +36,7 @@ public sealed class ExplainReasoningTests
     }
 
     [Fact]
-    public void More_work_than_a_person_waits_for_is_told_without_the_search()
+    public void Search_for_changes_is_limited_to_sixty_workloads()
     {
         var text = ExplainReasoning.Of(Given.Budget(1_000, [.. Enumerable.Range(0, 61).Select(i => Job($"job-{i:00}", 1))]));
 

@@ -3,7 +3,7 @@ using Bursar.Operator.Commands;
 
 namespace Bursar.Tests.Unit.Operator.Commands;
 
-/// <summary>ScaledObjects as people write them, and the InferenceScalers that come of them.</summary>
+/// <summary>ScaledObjects as users write them, and the InferenceScalers made from them.</summary>
 public sealed class GenerateScalerTests
 {
     private const string Minimal = """
@@ -16,7 +16,7 @@ public sealed class GenerateScalerTests
         """;
 
     [Fact]
-    public async Task A_vLLM_deployment_by_its_queue_in_Prometheus()
+    public async Task ScaledObject_with_a_Prometheus_queue_trigger_is_converted()
     {
         var (code, output, error) = await RunAsync(
             """
@@ -99,7 +99,7 @@ public sealed class GenerateScalerTests
     }
 
     [Fact]
-    public async Task Everything_an_HPA_can_be_told_and_a_formula()
+    public async Task ScaledObject_with_HPA_behavior_and_a_formula_is_converted()
     {
         var (code, output, error) = await RunAsync(
             """
@@ -264,7 +264,7 @@ public sealed class GenerateScalerTests
     [InlineData("30 6 * * 1-5", "10 22 * * *", true)]
     [InlineData("0 30 6 ? * 2-6", "0 10 22 * * ?", true)]
     [InlineData("30 6 * * 1-5", "10 22 * * 1-5", false)]
-    public async Task Cron_whose_end_has_days_without_a_start_is_remarked_on(string start, string end, bool remarked)
+    public async Task Cron_whose_end_has_days_without_a_start_gets_a_note(string start, string end, bool remarked)
     {
         var (code, _, error) = await RunAsync(
             Minimal
@@ -341,7 +341,7 @@ public sealed class GenerateScalerTests
     }
 
     [Fact]
-    public async Task A_formula_without_one_of_its_triggers_is_no_formula()
+    public async Task Formula_with_a_missing_trigger_is_dropped()
     {
         var (code, output, error) = await RunAsync(
             """
@@ -372,7 +372,7 @@ public sealed class GenerateScalerTests
     }
 
     [Fact]
-    public async Task What_Bursar_would_refuse_is_said_at_once()
+    public async Task Values_that_Bursar_would_refuse_are_reported()
     {
         var (code, output, error) = await RunAsync(
             """
@@ -468,7 +468,7 @@ public sealed class GenerateScalerTests
     }
 
     [Fact]
-    public async Task Without_a_trigger_left_there_is_no_scaler()
+    public async Task ScaledObject_without_usable_triggers_gives_no_scaler()
     {
         var (code, output, error) = await RunAsync(
             Minimal
@@ -528,7 +528,7 @@ public sealed class GenerateScalerTests
         "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: x}\na: &a [x, x, x, x, x, x, x, x, x]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a]\nc: &c [*b, *b, *b, *b, *b, *b, *b, *b, *b]\nd: &d [*c, *c, *c, *c, *c, *c, *c, *c, *c]\ne: &e [*d, *d, *d, *d, *d, *d, *d, *d, *d]\nspec: {scaleTargetRef: {name: x}, advanced: {horizontalPodAutoscalerConfig: {behavior: [*e, *e, *e, *e, *e, *e, *e, *e]}}}",
         "ScaledObject x: spec.advanced: is too large"
     )]
-    public async Task What_cannot_be_read_is_one_sentence(string text, string sentence)
+    public async Task Unreadable_input_is_one_error_sentence(string text, string sentence)
     {
         var (code, output, error) = await RunAsync(text);
         (code, output).Should().Be((1, ""));
@@ -537,7 +537,7 @@ public sealed class GenerateScalerTests
     }
 
     [Fact]
-    public async Task It_reads_a_file_and_says_when_there_is_none()
+    public async Task Input_file_is_read_and_a_missing_one_is_an_error()
     {
         var file = Path.Combine(Path.GetTempPath(), $"bursar-scaledobject-{Guid.NewGuid():N}.yaml");
         await File.WriteAllTextAsync(

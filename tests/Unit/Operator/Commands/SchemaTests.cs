@@ -23,7 +23,7 @@ public sealed class SchemaTests
     [InlineData("training.resume.policy", "\"Automatic\"")]
     [InlineData("training.resume.headroomPercent", "5")]
     [InlineData("inference.whenExhausted", "\"MinReplicas\"")]
-    public void A_budget_of_a_limit_alone_gets_these_defaults(string path, string value)
+    public void Budget_with_a_limit_alone_gets_the_defaults(string path, string value)
     {
         var schema = (JsonObject)Budget["properties"]!["spec"]!;
         foreach (var name in path.Split('.'))
@@ -37,7 +37,7 @@ public sealed class SchemaTests
     [Fact]
     public void Only_the_limit_is_required() => Budget["properties"]!["spec"]!["required"]!.ToJsonString().Should().Be("[\"limit\"]");
 
-    // CEL's cost estimate and etcd's patience both need it.
+    // The cost estimate of CEL and the object size limit of etcd require bounds.
     [Theory]
     [MemberData(nameof(Kinds))]
     public void Lists_maps_and_strings_are_bounded(Type kind)
@@ -52,7 +52,7 @@ public sealed class SchemaTests
                 return;
             var bounded = schema["type"]?.GetValue<string>() switch
             {
-                // An int-or-string: the number needs a bound as the text does.
+                // An int-or-string needs a bound for the number and for the text.
                 null => schema.ContainsKey("x-kubernetes-int-or-string")
                     && schema.ContainsKey("maxLength")
                     && (schema.ContainsKey("maximum") || path.EndsWith("{}", StringComparison.Ordinal)),

@@ -62,7 +62,7 @@ public sealed class YamlTextTests
             node.Style.Should().Be(YamlDotNet.Core.ScalarStyle.DoubleQuoted);
     }
 
-    /// <summary>YAML 1.1's and 1.2's rules for what a scalar without quotes is; kubectl and helm go by the former.</summary>
+    /// <summary>Types of unquoted scalars by YAML 1.1 and 1.2; kubectl and Helm use the former.</summary>
     [Fact]
     public void Unquoted_string_is_of_no_other_type_in_any_YAML()
     {

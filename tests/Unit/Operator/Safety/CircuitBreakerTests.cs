@@ -11,44 +11,44 @@ public sealed class CircuitBreakerTests
     [InlineData(25, 5)]
     [InlineData(26, 6)]
     [InlineData(1000, 200)]
-    public void It_allows_five_or_a_fifth(int suspendable, int allowed) =>
+    public void Breaker_allows_five_suspensions_or_a_fifth(int suspendable, int allowed) =>
         new CircuitBreaker(() => suspendable).Allowance(Now).Should().Be(allowed);
 
     [Fact]
-    public void A_suspending_counts_for_five_minutes()
+    public void Suspension_counts_for_five_minutes()
     {
-        var brake = new CircuitBreaker(() => 0);
-        brake.Record(Now);
-        brake.Allowance(Now.AddMinutes(5)).Should().Be(4);
-        brake.Allowance(Now.AddMinutes(5).AddSeconds(1)).Should().Be(5);
+        var breaker = new CircuitBreaker(() => 0);
+        breaker.Record(Now);
+        breaker.Allowance(Now.AddMinutes(5)).Should().Be(4);
+        breaker.Allowance(Now.AddMinutes(5).AddSeconds(1)).Should().Be(5);
     }
 
     [Fact]
-    public void Once_applied_it_stays_until_a_later_word_lifts_it()
+    public void Open_breaker_stays_open_until_a_later_reset()
     {
-        var brake = new CircuitBreaker(() => 0);
-        brake.Open(Now);
-        brake.Allowance(Now.AddDays(1)).Should().Be(0);
-        brake.Reset(Now.AddSeconds(-1)).Should().BeTrue("it is a later word than none");
-        brake.Allowance(Now).Should().Be(0, "but said before the brake was applied");
-        brake.Reset(Now.AddSeconds(1)).Should().BeTrue();
-        brake.Reset(Now.AddSeconds(1)).Should().BeFalse("the same word again");
-        brake.Allowance(Now.AddSeconds(1)).Should().Be(5);
+        var breaker = new CircuitBreaker(() => 0);
+        breaker.Open(Now);
+        breaker.Allowance(Now.AddDays(1)).Should().Be(0);
+        breaker.Reset(Now.AddSeconds(-1)).Should().BeTrue("it is the first reset");
+        breaker.Allowance(Now).Should().Be(0, "but it precedes the opening");
+        breaker.Reset(Now.AddSeconds(1)).Should().BeTrue();
+        breaker.Reset(Now.AddSeconds(1)).Should().BeFalse("it is the same reset again");
+        breaker.Allowance(Now.AddSeconds(1)).Should().Be(5);
     }
 
     [Fact]
-    public void A_new_leader_takes_up_what_was_suspended_and_that_it_was_applied()
+    public void New_leader_restores_recent_suspensions_and_an_open_breaker()
     {
-        var brake = new CircuitBreaker(() => 0);
-        brake.Restore([Now.AddMinutes(-1), Now.AddMinutes(-7), Now.AddMinutes(-2)], null);
-        brake.Allowance(Now).Should().Be(3);
+        var breaker = new CircuitBreaker(() => 0);
+        breaker.Restore([Now.AddMinutes(-1), Now.AddMinutes(-7), Now.AddMinutes(-2)], null);
+        breaker.Allowance(Now).Should().Be(3);
 
-        brake.Restore([], Now.AddMinutes(-1));
-        brake.Allowance(Now).Should().Be(0);
-        // The switch is read after the ledger: an old word must not lift a later brake.
-        brake.Reset(Now.AddHours(-1));
-        brake.OpenSince.Should().Be(Now.AddMinutes(-1));
-        brake.Reset(Now);
-        brake.OpenSince.Should().BeNull();
+        breaker.Restore([], Now.AddMinutes(-1));
+        breaker.Allowance(Now).Should().Be(0);
+        // The control ConfigMap is read after the ledger. An old reset must not close a breaker that opened later.
+        breaker.Reset(Now.AddHours(-1));
+        breaker.OpenSince.Should().Be(Now.AddMinutes(-1));
+        breaker.Reset(Now);
+        breaker.OpenSince.Should().BeNull();
     }
 }

@@ -7,7 +7,7 @@ namespace Bursar.Tests.Unit.Operator.Safety;
 public class WriteRateLimiterTests
 {
     [Fact]
-    public void A_thousand_writers_get_eight_a_second_and_each_asks_twice()
+    public void Thousand_writers_share_eight_writes_a_second_in_two_attempts_each()
     {
         VirtualTimeProvider time = new();
         WriteRateLimiter pacer = new(time);
@@ -31,7 +31,7 @@ public class WriteRateLimiterTests
     }
 
     [Fact]
-    public void A_turn_nobody_came_for_blocks_nobody()
+    public void Unused_turn_blocks_no_other_writer()
     {
         VirtualTimeProvider time = new();
         WriteRateLimiter pacer = new(time, perSecond: 1);

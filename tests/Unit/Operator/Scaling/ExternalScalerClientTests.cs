@@ -8,7 +8,7 @@ public sealed class ExternalScalerClientTests
 {
     private static readonly DateTimeOffset StartTime = new(2026, 11, 21, 9, 0, 0, TimeSpan.Zero);
 
-    /// <summary>Each thread is the only writer of its own value, so it must find again what it wrote.</summary>
+    /// <summary>Each thread is the only writer of its own value, so it must read its last write.</summary>
     [Fact]
     public void Concurrent_writes_of_the_loop_and_of_KEDA_are_all_kept()
     {
@@ -51,7 +51,7 @@ public sealed class ExternalScalerClientTests
     }
 
     [Fact]
-    public void Same_question_is_not_new_and_another_cap_is()
+    public void Repeated_query_is_not_new_and_another_cap_is()
     {
         var guest = new ExternalScalerClient(StartTime);
         guest.Query(Trigger("a"), null, StartTime).Should().BeTrue();
@@ -63,7 +63,7 @@ public sealed class ExternalScalerClientTests
     }
 
     [Fact]
-    public void Triggers_that_ask_no_more_are_forgotten()
+    public void Triggers_without_recent_queries_are_dropped()
     {
         var guest = new ExternalScalerClient(StartTime);
         guest.Query(Trigger("old"), null, StartTime);

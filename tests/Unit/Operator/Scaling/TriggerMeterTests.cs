@@ -7,7 +7,7 @@ using Bursar.Tests.Unit.Agent;
 
 namespace Bursar.Tests.Unit.Operator.Scaling;
 
-/// <summary>Answers of a Prometheus that could not read all of its data.</summary>
+/// <summary>Answers with warnings, from a Prometheus that could not read all of its data.</summary>
 public sealed class TriggerMeterTests
 {
     private const string Warning = "Prometheus source main: store a: Unavailable";

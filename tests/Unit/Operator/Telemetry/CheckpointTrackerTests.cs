@@ -12,7 +12,7 @@ public sealed class CheckpointTrackerTests
     private static readonly DateTimeOffset At = new(2026, 11, 20, 10, 0, 0, TimeSpan.Zero);
 
     [Fact]
-    public void It_tells_of_changes_alone_and_of_two_requests_the_one_that_waits_less_long()
+    public void Tracker_reports_changes_only_and_the_request_with_less_time_left()
     {
         var board = new CheckpointTracker();
         var changes = 0;
@@ -34,7 +34,7 @@ public sealed class CheckpointTrackerTests
     }
 
     [Fact]
-    public void A_request_is_part_of_what_a_node_is_told_and_of_its_revision()
+    public void Checkpoint_request_is_part_of_the_agent_targets_and_their_revision()
     {
         var pod = new V1Pod
         {

@@ -7,9 +7,9 @@ public sealed class ProgressTrackerTests
 {
     private static readonly DateTimeOffset Nine = new(2026, 11, 21, 9, 0, 0, TimeSpan.Zero);
 
-    // A restarted operator sees the annotation before it has read its own memory: its one word once hid all that was known.
+    // A restarted operator sees the annotation before it has read its stored progress. That one point once hid all stored ones.
     [Fact]
-    public void What_was_known_before_a_restart_is_not_hidden_by_the_annotations_last_word()
+    public void Progress_restored_after_a_restart_outranks_the_latest_annotation()
     {
         var board = new ProgressTracker();
         board.Report("job", new(Nine.AddMinutes(5), 144, 30000));
@@ -23,10 +23,10 @@ public sealed class ProgressTrackerTests
         Estimator.AfterResume(facts).Likely.TotalSeconds.Should().BeApproximately(2727, 30);
     }
 
-    // The memory was written at step 100, the job went on to 118 and was suspended; a minute later another replica took over
-    // and read the annotation: 18 steps in a minute once made the job seem 15 times as dear, and it never came back.
+    // Progress was stored at step 100; the job reached step 118 and was suspended. A minute later another replica took over and read
+    // the annotation. 18 steps in a minute once made the job seem 15 times as expensive, so it never resumed.
     [Fact]
-    public void The_annotation_read_at_a_take_over_has_no_time_of_its_own()
+    public void Annotation_read_at_a_take_over_adds_no_point_in_time()
     {
         var board = new ProgressTracker();
         board.Report("job", new(Nine.AddSeconds(75), 118, 30000));
@@ -38,7 +38,7 @@ public sealed class ProgressTrackerTests
     }
 
     [Fact]
-    public void Who_spoke_last_is_who_told_it()
+    public void Latest_progress_names_its_source()
     {
         var board = new ProgressTracker();
         board.Latest("job").ByAgent.Should().BeFalse();
@@ -49,7 +49,7 @@ public sealed class ProgressTrackerTests
     }
 
     [Fact]
-    public void A_gang_is_as_far_as_its_slowest_rank()
+    public void Progress_of_a_gang_is_that_of_its_slowest_rank()
     {
         var board = new ProgressTracker();
         board.Report("job", "rank-0", new(Nine, 50, 100));

@@ -12,7 +12,7 @@ public sealed class SeriesRecorderTests
     private static readonly DateTimeOffset Start = new(2026, 11, 2, 9, 0, 0, TimeSpan.Zero);
 
     [Fact]
-    public void A_completed_run_is_learned_from_once_and_the_next_of_its_series_is_foreseen_by_it()
+    public void Completed_run_is_recorded_once_and_predicts_the_next()
     {
         var (ledger, state) = (new GpuLedger(), new OperatorState());
         var keeper = new SeriesRecorder(ledger, state, new ProgressTracker());
@@ -20,7 +20,7 @@ public sealed class SeriesRecorderTests
 
         keeper.Observe(Read(first));
         keeper.Observe(Read(first));
-        // A restart of the operator is told of it again.
+        // A restarted operator observes the run again.
         new SeriesRecorder(ledger, state, new ProgressTracker()).Observe(Read(first));
 
         var next = Job("nightly-2", null);
@@ -31,7 +31,7 @@ public sealed class SeriesRecorderTests
     }
 
     [Fact]
-    public void A_run_that_failed_or_still_runs_tells_nothing()
+    public void Failed_or_running_job_is_not_recorded()
     {
         var (ledger, state) = (new GpuLedger(), new OperatorState());
         var keeper = new SeriesRecorder(ledger, state, new ProgressTracker());
@@ -43,7 +43,7 @@ public sealed class SeriesRecorderTests
     }
 
     [Fact]
-    public void The_owners_word_comes_before_the_CronJob_and_that_before_the_generated_name()
+    public void Series_comes_from_annotation_then_CronJob_then_generated_name()
     {
         var cron = new V1OwnerReference
         {
@@ -82,7 +82,7 @@ public sealed class SeriesRecorderTests
     }
 
     [Fact]
-    public void What_is_part_of_anothers_run_is_no_run_of_its_own()
+    public void Child_of_another_workload_is_no_run_of_its_own()
     {
         var (ledger, state) = (new GpuLedger(), new OperatorState());
         var keeper = new SeriesRecorder(ledger, state, new ProgressTracker());
@@ -114,7 +114,7 @@ public sealed class SeriesRecorderTests
     }
 
     [Fact]
-    public void A_gang_is_a_run_as_a_Job_is()
+    public void Gang_is_recorded_as_a_run()
     {
         var (ledger, state) = (new GpuLedger(), new OperatorState());
         var job = Job("x", null);
@@ -152,7 +152,7 @@ public sealed class SeriesRecorderTests
     }
 
     /// <summary>
-    /// Ten pieces of an hour, at one parallelism and then at another. The next run costs ten hours of a GPU whatever they are.
+    /// Ten pieces of an hour, at one parallelism and then at another. The next run costs ten GPU-hours in every case.
     /// </summary>
     [Theory]
     [InlineData(1, 1, 10)]
@@ -161,13 +161,13 @@ public sealed class SeriesRecorderTests
     [InlineData(5, 1, 10)]
     [InlineData(10, 1, 10)]
     [InlineData(10, 10, 1)]
-    public void Next_run_of_a_sweep_takes_the_time_of_its_pieces_at_its_own_parallelism(int before, int now, int hours)
+    public void Next_run_of_a_sweep_scales_its_pieces_to_its_own_parallelism(int before, int now, int hours)
     {
         var (ledger, state) = (new GpuLedger(), new OperatorState());
         ledger.Install(Start.AddHours(-1));
         for (var piece = 0; piece < 10; piece++)
             ledger.Observe(Pod($"sweep-1-{piece}", piece / before, 1) with { Succeeded = true });
-        // A pod that was stopped is no piece's time.
+        // The time of a stopped pod is not the time of a piece.
         if (before > 1)
             ledger.Observe(Pod("sweep-1-stopped", 0, 0.5));
         var first = Sweep("sweep-1", before);

@@ -34,7 +34,7 @@ public sealed class GpuRequestTests
     }
 
     [Fact]
-    public void A_pod_without_gpus_is_none() =>
+    public void Pod_without_GPUs_has_no_GPU_request() =>
         GpuRequest
             .Of(new() { Containers = [new() { Resources = new() { Limits = StringMap.From([new("cpu", "4")]) } }] })
             .IsAny.Should()

@@ -6,7 +6,7 @@ using Bursar.Operator.Cluster.Gpus;
 namespace Bursar.Tests.Unit.Operator.Cluster.Gpus;
 
 /// <summary>
-/// Parts of GPUs by HAMi: a card counts ten times in the node's resources, and a pod says how much of its memory it gets.
+/// GPU sharing by HAMi: a card counts ten times in the resources of the node, and a pod requests a part of its memory.
 /// </summary>
 public sealed class HamiSharingTests
 {
@@ -28,7 +28,7 @@ public sealed class HamiSharingTests
     [Theory]
     [InlineData("NVIDIA-NVIDIA A100-SXM4-40GB", "NVIDIA-A100-SXM4-40GB")]
     [InlineData("NVIDIA-Tesla T4", "Tesla-T4")]
-    public void The_name_is_written_as_feature_discovery_writes_it(string type, string product) =>
+    public void Product_name_is_written_as_feature_discovery_writes_it(string type, string product) =>
         HamiRegister.Read($$"""[{"id":"GPU-1","devmem":1,"type":"{{type}}"}]""")!.Product.Should().Be(product);
 
     [Theory]
@@ -37,7 +37,7 @@ public sealed class HamiSharingTests
     [InlineData("[")]
     [InlineData("[]")]
     [InlineData("[3]")]
-    public void What_is_no_register_is_none(string text) => HamiRegister.Read(text).Should().BeNull();
+    public void Invalid_HAMi_register_is_ignored(string text) => HamiRegister.Read(text).Should().BeNull();
 
     [Fact]
     public void Cards_that_differ_have_no_one_memory_and_no_one_name() =>
@@ -54,7 +54,7 @@ public sealed class HamiSharingTests
     [InlineData("nvidia.com/gpu=1 nvidia.com/gpumem=8192 nvidia.com/gpucores=100", 1, "1")]
     [InlineData("nvidia.com/gpu=1 nvidia.com/gpucores=30", 1, "1")]
     [InlineData("nvidia.com/gpu=3", 3, "1")]
-    public void A_part_is_the_memory_that_is_asked_for(string limits, int units, string share)
+    public void Share_is_the_requested_memory(string limits, int units, string share)
     {
         var request = GpuRequest.Of(new() { Containers = [Container(limits)] });
         (request.Units, request.ShareOn(Node).ToString()).Should().Be((units, share));
@@ -77,7 +77,7 @@ public sealed class HamiSharingTests
     }
 
     [Fact]
-    public void Without_the_cards_memory_a_part_by_memory_is_unknown() =>
+    public void Share_by_memory_is_unknown_without_the_card_memory() =>
         GpuRequest
             .Of(new() { Containers = [Container("nvidia.com/gpu=1 nvidia.com/gpumem=8192")] })
             .ShareOn(NodeDevices.Of(new Dictionary<string, string>(), new Dictionary<string, string> { ["nvidia.com/gpu"] = "20" }))

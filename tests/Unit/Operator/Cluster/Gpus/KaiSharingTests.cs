@@ -9,7 +9,7 @@ using Bursar.Operator.Telemetry;
 
 namespace Bursar.Tests.Unit.Operator.Cluster.Gpus;
 
-/// <summary>Parts of GPUs by the KAI scheduler: who asks, who holds, and who pays.</summary>
+/// <summary>GPU sharing by the KAI scheduler: requests, reservations and charging.</summary>
 public sealed class KaiSharingTests
 {
     private static readonly DateTimeOffset Start = new(2026, 11, 21, 8, 0, 0, TimeSpan.Zero);
@@ -32,7 +32,7 @@ public sealed class KaiSharingTests
     [InlineData("gpu-memory", "5000", "2", 2, "125/1024")]
     [InlineData("gpu-memory", "99999", null, 1, "1")]
     [InlineData("gpu-memory", "4Gi", null, 1, "an unknown part")]
-    public void A_part_is_what_the_annotations_say(string annotation, string value, string? devices, int units, string share)
+    public void Share_is_read_from_the_annotations(string annotation, string value, string? devices, int units, string share)
     {
         KeyValuePair<string, string>[] annotations = devices is null
             ? [new(annotation, value)]
@@ -42,19 +42,19 @@ public sealed class KaiSharingTests
     }
 
     [Fact]
-    public void Memory_is_a_part_of_nothing_where_no_label_tells_the_cards()
+    public void Share_by_memory_is_unknown_without_the_memory_label()
     {
         var request = GpuRequest.OfPod(User("a", ("gpu-memory", "1000")));
         request.IsAny.Should().BeTrue();
         request
             .ShareOn(NodeDevices.Of(new Dictionary<string, string>(), new Dictionary<string, string> { ["nvidia.com/gpu"] = "2" }))
             .IsKnown.Should()
-            .BeFalse("then it is unpriced, and that is told");
+            .BeFalse("then it is unpriced, and this is reported");
         request.ShareOn(null).IsKnown.Should().BeFalse();
     }
 
     [Fact]
-    public void A_resource_goes_before_an_annotation_and_a_pod_that_was_given_nothing_has_nothing()
+    public void Resource_precedes_annotation_and_an_unassigned_pod_has_no_share()
     {
         var card = User("a", ("gpu-fraction", "0.5"));
         GpuRequest
@@ -77,7 +77,7 @@ public sealed class KaiSharingTests
     }
 
     [Fact]
-    public void The_cache_keeps_what_it_is_asked_by()
+    public void Cached_pod_keeps_the_annotations_that_are_read()
     {
         var pod = JsonSerializer.Deserialize(
             """
@@ -95,11 +95,11 @@ public sealed class KaiSharingTests
     [InlineData("kai-resource-reservation", true)]
     [InlineData("runai-reservation", true)]
     [InlineData("team", false)]
-    public void A_reservation_is_in_the_schedulers_namespace(string ns, bool reserves) =>
+    public void Reservation_pod_is_in_the_namespace_of_the_scheduler(string ns, bool reserves) =>
         KaiSharing.IsReservation(Reservation("r", "g1", ns)).Should().Be(reserves);
 
     [Fact]
-    public void While_nobody_works_the_gpu_idles_for_those_who_have_parts_of_it()
+    public void Idle_energy_is_split_over_the_pods_with_shares_of_the_GPU()
     {
         V1Pod[] pods =
         [
@@ -142,11 +142,11 @@ public sealed class KaiSharingTests
             .Select(i => (i.Seq, i.PodUid, i.Namespace, i.EnergyMj, i.Reason))
             .Should()
             .Equal((7, "a", "team", 1_501, null), (7, "b", "team", 1_500, null), (8, "a", "", null, null));
-        ReservedUsage.Settle([reserved with { PodUid = null }], pods).Should().HaveCount(2, "a name tells the reservation too");
+        ReservedUsage.Settle([reserved with { PodUid = null }], pods).Should().HaveCount(2, "the name identifies the reservation too");
         ReservedUsage
             .Settle([reserved], [pods[0]])
             .Should()
-            .BeEmpty("and where nobody has a part, it is nobody's: the node's money tells it as unallocated");
+            .BeEmpty("without a pod that has a share, the node's bill counts the time as unallocated");
     }
 
     private static V1Pod User(string name, (string Key, string Value) annotation, string group = "g1") =>

@@ -47,7 +47,7 @@ public sealed class PriceImportTests
     [InlineData("product,perGpuHour\n\"x,1", "line 2: a quote is not closed")]
     [InlineData("product,perGpuHour,from\nx,1,tomorrow", "line 2, from: \"tomorrow\"")]
     [InlineData("instanceType,perInstanceHour,gpus\nx,1,0", "line 2, gpus: \"0\"")]
-    public void What_is_wrong_in_a_CSV_is_said_with_its_line(string text, string message) =>
+    public void Invalid_CSV_is_reported_with_its_line(string text, string message) =>
         FluentActions.Invoking(() => PriceCsv.Read(text)).Should().Throw<ImportException>().WithMessage($"*{message}*");
 
     [Fact]
@@ -142,7 +142,7 @@ public sealed class PriceImportTests
             """
     )]
     [InlineData("opencost:\n  customPricing:\n    enabled: true\n    costModel:\n      GPU: 0.95\n      spotGPU: 0.308\n")]
-    public void OpenCosts_custom_pricing_is_read_in_each_of_its_forms(string text)
+    public void OpenCost_custom_pricing_is_read_in_each_of_its_forms(string text)
     {
         var read = GeneratePriceBookCommand.Read(text, "auto", ".yaml", monthly: false, new Dictionary<string, int>());
         var book = new PriceBook("b", 1, "USD", read.Rates);
@@ -151,7 +151,7 @@ public sealed class PriceImportTests
     }
 
     [Fact]
-    public void OpenCosts_monthly_prices_are_said_to_be_such_and_labels_are_kept()
+    public void OpenCost_monthly_prices_are_converted_and_labels_are_kept()
     {
         var read = OpenCostPrices.Read("""{"GPU": "2190", "gpuLabel": "gpu.example/type", "gpuLabelValue": "a100"}""", monthly: true);
         read.Rates.Single().PerGpuHour.ToString().Should().Be("3.00");
@@ -251,7 +251,7 @@ public sealed class PriceImportTests
     [InlineData("x: 1", ".yaml", "neither a CSV")]
     [InlineData("a: [", ".yaml", "line 2")]
     [InlineData("product,perGpuHour\n", ".csv", "no price could be taken over")]
-    public void What_is_no_price_list_is_refused(string text, string extension, string message) =>
+    public void Input_that_is_no_price_list_is_refused(string text, string extension, string message) =>
         FluentActions
             .Invoking(() => GeneratePriceBookCommand.Read(text, "auto", extension, false, new Dictionary<string, int>()))
             .Should()
@@ -259,7 +259,7 @@ public sealed class PriceImportTests
             .WithMessage($"*{message}*");
 
     [Fact]
-    public async Task The_command_writes_a_book_that_can_be_applied()
+    public async Task Command_writes_a_price_book_that_can_be_applied()
     {
         var file = Path.GetTempFileName();
         try

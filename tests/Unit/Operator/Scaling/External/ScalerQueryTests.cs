@@ -14,7 +14,7 @@ public sealed class ScalerQueryTests
     [InlineData("trigger=latency metric=firstToken percentile=95 seconds=0.5")]
     [InlineData("inferenceScaler=chat")]
     [InlineData("inferenceScaler=chat.v2-a scalerAddress=bursar:9467")]
-    public void What_a_trigger_may_say(string metadata)
+    public void Valid_trigger_metadata_is_parsed(string metadata)
     {
         ScalerQuery.TryRead(Map(metadata), out var ask, out var error).Should().BeTrue(error);
         ask.Should().NotBeNull();
@@ -42,7 +42,7 @@ public sealed class ScalerQueryTests
     [InlineData("inferenceScaler=other/chat", "inferenceScaler: \"other/chat\" is not an object name")]
     [InlineData("inferenceScaler=chat waiting=4", "waiting: beside inferenceScaler it means nothing")]
     [InlineData("inferenceScaler=chat costCapPerHour=4", "costCapPerHour: beside inferenceScaler it means nothing")]
-    public void What_is_wrong_is_said_with_its_key(string metadata, string error)
+    public void Invalid_trigger_metadata_is_refused_with_its_key(string metadata, string error)
     {
         ScalerQuery.TryRead(Map(metadata), out var ask, out var said).Should().BeFalse();
         (ask, said).Should().Be((null, error));

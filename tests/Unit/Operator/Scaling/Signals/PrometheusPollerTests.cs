@@ -49,7 +49,7 @@ public sealed class PrometheusPollerTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_query_of_several_scalers_is_asked_once_as_often_as_the_most_hurried_wants_it()
+    public async Task Shared_query_runs_once_at_the_shortest_interval()
     {
         _poller.Want("a", [new("main", "up", 30 * Second), new("main", "down", 30 * Second)]);
         _poller.Want("b", [new("main", "up", 5 * Second)]);
@@ -81,7 +81,7 @@ public sealed class PrometheusPollerTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_hangs_holds_up_its_own_source_alone_and_is_not_asked_twice_meanwhile()
+    public async Task Hanging_query_delays_its_own_source_only()
     {
         int atOnce = 0,
             most = 0;

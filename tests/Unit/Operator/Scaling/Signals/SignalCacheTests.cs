@@ -12,7 +12,7 @@ public sealed class SignalCacheTests
     private readonly List<string> _news = [];
     private readonly SignalCache _board;
 
-    /// <summary>The agent's clock is off by this.</summary>
+    /// <summary>Offset of the agent's clock.</summary>
     private TimeSpan _skew = TimeSpan.FromHours(-3);
 
     public SignalCacheTests()
@@ -29,7 +29,7 @@ public sealed class SignalCacheTests
         for (var i = 1; i <= 30; i++)
         {
             _time.Advance(TimeSpan.FromSeconds(1));
-            // 100 a second for twenty seconds, then 400.
+            // 100 per second for twenty seconds, then 400.
             Tell(new() { GeneratedTokens = 1_000_000 + 100 * i + Math.Max(0, i - 20) * 300, PromptTokens = 7 * i });
             if (i == 20)
                 _board.Of("u")!.GeneratedTokensPerSecond.Should().BeApproximately(100, 1e-9);
@@ -39,7 +39,7 @@ public sealed class SignalCacheTests
     }
 
     [Fact]
-    public void A_counter_that_began_anew_makes_no_rate_until_it_is_read_twice()
+    public void Reset_counter_has_no_rate_until_it_is_read_twice()
     {
         Tell(new() { GeneratedTokens = 1_000_000 });
         _time.Advance(TimeSpan.FromSeconds(1));
@@ -67,7 +67,7 @@ public sealed class SignalCacheTests
     [Fact]
     public void Histograms_are_the_last_minutes_increase()
     {
-        // One request a second: in the first minute of 0.05 s, then of 0.7 s.
+        // One request per second: 0.05 s each in the first minute, then 0.7 s.
         _board.Of("u").Should().BeNull();
         for (var i = 0; i <= 200; i++)
         {
@@ -85,7 +85,7 @@ public sealed class SignalCacheTests
     }
 
     [Fact]
-    public void A_server_that_begins_anew_within_the_minute_is_not_hidden_by_what_it_counts_since()
+    public void Histogram_of_a_restarted_server_counts_from_the_restart()
     {
         Tell(new() { EndToEnd = Histogram(10, 10, 10) });
         _time.Advance(TimeSpan.FromSeconds(10));
@@ -99,7 +99,7 @@ public sealed class SignalCacheTests
     }
 
     [Fact]
-    public void The_agents_clock_may_be_any()
+    public void Agent_clock_does_not_matter()
     {
         foreach (var hours in new[] { -3, 5, 100_000 })
         {
@@ -108,13 +108,13 @@ public sealed class SignalCacheTests
             _board.Of("u")!.At.Should().Be(_time.GetUtcNow() - TimeSpan.FromSeconds(2));
             _time.Advance(TimeSpan.FromSeconds(1));
         }
-        // From the future of its own clock: now.
+        // A time in the future of the agent's clock counts as now.
         Tell(new() { RequestsWaiting = 4 }, age: TimeSpan.FromHours(-1));
         _board.Of("u")!.At.Should().Be(_time.GetUtcNow());
     }
 
     [Fact]
-    public void What_is_told_again_is_no_news_and_grows_old()
+    public void Repeated_report_is_no_change_and_ages()
     {
         var pod = new PodSignal { RequestsWaiting = 3, GeneratedTokens = 5 };
         Tell(pod);
@@ -142,16 +142,16 @@ public sealed class SignalCacheTests
             Devices([i < 20 ? 100 : 20, 0], ["u"]);
             _time.Advance(TimeSpan.FromSeconds(1));
         }
-        // Of the last fifteen readings of the first, ten are 20 and five 100, less what is just too old; the second is idle.
+        // The last fifteen readings of the first device are ten times 20 and five times 100, less the one that is too old. The second is idle.
         _board.Of("u")!.GpuUtilizationPercent.Should().BeApproximately((10 * 20 + 4 * 100) / 14.0 / 2, 1e-9);
         _board.Of("u")!.RequestsWaiting.Should().BeNull();
         _time.Advance(TimeSpan.FromSeconds(20));
-        _board.Of("u")!.GpuUtilizationPercent.Should().BeNull("nobody has told anything since");
+        _board.Of("u")!.GpuUtilizationPercent.Should().BeNull("no report has come since");
         _news.Should().HaveCount(30);
     }
 
     [Fact]
-    public void What_is_no_figure_is_not_known()
+    public void Invalid_measurement_is_unknown()
     {
         Tell(
             new()
@@ -200,7 +200,7 @@ public sealed class SignalCacheTests
     }
 
     [Fact]
-    public void An_agent_is_believed_for_its_own_nodes_pods_alone()
+    public void Agent_report_counts_for_pods_of_its_own_node_only()
     {
         Tell(new() { RequestsWaiting = 3 }, uid: "v");
         Tell(new() { RequestsWaiting = 3 }, uid: "unknown");
@@ -219,7 +219,7 @@ public sealed class SignalCacheTests
         _time.Advance(TimeSpan.FromMinutes(2));
         Tell(new() { RequestsWaiting = 3 }, uid: "v", node: "n2");
         _board.Of("u").Should().BeNull();
-        // Still bound, but its agent is silent or names it no more.
+        // The pod is still bound, but its agent is silent or no longer reports it.
         _time.Advance(TimeSpan.FromMinutes(6));
         _board.Record("n1", new() { Node = "n1", Now = _time.GetUtcNow() });
         _board.Of("v").Should().BeNull();

@@ -5,23 +5,23 @@ using Bursar.Core.State;
 namespace Bursar.Tests.Unit.Core.State;
 
 /// <summary>Records of one field by more than one budget.</summary>
-public sealed class HoldersTests
+public sealed class SuspensionsOfOneFieldTests
 {
     private static readonly DateTimeOffset Start = new(2026, 11, 2, 9, 0, 0, TimeSpan.Zero);
 
     [Fact]
-    public void The_second_takes_over_the_firsts_original_and_the_last_one_gives_it_back()
+    public void Second_budget_inherits_the_original_and_the_last_one_restores_it()
     {
         var state = new OperatorState();
         state.RecordSuspension(Record("a", original: "3")).Should().BeTrue();
         state.RecordSuspension(Record("b", original: "0")).Should().BeTrue();
-        state.SuspensionsBy("b").Single().Field.Original.Should().Be("3", "zero is what the first one wrote");
+        state.SuspensionsBy("b").Single().Field.Original.Should().Be("3", "zero is the value that the first budget wrote");
         state.SuspendedByOthers("ns", "b")["w"].Single().BudgetUid.Should().Be("a");
         state.SuspendedByOthers("elsewhere", "b").Should().BeEmpty();
 
         state.LeaveToOthers("a", "w", "/spec/replicas").Should().BeTrue();
         state.SuspensionsBy("a").Should().BeEmpty();
-        state.LeaveToOthers("b", "w", "/spec/replicas").Should().BeFalse("nobody else would give it back");
+        state.LeaveToOthers("b", "w", "/spec/replicas").Should().BeFalse("no other budget would restore it");
         state.SuspensionsBy("b").Should().ContainSingle();
         state.DropSuspension("b", "w", "/spec/replicas").Should().BeTrue();
         state.Suspensions().Should().BeEmpty();
@@ -38,7 +38,7 @@ public sealed class HoldersTests
     }
 
     [Fact]
-    public void Of_two_that_leave_at_once_one_is_the_last()
+    public void Concurrent_departure_of_two_budgets_leaves_one_last()
     {
         for (var i = 0; i < 200; i++)
         {
@@ -53,7 +53,7 @@ public sealed class HoldersTests
     }
 
     [Fact]
-    public void What_it_said_when_it_was_suspended_is_remembered_also_where_it_said_nothing()
+    public void Labels_at_suspension_are_stored_also_when_absent()
     {
         var record = Record("a", "3") with
         {

@@ -7,21 +7,21 @@ using Bursar.Core.Usage;
 namespace Bursar.Tests.Unit.Core.Ledger;
 
 /// <summary>
-/// One fact of a <see cref="LedgerTale"/>; every combination of bytes means something, so that a tale can be shortened anywhere.
+/// One fact of a <see cref="LedgerScenario"/>; every combination of bytes is valid, so that a scenario can be shortened anywhere.
 /// </summary>
 public readonly record struct TaleFact(byte What, byte Where, byte When, byte Long, byte Much);
 
 /// <summary>
 /// Some minutes of a small cluster as a list of facts that FsCheck can draw and, when one fails, shorten to the few that matter: pods
 /// with whole cards, slices and slots, pods that only an agent's journal knows, prices that change, nodes that are lost or change
-/// their devices. Told to a ledger in any order, and counted a second time second by second, without the ledger's code.
+/// their devices. A ledger observes them in any order; an independent count goes second by second without the code of the ledger.
 /// </summary>
-public sealed class LedgerTale
+public sealed class LedgerScenario
 {
     public const int Seconds = 256;
     public const string Namespace = "team";
     private const int NodeCount = 3;
-    private static readonly DateTimeOffset Zero = new(2028, 2, 28, 23, 58, 0, TimeSpan.Zero); // over midnight, into a leap day
+    private static readonly DateTimeOffset Zero = new(2028, 2, 28, 23, 58, 0, TimeSpan.Zero); // two minutes before a leap day
     private static readonly (int Parts, int Of)[] Shares = [(1, 1), (1, 1), (1, 7), (3, 7), (1, 4), (2, 3), (460, 1000)];
     private static readonly string[] Products = ["card", "board"];
 
@@ -37,7 +37,7 @@ public sealed class LedgerTale
         public bool Holds(int second) => From <= second && (Open || second < To);
     }
 
-    public LedgerTale(IReadOnlyList<TaleFact> facts)
+    public LedgerScenario(IReadOnlyList<TaleFact> facts)
     {
         for (var node = 0; node < NodeCount; node++)
             _capacities.Add((node, 0, 4));
@@ -64,7 +64,7 @@ public sealed class LedgerTale
                     );
                     break;
                 case 3:
-                    // Only the journal tells of it, and of each device it touched.
+                    // Only the journal reports the pod and each of its devices.
                     if (at < Seconds - 1)
                         _pods.Add(
                             new(
@@ -98,7 +98,7 @@ public sealed class LedgerTale
     }
 
     /// <summary>
-    /// What the operator is told, each in the order that it must keep within itself; among each other they come in any order.
+    /// Lists of observations. The order within a list is fixed; lists may be interleaved in any way.
     /// </summary>
     public IReadOnlyList<IReadOnlyList<Action<GpuLedger>>> Tellings { get; }
 
@@ -110,7 +110,7 @@ public sealed class LedgerTale
 
     public bool HasLosses => _losses.Count > 0;
 
-    /// <summary>Everything told, shuffled between the tellings and, where asked, some of it twice.</summary>
+    /// <summary>All observations, interleaved at random; with <paramref name="twice"/>, some of them twice.</summary>
     public GpuLedger Told(Random random, bool twice = false)
     {
         var ledger = new GpuLedger();
@@ -137,7 +137,7 @@ public sealed class LedgerTale
         return order;
     }
 
-    /// <summary>A node's seconds [from, to) counted one by one: total, reserved, lost, and what pods of unknown labels had.</summary>
+    /// <summary>A node's seconds [from, to) counted one by one: total, reserved, lost, and the part of pods with unknown labels.</summary>
     public (BigInteger Total, BigInteger Reserved, BigInteger Unallocated, BigInteger Lost, BigInteger Unknown) Count(
         int node,
         int from,
@@ -212,7 +212,7 @@ public sealed class LedgerTale
                 ScheduledAt = At(pod.From),
                 ObservedAt = At(pod.From),
             };
-            // Two observations of one pod in any order: each is a list of its own.
+            // Two observations of one pod may come in any order, so each is a list of its own.
             yield return [ledger => ledger.Observe(first)];
             if (pod.Open)
                 continue;

@@ -5,8 +5,8 @@ using static Bursar.Tests.TestKit.Given;
 
 namespace Bursar.Tests.Unit.Core.Decisions;
 
-/// <summary>What one budget makes of work that another one has suspended.</summary>
-public sealed class HeldByOtherTests
+/// <summary>Decisions of a budget about workloads that another budget suspended.</summary>
+public sealed class SuspendedByOtherTests
 {
     private static WorkloadSnapshot Held(string name, double hours, int minutes = 1) =>
         Job(name, hours).Waiting() with
@@ -16,7 +16,7 @@ public sealed class HeldByOtherTests
         };
 
     [Fact]
-    public void What_fits_is_kept_money_for_and_says_who_holds_it()
+    public void Job_that_fits_keeps_its_reservation_and_names_the_other_budget()
     {
         var decision = BudgetDecider.Decide(Budget(10m, Held("shared", 2)));
 
@@ -35,7 +35,7 @@ public sealed class HeldByOtherTests
     }
 
     [Fact]
-    public void What_does_not_fit_is_held_by_both_and_is_no_mass_suspension()
+    public void Job_that_fits_neither_budget_is_suspended_by_both()
     {
         var decision = BudgetDecider.Decide(Budget(1m, Held("shared", 2)) with { BreakerAllowance = 0 });
 
@@ -45,11 +45,11 @@ public sealed class HeldByOtherTests
     }
 
     [Fact]
-    public void An_exhausted_budget_holds_it_too() =>
+    public void Exhausted_budget_suspends_a_job_that_another_suspended() =>
         BudgetDecider.Decide(Budget(1m, Held("shared", 0.1)) with { Spent = Money(1m) }).SuspendedNames().Should().Equal("shared");
 
     [Fact]
-    public void The_settle_time_spares_what_runs_and_this_does_not() =>
+    public void Settle_time_does_not_spare_a_job_that_another_budget_suspended() =>
         BudgetDecider
             .Decide(Budget(Terms(1m) with { Settle = TimeSpan.FromMinutes(1) }, Held("shared", 2)) with { Memory = new() })
             .SuspendedNames()
@@ -57,7 +57,7 @@ public sealed class HeldByOtherTests
             .Equal("shared");
 
     [Fact]
-    public void Its_money_is_lent_after_ten_minutes_and_taken_it_is_held_by_both()
+    public void Reservation_is_released_after_ten_minutes_and_then_both_suspend()
     {
         var lent = BudgetDecider.Decide(Budget(10m, Held("shared", 2, minutes: 11)));
         lent.Reserved.Should().Be(Amount.Zero);
@@ -69,7 +69,7 @@ public sealed class HeldByOtherTests
     }
 
     [Fact]
-    public void What_both_hold_comes_back_as_far_as_this_one_is_concerned_and_the_word_says_so()
+    public void Budget_resumes_its_part_and_names_the_budget_that_still_suspends()
     {
         var suspended = Job("shared", 2).Suspended(limit: 1m) with { OtherBudgets = "budget other" };
         var waits = BudgetDecider.Decide(Budget(1m, suspended));
@@ -81,14 +81,14 @@ public sealed class HeldByOtherTests
     }
 
     [Fact]
-    public void Inference_that_another_budget_scaled_to_zero_asks_for_no_floor() =>
+    public void Inference_scaled_to_zero_by_another_budget_reserves_nothing() =>
         BudgetDecider
             .Decide(Budget(10m, Serving("chat").Waiting() with { OtherBudgets = "budget other" }))
             .Reserved.Should()
             .Be(Amount.Zero);
 
     [Fact]
-    public void A_new_job_that_has_to_wait_is_no_mass_suspension_and_one_that_was_let_run_is()
+    public void Suspension_of_admitted_jobs_alone_counts_for_the_breaker()
     {
         var crowd = Enumerable.Range(0, 20).Select(i => Job($"new-{i:00}", 10, minutesOld: 0)).ToArray();
         BudgetDecider.Decide(Budget(32m, crowd) with { BreakerAllowance = 0 }).SuspendedNames().Should().HaveCount(19);
@@ -98,9 +98,9 @@ public sealed class HeldByOtherTests
     }
 
     [Fact]
-    public void Inference_that_somebody_scaled_up_is_suspended_again_before_its_pods_are_bound()
+    public void Inference_scaled_up_by_a_user_is_suspended_again_while_pending()
     {
-        // 0.01 is less than the stop of one GPU: without the stop it would seem to fit.
+        // 0.01 is less than the stop cost of one GPU, so the workload fits only if that cost is ignored.
         var terms = Terms(0.01m) with { WhenExhausted = WhenExhausted.Zero };
         var undone = Serving("chat").Suspended(limit: 0.01m, reason: Reasons.BudgetExhausted) with { State = WorkloadState.Pending };
 
@@ -112,14 +112,14 @@ public sealed class HeldByOtherTests
     }
 
     [Fact]
-    public void While_nothing_can_be_foreseen_nothing_is_let_go_of()
+    public void Paused_forecast_keeps_the_records_of_reverted_suspensions()
     {
         var undone = Job("train", 1).Suspended(limit: 2m) with { State = WorkloadState.Running, BurnRate = V100 };
         BudgetDecider.Decide(Budget(100m, undone) with { MeteringStale = "node gpu-1 is lost" }).StaleRecords.Should().BeEmpty();
     }
 
     [Fact]
-    public void That_forecasts_pause_is_told_once_and_once_that_they_go_on()
+    public void Pause_and_resumption_of_a_forecast_are_announced_once_each()
     {
         var stale = Job("train", 1) with
         {

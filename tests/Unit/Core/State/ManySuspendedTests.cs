@@ -8,7 +8,8 @@ using Bursar.Tests.Unit.Core.Decisions;
 namespace Bursar.Tests.Unit.Core.State;
 
 /// <summary>
-/// A budget that holds thousands of jobs: its records do not outgrow the objects of the API, which would end every suspension.
+/// Records of a budget that suspended thousands of jobs fit API objects. An oversized object could not be written, so nothing more could be
+/// suspended.
 /// </summary>
 public sealed class ManySuspendedTests
 {
@@ -18,7 +19,7 @@ public sealed class ManySuspendedTests
     [InlineData(1)]
     [InlineData(60)]
     [InlineData(3000)]
-    public void However_much_is_suspended_no_shard_outgrows_its_object_and_all_of_it_comes_back(int count)
+    public void Suspension_records_of_any_number_fit_their_shards(int count)
     {
         var stored = new Dictionary<string, string>();
         var state = new OperatorState();
@@ -32,7 +33,7 @@ public sealed class ManySuspendedTests
         state.SuspensionsBy("b1").Select(one => one.Uid).Should().Equal(Enumerable.Range(0, count).Select(i => Record(i).Uid));
         state.SuspensionsBy("b1")[^1].Should().BeEquivalentTo(Record(count - 1));
         state.RememberedBudgets().Should().Equal(("ns", "nlp", "b1"));
-        state.RecordSuspension(Record(count - 1)).Should().BeFalse("it stands, in whichever shard");
+        state.RecordSuspension(Record(count - 1)).Should().BeFalse("the record is already stored in some shard");
         state.IsDirty.Should().BeFalse();
 
         state.ForgetBudget("b1");
@@ -45,7 +46,7 @@ public sealed class ManySuspendedTests
     }
 
     [Fact]
-    public void A_record_that_is_written_anew_stays_in_its_shard_and_room_is_used_again()
+    public void Rewritten_record_stays_in_its_shard_and_freed_space_is_reused()
     {
         var state = new OperatorState();
         for (var i = 0; i < 500; i++)
@@ -65,11 +66,11 @@ public sealed class ManySuspendedTests
         dirty.Name.Should().Be(last.Name);
         dirty.Suspensions!.Where(one => one.Uid == "job-499").Should().ContainSingle().Which.Field.Should().Be("/spec/active");
         state.RecordSuspension(Record(500));
-        state.DirtyBudgetShards("b1").Should().Contain(shard => shard.Index == 0, "the first has room again");
+        state.DirtyBudgetShards("b1").Should().Contain(shard => shard.Index == 0, "the first shard has space again");
     }
 
     [Fact]
-    public void Inputs_come_back_as_they_were_and_what_no_object_can_hold_is_left_out()
+    public void Decision_inputs_round_trip_and_oversized_ones_are_dropped()
     {
         var work = Enumerable
             .Range(0, 400)

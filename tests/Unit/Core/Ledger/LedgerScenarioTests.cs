@@ -8,10 +8,10 @@ using FsCheck.Fluent;
 
 namespace Bursar.Tests.Unit.Core.Ledger;
 
-/// <summary>Properties over tales that shrink: a failure shows the few facts that make it.</summary>
-public sealed class LedgerTaleTests
+/// <summary>Properties over scenarios that FsCheck shrinks: a failure shows the few facts that cause it.</summary>
+public sealed class LedgerScenarioTests
 {
-    private static readonly DateTimeOffset Now = LedgerTale.At(LedgerTale.Seconds);
+    private static readonly DateTimeOffset Now = LedgerScenario.At(LedgerScenario.Seconds);
 
     [Fact]
     public void On_every_node_and_interval_the_parts_are_the_whole_and_a_count_second_by_second() =>
@@ -19,13 +19,13 @@ public sealed class LedgerTaleTests
             (tale, random) =>
             {
                 var ledger = tale.Told(random);
-                var from = random.Next(LedgerTale.Seconds);
-                var to = random.Next(from, LedgerTale.Seconds + 1);
+                var from = random.Next(LedgerScenario.Seconds);
+                var to = random.Next(from, LedgerScenario.Seconds + 1);
                 BigInteger reserved = 0,
                     unknown = 0;
-                for (var node = 0; node < LedgerTale.Nodes.Count; node++)
+                for (var node = 0; node < LedgerScenario.Nodes.Count; node++)
                 {
-                    var bill = ledger.Bill(LedgerTale.Nodes[node], LedgerTale.At(from), LedgerTale.At(to), Now);
+                    var bill = ledger.Bill(LedgerScenario.Nodes[node], LedgerScenario.At(from), LedgerScenario.At(to), Now);
                     var counted = tale.Count(node, from, to);
                     ((BigInteger)bill.Total.Units, (BigInteger)bill.Reserved.Units, (BigInteger)bill.Unallocated.Units)
                         .Should()
@@ -54,12 +54,12 @@ public sealed class LedgerTaleTests
                 var ledger = tale.Told(random);
                 var edges = Enumerable
                     .Range(0, 5)
-                    .Select(_ => LedgerTale.At(random.Next(LedgerTale.Seconds * 1000) / 1000.0))
-                    .Append(LedgerTale.At(0))
+                    .Select(_ => LedgerScenario.At(random.Next(LedgerScenario.Seconds * 1000) / 1000.0))
+                    .Append(LedgerScenario.At(0))
                     .Append(Now)
                     .Order()
                     .ToArray();
-                foreach (var node in LedgerTale.Nodes)
+                foreach (var node in LedgerScenario.Nodes)
                 {
                     var sum = Amount.Zero;
                     foreach (var (from, to) in edges.Zip(edges.Skip(1)))
@@ -68,7 +68,7 @@ public sealed class LedgerTaleTests
                         Whole(bill).Should().Be(bill.Total, "{0}\n{1}", node, tale);
                         sum += bill.Total;
                     }
-                    sum.Should().Be(ledger.Bill(node, LedgerTale.At(0), Now, Now).Total);
+                    sum.Should().Be(ledger.Bill(node, LedgerScenario.At(0), Now, Now).Total);
                 }
             }
         );
@@ -78,17 +78,17 @@ public sealed class LedgerTaleTests
         ForEachTale((tale, random) => Sums(tale.Told(random, twice: true)).Should().Be(Sums(tale.Told(random)), "{0}", tale));
 
     /// <summary>
-    /// The operator dies at any moment, also between two writes of one flush; what is told again is told in another order.
+    /// The operator crashes at any moment, also between two writes of one flush. Facts that are replayed come in another order.
     /// </summary>
     [Fact]
-    public void Killed_anywhere_the_next_operator_comes_to_the_same_amounts() =>
+    public void Operator_killed_anywhere_is_succeeded_with_the_same_amounts() =>
         ForEachTale(
             (tale, random) =>
             {
                 var stored = new Dictionary<string, string>();
                 var told = tale.Shuffled(random, twice: true);
                 var ledger = new GpuLedger();
-                ledger.Install(LedgerTale.At(0));
+                ledger.Install(LedgerScenario.At(0));
                 for (var i = 0; i < told.Count; i++)
                 {
                     told[i](ledger);
@@ -99,8 +99,8 @@ public sealed class LedgerTaleTests
                     if (random.Next(2) == 0)
                         continue;
                     ledger = LedgerWorld.Read(stored.Values.OrderBy(_ => random.Next()));
-                    ledger.Install(LedgerTale.At(0));
-                    // What a ledger that missed its last write lacks, the API shows and the journals tell once more; each in its own order.
+                    ledger.Install(LedgerScenario.At(0));
+                    // The API and the journals replay facts that a failed write lost, each in its own order.
                     foreach (var tell in told.Take(i + 1))
                         tell(ledger);
                 }
@@ -111,18 +111,18 @@ public sealed class LedgerTaleTests
         );
 
     [Fact]
-    public void The_tales_are_worth_telling()
+    public void Generated_scenarios_contain_losses_and_unknown_times()
     {
-        // Properties over tales in which nothing happens would hold as well.
-        var tales = Tales.Generator.Sample(100, 100).Select(facts => new LedgerTale(facts)).ToArray();
+        // Properties over empty scenarios would hold as well.
+        var tales = Tales.Generator.Sample(100, 100).Select(facts => new LedgerScenario(facts)).ToArray();
         tales.Count(tale => tale.Pods > 5).Should().BeGreaterThan(60);
         tales.Count(tale => tale.HasLosses).Should().BeGreaterThan(60);
-        tales.Count(tale => tale.Count(1, 0, LedgerTale.Seconds).Unknown > 0).Should().BeGreaterThan(40);
+        tales.Count(tale => tale.Count(1, 0, LedgerScenario.Seconds).Unknown > 0).Should().BeGreaterThan(40);
     }
 
     private static Arbitrary<TaleFact[]> Tales => ArbMap.Default.ArbFor<TaleFact[]>();
 
-    private static void ForEachTale(Action<LedgerTale, Random> check) =>
+    private static void ForEachTale(Action<LedgerScenario, Random> check) =>
         Prop.ForAll(Tales, Gen.Choose(0, int.MaxValue - 1).ToArbitrary(), (facts, seed) => check(new(facts), new(seed)))
             .QuickCheckThrowOnFailure();
 
@@ -130,17 +130,17 @@ public sealed class LedgerTaleTests
         bill.Unattributed.Values.Aggregate(bill.Reserved + bill.Unallocated, (sum, one) => sum + one);
 
     private static Amount Spent(GpuLedger ledger, int from, int to) =>
-        ledger.Spent(LedgerTale.Namespace, LabelSelector.Everything, LedgerTale.At(from), LedgerTale.At(to), Now);
+        ledger.Spent(LedgerScenario.Namespace, LabelSelector.Everything, LedgerScenario.At(from), LedgerScenario.At(to), Now);
 
     private static string Sums(GpuLedger ledger)
     {
         var lines = new List<string>();
-        foreach (var (from, to) in new[] { (0, LedgerTale.Seconds), (17, 133), (120, 121) })
+        foreach (var (from, to) in new[] { (0, LedgerScenario.Seconds), (17, 133), (120, 121) })
         {
             lines.Add($"{from}-{to} {Spent(ledger, from, to).Units}");
-            foreach (var node in LedgerTale.Nodes)
+            foreach (var node in LedgerScenario.Nodes)
             {
-                var bill = ledger.Bill(node, LedgerTale.At(from), LedgerTale.At(to), Now);
+                var bill = ledger.Bill(node, LedgerScenario.At(from), LedgerScenario.At(to), Now);
                 lines.Add(
                     $"{node} {from}-{to} {bill.Total.Units} {bill.Reserved.Units} {bill.Unallocated.Units} {bill.UnpricedGpuMs} {string.Join(",", bill.Unattributed.OrderBy(one => one.Key, StringComparer.Ordinal).Select(one => $"{one.Key}={one.Value.Units}"))}"
                 );
@@ -148,7 +148,7 @@ public sealed class LedgerTaleTests
         }
         lines.AddRange(
             ledger
-                .Entries(LedgerTale.Namespace, LedgerTale.At(0), Now, Now)
+                .Entries(LedgerScenario.Namespace, LedgerScenario.At(0), Now, Now)
                 .Select(entry => $"{entry.PodUid} {entry.Rate} {entry.Gpus} {entry.Share} {entry.From:O} {entry.To:O}")
         );
         return string.Join("\n", lines);
