@@ -83,7 +83,7 @@ public sealed class AgentKillTests
             Write(ledger, stored, _ => true);
 
         var work = ledger.SpentByWorkload("ml", LabelSelector.Everything, Start, end, end).Single();
-        work.Spent.Should().Be((Price * 1).For(end - Start), "the agent's life is nothing to the bill");
+        work.Spent.Should().Be((Price * 1).For(end - Start), "the bill does not depend on the agent");
         // Busy for 40 % of each measured second, with one watt per busy millisecond.
         (work.Usage.MeasuredMs, work.Usage.BusyMs, work.Usage.EnergyMj).Should().Be((measured, measured * 40 / 100, measured));
         work.Usage.Tokens.Should().BeEquivalentTo(new Dictionary<string, TokenSums> { ["m"] = new(node.Tokens, 0, 3 * node.Tokens) });

@@ -351,8 +351,8 @@ public sealed class AttributionTests
     }
 
     /// <summary>
-    /// Lost and returning devices, MIG reconfiguration, missing drivers, reset counters, pods that reuse names, arbitrary processes and clock
-    /// jumps. No device or interval is busy longer than its time, no pod has two intervals of a device at once, and energy is never
+    /// Lost and returning devices, MIG reconfiguration, missing drivers, reset counters, pods that reuse names, arbitrary processes and
+    /// clock jumps. No device or interval is busy longer than its time, no pod has two intervals of a device at once, and energy is never
     /// negative.
     /// </summary>
     [Fact]

@@ -67,7 +67,7 @@ public sealed class SamplerTests : IGpuReader, IPodResources
 
         var intervals = await RunAsync(6000);
 
-        _readAt.Count.Should().BeLessThan(2000, "the test is of long pauses");
+        _readAt.Count.Should().BeLessThan(2000, "this tests long intervals");
         double worked = Enumerable.Range(0, (int)_readAt[^1] * 10).Count(tenth => Works(tenth / 10.0)) * 100.0;
         double last = _readAt[^1];
         intervals.Sum(i => i.EnergyMj).Should().Be((long)(last * 1000));
@@ -99,7 +99,7 @@ public sealed class SamplerTests : IGpuReader, IPodResources
 
         await _sampler.SampleAsync(default);
 
-        _sampler.View!.Holdings.Should().ContainSingle().Which.Key.Pod.Should().Be("p", "the kubelet's turn is every five seconds");
+        _sampler.View!.Holdings.Should().ContainSingle().Which.Key.Pod.Should().Be("p", "the kubelet is polled every five seconds");
     }
 
     /// <summary>The clock skips twenty seconds, in which no device was busy.</summary>

@@ -40,7 +40,7 @@ public sealed class UsageAccumulatorTests
     }
 
     [Fact]
-    public void A_new_holder_begins_where_the_old_one_ends()
+    public void Interval_of_a_new_pod_begins_where_the_old_one_ends()
     {
         _accumulator.Record(Start, [Holding("a")], Gpu(50));
         _accumulator.Record(Start.AddSeconds(10), [Holding("a")], Gpu(50));
@@ -90,7 +90,7 @@ public sealed class UsageAccumulatorTests
     }
 
     [Fact]
-    public void Time_without_samples_stays_out_and_a_clock_that_went_back_is_waited_for()
+    public void Time_without_samples_or_by_a_clock_that_went_back_is_not_counted()
     {
         _accumulator.Record(Start, [Holding("a")], Gpu(100));
         _accumulator.Record(Start.AddSeconds(1), [Holding("a")], Gpu(100));
@@ -198,13 +198,13 @@ public sealed class UsageAccumulatorTests
 
     /// <summary>No GPU draws ten kilowatts, so such an increase is a faulty reading.</summary>
     [Fact]
-    public void A_counter_that_shows_zero_once_does_not_give_all_it_ever_counted_to_a_pod()
+    public void Counter_that_shows_zero_once_does_not_charge_its_total_to_a_pod()
     {
         long[] counter = [9_000_000_000, 9_000_400_000, 0, 9_001_200_000, 9_001_600_000];
         for (int second = 0; second < counter.Length; second++)
             _accumulator.Record(Start.AddSeconds(second), [Holding("a")], Gpu(50, energy: counter[second]));
 
-        _accumulator.CloseAll().Single().EnergyMj.Should().Be(400_000 + 0 + 400_000, "what was drawn around the zero is not known");
+        _accumulator.CloseAll().Single().EnergyMj.Should().Be(400_000 + 0 + 400_000, "energy around the zero reading is unknown");
     }
 
     /// <summary>An exporter updates its counter every half minute.</summary>

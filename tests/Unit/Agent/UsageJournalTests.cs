@@ -17,7 +17,7 @@ public sealed class UsageJournalTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void A_restart_goes_on_in_the_same_epoch()
+    public void Restart_continues_the_same_epoch()
     {
         string epoch;
         using (var journal = Open())
@@ -51,7 +51,7 @@ public sealed class UsageJournalTests : IDisposable
     }
 
     [Fact]
-    public void A_torn_last_line_is_cut_off_and_its_number_used_again()
+    public void Torn_last_line_is_removed_and_its_number_reused()
     {
         using (var journal = Open())
             Append(journal, 2);
@@ -83,7 +83,7 @@ public sealed class UsageJournalTests : IDisposable
 
         again.CorruptLines.Should().Be(1);
         (Steps(before), before.Next).Should().BeEquivalentTo((new long[] { 1, 2 }, 3L));
-        after.First.Should().Be(4, "beyond after + 1 is a gap to the operator");
+        after.First.Should().Be(4, "a first number above after + 1 is a gap to the operator");
         Steps(after).Should().Equal(4, 5);
     }
 
@@ -282,7 +282,7 @@ public sealed class UsageJournalTests : IDisposable
     /// Entries arrive once and in order, for any order of appends, reads, acknowledgements, restarts and torn writes.
     /// </summary>
     [Fact]
-    public void Nothing_unacknowledged_is_lost_and_no_number_comes_twice()
+    public void Unacknowledged_entries_are_kept_and_numbers_are_unique()
     {
         // 0-3 append that many + 1, 4 read the next report, 5 restart, 6 restart after a torn write, 7 repeat the read.
         Prop.ForAll(Gen.Choose(0, 7).ListOf(60).ToArbitrary(), operations =>

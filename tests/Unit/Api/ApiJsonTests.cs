@@ -7,7 +7,7 @@ namespace Bursar.Tests.Unit.Api;
 public sealed class ApiJsonTests
 {
     [Fact]
-    public void A_budget_reads_with_its_texts_as_they_came()
+    public void Budget_keeps_its_texts_when_it_is_read()
     {
         var budget = JsonSerializer.Deserialize(
             """
@@ -50,7 +50,7 @@ public sealed class ApiJsonTests
     }
 
     [Fact]
-    public void A_ledger_keeps_its_data_untouched()
+    public void Ledger_object_keeps_its_data_unchanged()
     {
         const string text =
             """{"apiVersion":"bursar.dev/v1alpha1","kind":"GpuLedger","metadata":{"name":"a"},"spec":{"kind":"pods","shard":1,"data":{"z":[1,"2"],"a":null}}}""";

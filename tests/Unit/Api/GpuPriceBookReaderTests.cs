@@ -78,7 +78,7 @@ public sealed class GpuPriceBookReaderTests
     }
 
     [Fact]
-    public void A_slip_in_the_acceptance_accepts_nothing()
+    public void Invalid_acceptance_annotation_accepts_nothing()
     {
         Read(
                 """{"metadata": {"name": "b", "generation": 4, "annotations": {"bursar.dev/accept-generation": "four"}}, "spec": {"currency": "USD", "rates": []}}""",

@@ -56,11 +56,11 @@ public class ModuleTests
             .Where(arrow => Reaches(arrow.To, arrow.From, arrows))
             .Select(arrow => arrow.ToString())
             .Should()
-            .BeEmpty("each of these arrows is part of a cycle");
+            .BeEmpty("each of these dependencies is part of a cycle");
     }
 
     [Fact]
-    public void The_folders_of_the_operator_use_only_those_above_them()
+    public void Folders_of_the_operator_use_only_those_above_them()
     {
         const string root = "Bursar.Operator.";
         var arrows = Arrows("bursar").Where(arrow => arrow.From.StartsWith(root, StringComparison.Ordinal)).ToArray();
@@ -71,14 +71,14 @@ public class ModuleTests
             .Where(arrow => Array.IndexOf(Order, arrow.To[root.Length..]) > Array.IndexOf(Order, arrow.From[root.Length..]))
             .Select(arrow => arrow.ToString())
             .Should()
-            .BeEmpty("an arrow points upward");
+            .BeEmpty("a dependency points upward");
     }
 
     /// <summary>Only types of Bursar.Concurrency, the client and the embedded cluster take part in virtual time.</summary>
     [Theory]
     [InlineData("bursar")]
     [InlineData("Bursar.Agent")]
-    public void Product_classes_do_not_count_for_virtual_time(string assembly)
+    public void Product_classes_take_no_part_in_virtual_time(string assembly)
     {
         using var module = ModuleDefinition.ReadModule(Path.Combine(AppContext.BaseDirectory, assembly + ".dll"));
         var used = module.GetTypeReferences().Where(type => type.Namespace == "Bursar.Concurrency").Select(type => type.Name).ToArray();
@@ -89,7 +89,7 @@ public class ModuleTests
 
     /// <summary>Loops, leases and Events of the client use Bursar.Concurrency, like all other product classes.</summary>
     [Fact]
-    public void Only_the_client_of_the_API_server_counts_for_virtual_time()
+    public void API_client_alone_takes_part_in_virtual_time()
     {
         using var module = ModuleDefinition.ReadModule(Path.Combine(AppContext.BaseDirectory, "Bursar.Kubernetes.dll"));
         var counting = module

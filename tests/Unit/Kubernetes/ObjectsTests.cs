@@ -123,7 +123,7 @@ public class ObjectsTests
     }
 
     [Fact]
-    public void The_pool_never_mixes_texts_up()
+    public void Text_pool_returns_equal_texts()
     {
         for (int i = 0; i < 100_000; i++)
         {

@@ -62,7 +62,7 @@ public sealed class MessageTests
     [Fact]
     public void Table_has_an_example_of_every_text()
     {
-        Table().Missing.Should().BeEquivalentTo(Array.Empty<string>(), "each text is to be in an example");
+        Table().Missing.Should().BeEquivalentTo(Array.Empty<string>(), "each text needs an example");
     }
 
     [Fact]

@@ -11,7 +11,7 @@ internal static class ScalerMessages
     private static readonly ScalerTerms Gateway = Terms(Trigger("gateway"));
     private static readonly ScalerSnapshot Chat = Scaler(Gateway, 3, 300);
     private static readonly ScalerSnapshot Busy = Scaler(Gateway, 3, 700);
-    private static readonly ReplicaCap Room = new("nlp", 3, 3, null, "budget nlp has no budget left beyond the minimum replicas");
+    private static readonly ReplicaCap BudgetCap = new("nlp", 3, 3, null, "budget nlp has no budget left beyond the minimum replicas");
     private static readonly ScalerMemory Fought = ScalerMemory.Empty with { Reverted = [Now.AddMinutes(-2), Now.AddMinutes(-1)] };
 
     public static void AddTo(MessageTable table)
@@ -27,14 +27,14 @@ internal static class ScalerMessages
         }
         Decided(Chat);
         Decided(Busy);
-        Decided(Busy, Room);
-        Decided(Scaler(Gateway, 3, 400), Room);
-        Decided(Busy with { Prices = new(3, Price * 3, null) }, Room);
-        Decided(Scaler(Gateway, 3, 400) with { Prices = new(3, Price * 3, null) }, Room);
+        Decided(Busy, BudgetCap);
+        Decided(Scaler(Gateway, 3, 400), BudgetCap);
+        Decided(Busy with { Prices = new(3, Price * 3, null) }, BudgetCap);
+        Decided(Scaler(Gateway, 3, 400) with { Prices = new(3, Price * 3, null) }, BudgetCap);
         Decided(Busy with { SuspendedBy = "nlp" });
         Decided(Busy with { ScaledBy = "KEDA scales it (ScaledObject chat)" });
-        Decided(Busy with { ScaledBy = "KEDA scales it (ScaledObject chat)" }, Room);
-        Decided(Busy with { ScaledBy = "KEDA scales it (ScaledObject chat)" }, Room with { Replicas = 9, AtOnce = 9 });
+        Decided(Busy with { ScaledBy = "KEDA scales it (ScaledObject chat)" }, BudgetCap);
+        Decided(Busy with { ScaledBy = "KEDA scales it (ScaledObject chat)" }, BudgetCap with { Replicas = 9, AtOnce = 9 });
         Decided(Busy with { ScaledBy = "KEDA scales it (ScaledObject chat)", Memory = Fought });
         Decided(Scaler(Terms(), 3));
         Decided(Busy with { ObserveOnly = true });

@@ -23,7 +23,7 @@ public sealed class MoneyTests
     }
 
     [Fact]
-    public void The_small_founding_figures_are_exact_beneath_their_six_places()
+    public void Small_founding_amounts_are_exact_below_six_decimal_places()
     {
         GpuHourPrice.TryParse("3.06", out var v100);
         GpuHourPrice.TryParse("4.00", out var a100);
@@ -81,14 +81,14 @@ public sealed class MoneyTests
     [InlineData("0.0000003", "0.000000")]
     [InlineData("120", "120.00")]
     [InlineData("0", "0.00")]
-    public void Sentences_have_two_places_and_one_digit_of_what_is_below_a_cent(string text, string shown)
+    public void Amounts_in_messages_have_two_places_or_one_significant_digit(string text, string shown)
     {
         Amount.TryParse(text, out var amount);
         amount.ToShortString().Should().Be(shown);
     }
 
     [Fact]
-    public void Percent_of_a_limit_rounds_down_and_nothing_is_all_of_nothing()
+    public void Percent_of_a_limit_is_rounded_down()
     {
         Amount.TryParse("79.99", out var spent);
         Amount.TryParse("100", out var limit);

@@ -80,7 +80,7 @@ public sealed class WindowTests
     }
 
     [Fact]
-    public void Rolling_has_no_edge_and_looks_back()
+    public void Rolling_window_has_no_edge_and_looks_back()
     {
         var spec = new WindowSpec(WindowPeriod.Rolling, "UTC", TimeSpan.FromHours(168));
         var now = At("2026-11-21T12:00:00Z");
@@ -154,7 +154,7 @@ public sealed class WindowTests
     [InlineData(WindowPeriod.Year, "")]
     [InlineData(WindowPeriod.Rolling, "2026")]
     [InlineData(WindowPeriod.Once, "rolling")]
-    public void A_top_up_for_another_kind_of_window_is_noticed(WindowPeriod period, string key) =>
+    public void Top_up_for_another_kind_of_window_is_detected(WindowPeriod period, string key) =>
         Window.IsKeyOf(new(period), key).Should().BeFalse();
 
     [Fact]

@@ -34,7 +34,7 @@ public sealed class DeciderProperties
         });
 
     [Fact]
-    public void Observing_touches_nothing() =>
+    public void Observing_budget_takes_no_action() =>
         ForAllSeeds(seed =>
         {
             var budget = AnyBudget(new Random(seed));
@@ -75,7 +75,7 @@ public sealed class DeciderProperties
         });
 
     [Fact]
-    public void Nothing_is_admitted_or_resumed_over_the_limit() =>
+    public void Admission_and_resumption_never_exceed_the_limit() =>
         ForAllSeeds(seed =>
         {
             var budget = AnyBudget(new Random(seed));
@@ -90,7 +90,7 @@ public sealed class DeciderProperties
         });
 
     [Fact]
-    public void At_the_limit_everything_suspendable_is_suspended() =>
+    public void Exhausted_budget_suspends_everything_suspendable() =>
         ForAllSeeds(seed =>
         {
             var budget = AnyBudget(new Random(seed));

@@ -32,7 +32,7 @@ public sealed class FlappingTests
             })
             .Check(Config.QuickThrowOnFailure.WithMaxTest(100).WithQuietOnSuccess(true));
         suspensions.Should().BeGreaterThan(100);
-        again.Should().BeGreaterThan(20, "lives in which nothing is suspended twice prove nothing");
+        again.Should().BeGreaterThan(20, "histories without a second suspension would test nothing");
     }
 
     [Theory]

@@ -95,7 +95,7 @@ public sealed class ForecastTests
             .HaveCount(suspends ? 1 : 0);
 
     [Fact]
-    public void Only_the_part_before_the_windows_end_counts_and_the_rest_is_carried_over()
+    public void Cost_before_the_window_ends_counts_and_the_rest_is_carried_over()
     {
         // 20 days and 12 hours are left of November.
         var decision = BudgetDecider.Decide(Budget(2_000m, Job("train", 24 * 25)));
@@ -106,7 +106,7 @@ public sealed class ForecastTests
     }
 
     [Fact]
-    public void A_new_job_that_does_not_fit_waits_and_what_runs_is_not_touched()
+    public void New_job_that_does_not_fit_waits_and_running_jobs_continue()
     {
         var decision = BudgetDecider.Decide(Budget(10m, Job("old", 2), Job("new", 2, priority: 1_000).Waiting()).Admitted(("old", 6.12m)));
 
@@ -178,7 +178,7 @@ public sealed class ForecastTests
             .Equal("other");
 
     [Fact]
-    public void A_stop_costs_and_what_it_costs_is_not_saved()
+    public void Suspension_saves_less_by_its_stop_cost()
     {
         // Suspending "a" alone would free 3.06 less 0.034 for its stop: not quite enough.
         var budget = Budget(6.14m, Job("a", 1, minutesOld: 1), Job("b", 1, minutesOld: 2), Job("c", 1, minutesOld: 3))
@@ -317,7 +317,7 @@ public sealed class ForecastTests
     }
 
     [Fact]
-    public void Exempt_and_foreign_work_is_counted_and_never_suspended()
+    public void Exempt_and_foreign_workloads_are_counted_and_never_suspended()
     {
         var decision = BudgetDecider.Decide(
             Budget(

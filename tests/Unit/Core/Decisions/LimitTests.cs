@@ -97,7 +97,8 @@ public sealed class LimitTests
     [Fact]
     public void Interrupted_suspension_completes_as_it_was_decided()
     {
-        // The operator crashed between the write of the ledger and the suspension. The job would fit by now, but a crash must not bypass the budget.
+        // The operator crashed between the write of the ledger and the suspension. The job would fit by now, but a crash must not bypass
+        // the budget.
         var cut = Job("train", 1).Suspended(limit: 2m) with { State = WorkloadState.Running, BurnRate = V100 };
         cut = cut with { Suspension = cut.Suspension! with { Confirmed = false } };
 

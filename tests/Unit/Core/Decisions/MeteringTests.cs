@@ -66,6 +66,6 @@ public sealed class MeteringTests
     [InlineData("agent", MeteringSource.Agent, MeteringSource.Agent)]
     [InlineData("agent, api", MeteringSource.Nobody, MeteringSource.Agent, MeteringSource.Awaited)]
     [InlineData("agent, api, dcgm-exporter", MeteringSource.DcgmExporter, MeteringSource.Nobody, MeteringSource.Agent)]
-    public void A_workload_on_several_nodes_may_have_several(string word, params MeteringSource[] sources) =>
+    public void Workload_on_several_nodes_may_have_several_metering_sources(string word, params MeteringSource[] sources) =>
         MeteringView.TextOf(sources).Should().Be(word);
 }

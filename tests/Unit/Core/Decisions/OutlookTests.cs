@@ -28,7 +28,7 @@ public sealed class OutlookTests
 
     [Theory]
     [MemberData(nameof(GoesOn))]
-    public void Projection_counts_running_work_without_an_end_to_the_end_of_the_window(string what)
+    public void Projection_counts_endless_workloads_to_the_end_of_the_window(string what)
     {
         var work = what switch
         {
@@ -57,7 +57,7 @@ public sealed class OutlookTests
         decision.Projected.Should().BeGreaterThanOrEqualTo(Money(60m)).And.BeLessThan(Money(60.1m));
         decision.State.Should().Be(Reasons.AtRisk);
         decision.Condition("ProjectedWithinBudget").Should().Match<ConditionValue>(c => c.Status == false && c.Reason == Reasons.AtRisk);
-        decision.Actions.Should().BeEmpty("inference that is suspended at the limit costs no job its place");
+        decision.Actions.Should().BeEmpty("inference that is suspended at the limit takes no budget from jobs");
     }
 
     [Fact]
@@ -186,7 +186,7 @@ public sealed class OutlookTests
     }
 
     [Fact]
-    public void Risk_is_announced_when_it_begins_and_again_an_hour_before_work_is_suspended()
+    public void Risk_is_announced_at_its_start_and_an_hour_before_a_suspension()
     {
         var told = new List<(TimeSpan At, Announcement Event)>();
         var terms = Terms(60m) with { WhenExhausted = WhenExhausted.Zero, Thresholds = [] };
@@ -315,8 +315,8 @@ public sealed class OutlookTests
         sooner.Announcements.Select(one => one.Reason).Should().Equal(Reasons.WillSuspend);
         var soonest = Decide(sooner.Memory, 58.65m);
         soonest.Announcements.Select(one => one.Reason).Should().Equal(Reasons.WillSuspend);
-        Decide(soonest.Memory, 58.85m).Announcements.Should().BeEmpty("four minutes are no news");
-        Decide(sooner.Memory, 57.55m).Announcements.Should().BeEmpty("later by less than a quarter of an hour is no news");
+        Decide(soonest.Memory, 58.85m).Announcements.Should().BeEmpty("four minutes are too small a change");
+        Decide(sooner.Memory, 57.55m).Announcements.Should().BeEmpty("a delay of less than a quarter of an hour is too small a change");
     }
 
     [Fact]
@@ -470,7 +470,7 @@ public sealed class OutlookTests
     }
 
     [Fact]
-    public void Exhausted_at_of_suspended_work_is_when_it_was_suspended()
+    public void Exhausted_at_of_suspended_workloads_is_the_time_of_suspension()
     {
         var suspended = Job("train", 5).Suspended(10m, Reasons.BudgetExhausted, minutesAgo: 90);
         suspended = suspended with { Suspension = suspended.Suspension! with { Spent = Money(9.97m), Available = Money(0.03m) } };
@@ -519,7 +519,7 @@ public sealed class OutlookTests
             .Match<BudgetDecision>(d => d.State == Reasons.Exhausted && d.Overspent == Amount.Zero);
 
     [Fact]
-    public void Unsuspendable_work_is_named_with_its_reason_in_a_bounded_message()
+    public void Unsuspendable_workload_is_named_with_its_reason()
     {
         var pods = Enumerable.Range(0, 200).Select(i => Pod($"notebook-{i:000}") with { NotSuspendable = new string('x', 400) }).ToArray();
         BudgetDecider.Decide(Budget(1000m, Pod("a"))).Condition("FullyEnforceable").Message.Should().Contain("Pod/a (a bare pod)");

@@ -6,10 +6,10 @@ using static Bursar.Tests.TestKit.Given;
 
 namespace Bursar.Tests.Unit.Core.Decisions;
 
-/// <summary>Every way in which budget becomes available. In each case, a suspended job that did not fit resumes in the same window.</summary>
+/// <summary>Every way in which budget becomes available. In each case, a suspended job that did not fit resumes.</summary>
 public sealed class ResumeCauseTests
 {
-    private static readonly WorkloadSnapshot Held = Job("held", 2);
+    private static readonly WorkloadSnapshot Subject = Job("held", 2);
 
     /// <summary>The snapshot before and the change; the reason is null if ten minutes alone must suffice.</summary>
     private static readonly Dictionary<
@@ -68,7 +68,7 @@ public sealed class ResumeCauseTests
             Reasons.CostFell
         ),
         ["fewer GPUs"] = (
-            () => Full(Held with { Gpus = 2, Rate = V100 * 2, BurnRate = V100 * 2 }),
+            () => Full(Subject with { Gpus = 2, Rate = V100 * 2, BurnRate = V100 * 2 }),
             budget => With(budget, SuspendedIn(budget) with { Gpus = 1, Rate = HourlyCost.FromDecimal(0.4m) }),
             Reasons.CostFell
         ),
@@ -99,7 +99,7 @@ public sealed class ResumeCauseTests
         ["rolling window forgets"] = (
             () =>
                 Suspended(
-                    Budget(Terms(20m) with { Window = new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(24)) }, Held) with
+                    Budget(Terms(20m) with { Window = new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(24)) }, Subject) with
                     {
                         Spent = Money(15),
                     }
@@ -124,7 +124,7 @@ public sealed class ResumeCauseTests
         var decision = BudgetDecider.Decide(budget);
         if (reason == Reasons.FitsAgain)
         {
-            decision.Actions.Should().BeEmpty("an estimate that leaps is no cause");
+            decision.Actions.Should().BeEmpty("a jump of the estimate is no cause");
             decision = BudgetDecider.Decide(budget.Later(ResumeRule.FitsFor, decision.Memory));
         }
         decision
@@ -133,7 +133,7 @@ public sealed class ResumeCauseTests
     }
 
     [Fact]
-    public void Work_that_fits_now_and_then_does_not_resume()
+    public void Job_that_fits_only_at_times_does_not_resume()
     {
         var budget = With(Full(), SuspendedIn(Full()) with { Estimate = Settled(TimeSpan.FromMinutes(10)) });
         var memory = budget.Memory;
@@ -152,13 +152,13 @@ public sealed class ResumeCauseTests
         }
     }
 
-    private static BudgetSnapshot Full() => Full(Held);
+    private static BudgetSnapshot Full() => Full(Subject);
 
     /// <summary>The job needs 6.7 and 5 are left.</summary>
     private static BudgetSnapshot Full(WorkloadSnapshot held) => Suspended(Budget(20m, held) with { Spent = Money(15) });
 
     private static BudgetSnapshot Runs(WorkloadSnapshot other) =>
-        Suspended(Budget(20m, Held, other).Admitted((other.Key.Name, 14m)) with { Spent = Money(5) });
+        Suspended(Budget(20m, Subject, other).Admitted((other.Key.Name, 14m)) with { Spent = Money(5) });
 
     /// <summary>The budget after the job was suspended.</summary>
     private static BudgetSnapshot Suspended(BudgetSnapshot budget)

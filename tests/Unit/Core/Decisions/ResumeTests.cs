@@ -46,7 +46,7 @@ public sealed class ResumeTests
     }
 
     [Fact]
-    public void A_job_that_was_suspended_did_not_end() =>
+    public void Suspended_job_does_not_count_as_ended() =>
         BudgetDecider
             .Decide(Budget(8m, Job("a", 1).Suspended(8m), Job("b", 0.1).Suspended(8m)).Admitted(("a", 3m)))
             .Actions.Should()
@@ -103,7 +103,7 @@ public sealed class ResumeTests
     }
 
     [Fact]
-    public void The_high_end_with_headroom_and_the_stop_must_fit()
+    public void Resumed_job_fits_with_its_high_end_headroom_and_stop_cost()
     {
         // 1.03 h at 3.06 are 3.1518, with 5 % 3.30939, and 40 s of stop 0.034.
         var job = Job("train", 1).Suspended(1m);
@@ -143,7 +143,7 @@ public sealed class ResumeTests
     }
 
     [Fact]
-    public void Manual_resume_waits_for_an_approval_that_came_after_the_suspending()
+    public void Manual_resume_waits_for_an_approval_after_the_suspension()
     {
         var terms = Terms(100m) with { Resume = ResumePolicy.Manual };
         var job = Job("train", 1).Suspended(1m);
@@ -164,7 +164,7 @@ public sealed class ResumeTests
     }
 
     [Fact]
-    public void A_new_window_brings_back_what_fits_it()
+    public void New_window_resumes_the_jobs_that_fit()
     {
         var december = new DateTimeOffset(2026, 12, 1, 0, 0, 0, TimeSpan.Zero);
         var budget = Budget(
@@ -184,7 +184,7 @@ public sealed class ResumeTests
     }
 
     [Fact]
-    public void A_job_too_long_for_any_window_does_not_slip_in_at_a_windows_end()
+    public void Job_too_long_for_any_window_does_not_resume_at_a_window_end()
     {
         var last = new DateTimeOffset(2026, 11, 30, 23, 0, 0, TimeSpan.Zero);
         var budget = Budget(10m, Job("long", 100).Suspended(10m, window: "2026-10")) with { Now = last };
@@ -249,7 +249,7 @@ public sealed class ResumeTests
     }
 
     [Fact]
-    public void Rolling_window_resumes_nothing_that_other_running_work_brings_to_the_limit()
+    public void Rolling_window_resumes_no_job_when_other_workloads_reach_the_limit()
     {
         // Old spending leaves at 12 an hour. The pod adds 20 and the job 3.06, about 1.1 in the six minutes of the job.
         SpendSegment past = new(Now.AddMinutes(-360), Now.AddMinutes(-180), HourlyCost.FromDecimal(12m));
@@ -288,7 +288,7 @@ public sealed class ResumeTests
     }
 
     [Fact]
-    public void Nothing_resumes_in_an_evaluation_that_suspends() =>
+    public void Evaluation_that_suspends_resumes_no_job() =>
         BudgetDecider
             .Decide(Budget(20m, Job("runs", 50), Job("train", 1).Suspended(10m)))
             .Should()

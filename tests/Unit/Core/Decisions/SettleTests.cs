@@ -29,7 +29,7 @@ public sealed class SettleTests
 
     // The operator may evaluate a budget for the first time some seconds after its creation.
     [Fact]
-    public void Work_made_after_the_budget_did_not_run_before_it()
+    public void Settle_time_starts_at_the_creation_of_the_budget()
     {
         var snapshot = new BudgetSnapshot
         {

@@ -8,7 +8,7 @@ namespace Bursar.Tests.Unit.Core.Decisions;
 /// <summary>Decisions of a budget about workloads that another budget suspended.</summary>
 public sealed class SuspendedByOtherTests
 {
-    private static WorkloadSnapshot Held(string name, double hours, int minutes = 1) =>
+    private static WorkloadSnapshot SuspendedElsewhere(string name, double hours, int minutes = 1) =>
         Job(name, hours).Waiting() with
         {
             OtherBudgets = "budget other",
@@ -18,7 +18,7 @@ public sealed class SuspendedByOtherTests
     [Fact]
     public void Job_that_fits_keeps_its_reservation_and_names_the_other_budget()
     {
-        var decision = BudgetDecider.Decide(Budget(10m, Held("shared", 2)));
+        var decision = BudgetDecider.Decide(Budget(10m, SuspendedElsewhere("shared", 2)));
 
         decision.Actions.Should().BeEmpty();
         decision.Reserved.Should().Be(Money(6.12m));
@@ -37,7 +37,7 @@ public sealed class SuspendedByOtherTests
     [Fact]
     public void Job_that_fits_neither_budget_is_suspended_by_both()
     {
-        var decision = BudgetDecider.Decide(Budget(1m, Held("shared", 2)) with { BreakerAllowance = 0 });
+        var decision = BudgetDecider.Decide(Budget(1m, SuspendedElsewhere("shared", 2)) with { BreakerAllowance = 0 });
 
         var action = decision.Actions.Should().ContainSingle().Subject;
         action.Should().Match<BudgetAction>(a => a.Kind == ActionKind.Suspend && a.IsSuspendedByOtherBudget && !a.CountsForBreaker);
@@ -46,12 +46,16 @@ public sealed class SuspendedByOtherTests
 
     [Fact]
     public void Exhausted_budget_suspends_a_job_that_another_suspended() =>
-        BudgetDecider.Decide(Budget(1m, Held("shared", 0.1)) with { Spent = Money(1m) }).SuspendedNames().Should().Equal("shared");
+        BudgetDecider
+            .Decide(Budget(1m, SuspendedElsewhere("shared", 0.1)) with { Spent = Money(1m) })
+            .SuspendedNames()
+            .Should()
+            .Equal("shared");
 
     [Fact]
     public void Settle_time_does_not_spare_a_job_that_another_budget_suspended() =>
         BudgetDecider
-            .Decide(Budget(Terms(1m) with { Settle = TimeSpan.FromMinutes(1) }, Held("shared", 2)) with { Memory = new() })
+            .Decide(Budget(Terms(1m) with { Settle = TimeSpan.FromMinutes(1) }, SuspendedElsewhere("shared", 2)) with { Memory = new() })
             .SuspendedNames()
             .Should()
             .Equal("shared");
@@ -59,13 +63,13 @@ public sealed class SuspendedByOtherTests
     [Fact]
     public void Reservation_is_released_after_ten_minutes_and_then_both_suspend()
     {
-        var lent = BudgetDecider.Decide(Budget(10m, Held("shared", 2, minutes: 11)));
+        var lent = BudgetDecider.Decide(Budget(10m, SuspendedElsewhere("shared", 2, minutes: 11)));
         lent.Reserved.Should().Be(Amount.Zero);
         lent.Actions.Should().BeEmpty("it would still fit");
         lent.Workloads.Single().Sentence.Should().Contain("ten minutes");
 
-        var taken = BudgetDecider.Decide(Budget(10m, Held("shared", 2, minutes: 11), Job("other", 2)));
-        taken.SuspendedNames().Should().Equal(["shared"], "the other would start it, and this one stop it at once");
+        var taken = BudgetDecider.Decide(Budget(10m, SuspendedElsewhere("shared", 2, minutes: 11), Job("other", 2)));
+        taken.SuspendedNames().Should().Equal(["shared"], "the other budget would resume it and this one suspend it at once");
     }
 
     [Fact]

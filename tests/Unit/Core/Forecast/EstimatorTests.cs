@@ -29,7 +29,7 @@ public sealed class EstimatorTests
     [InlineData(3, 10, false)] // 20 steps are not 100
     [InlineData(3, 50, true)]
     [InlineData(11, 10, true)]
-    public void Settles_with_100_steps_that_agree(int points, int stepsEach, bool settled) =>
+    public void Estimate_settles_with_100_consistent_steps(int points, int stepsEach, bool settled) =>
         Estimator
             .Remaining(Job(Steady(0.09, stepsEach, points), 30_000), Start.AddSeconds(0.09 * stepsEach * (points - 1)))
             .Settled.Should()
@@ -76,7 +76,7 @@ public sealed class EstimatorTests
     }
 
     [Fact]
-    public void Between_reports_the_time_worked_is_part_of_the_steps_left()
+    public void Time_since_the_last_report_reduces_the_remaining_time()
     {
         var job = Job(Steady(0.09, 100, 4), 30_000);
 
@@ -166,7 +166,7 @@ public sealed class EstimatorTests
     }
 
     [Fact]
-    public void A_deadline_caps_the_high_end_and_makes_nothing_known()
+    public void Deadline_caps_the_high_end_only()
     {
         var job = Job(Steady(0.09, 100, 4), 30_000) with { ActiveDeadline = TimeSpan.FromMinutes(10), RunningSince = Start };
         Estimator.Remaining(job, Start.AddSeconds(27)).High.Should().Be(TimeSpan.FromSeconds(573));

@@ -113,7 +113,7 @@ public sealed class PieceForecastTests
     }
 
     [Fact]
-    public void Failed_indexes_are_not_to_come()
+    public void Failed_indexes_are_not_expected_to_run()
     {
         var pieces = new Pieces
         {

@@ -73,7 +73,7 @@ public sealed class AbsenceProperties
         );
 
     [Fact]
-    public void Days_are_worth_looking_at()
+    public void Generated_days_contain_absences_and_unseen_ends()
     {
         var days = Enumerable.Range(0, 100).Select(seed => new Day(new Random(seed))).ToArray();
         days.Sum(day => day.Pods.Count(pod => pod.IsUnseen)).Should().BeGreaterThan(150);

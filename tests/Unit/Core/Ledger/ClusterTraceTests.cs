@@ -55,7 +55,7 @@ public sealed class ClusterTraceTests
     }
 
     [Fact]
-    public void Each_day_each_local_day_and_each_odd_window_is_the_plain_count_of_it()
+    public void Days_and_windows_equal_the_plain_count()
     {
         const long nano = 2_500_000_000;
         var trace = new Trace();
@@ -113,7 +113,7 @@ public sealed class ClusterTraceTests
     }
 
     [Fact]
-    public void On_every_node_the_parts_are_the_whole_and_all_nodes_together_are_all_work()
+    public void Node_bills_add_up_and_together_equal_all_workloads()
     {
         const long nano = 3_060_000_000;
         var trace = new Trace();
@@ -145,7 +145,7 @@ public sealed class ClusterTraceTests
     [InlineData(1)]
     [InlineData(2)]
     [InlineData(3)]
-    public void Shuffled_repeated_and_with_a_restart_in_the_middle_it_is_the_same_amount(int seed)
+    public void Order_repetition_and_a_restart_change_no_amount(int seed)
     {
         const long nano = 2_500_000_000;
         var random = new Random(seed);
@@ -177,7 +177,7 @@ public sealed class ClusterTraceTests
     /// The life of an operator: events of a day, a flush, now and then a restart, compaction of old days. The report includes all of them.
     /// </summary>
     [Fact]
-    public void Old_days_that_were_made_into_sums_are_still_the_plain_count_of_each()
+    public void Compacted_days_equal_the_plain_count_of_each_day()
     {
         const long nano = 3_060_000_000;
         var random = new Random(149);

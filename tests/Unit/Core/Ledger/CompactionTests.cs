@@ -55,7 +55,7 @@ public sealed class CompactionTests
         );
 
     [Fact]
-    public void Killed_between_any_two_writes_no_day_is_lost_or_counted_twice() =>
+    public void Crash_between_two_writes_counts_each_day_once() =>
         ForEachWorld(
             (world, random) =>
             {
@@ -87,7 +87,7 @@ public sealed class CompactionTests
                     {
                         LedgerWorld.Write(ledger, stored, _ => random.Next(3) > 0);
                     }
-                    Reports(LedgerWorld.Read(stored.Values)).Should().Be(Reports(world.Told()), "at every moment a report finds all");
+                    Reports(LedgerWorld.Read(stored.Values)).Should().Be(Reports(world.Told()), "a report is complete at every moment");
                     ledger = AsOperator(stored);
                     // The API lists pods that ended long ago until their objects are deleted.
                     foreach (var last in world.Observations.GroupBy(one => one.Uid).Select(pod => pod.MaxBy(one => one.ObservedAt)!))

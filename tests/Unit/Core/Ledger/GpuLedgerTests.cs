@@ -44,7 +44,7 @@ public sealed class GpuLedgerTests
     }
 
     [Fact]
-    public void A_price_cuts_time_and_leaves_the_past_alone()
+    public void New_price_applies_from_its_time_and_changes_no_past_cost()
     {
         var ledger = Priced();
         ledger.Observe(Pod("p"));
@@ -92,7 +92,7 @@ public sealed class GpuLedgerTests
     }
 
     [Fact]
-    public void A_lost_node_is_charged_to_its_last_proof_of_life_and_again_from_its_return()
+    public void Lost_node_is_charged_to_its_last_heartbeat_and_after_its_return()
     {
         var ledger = Priced();
         ledger.ObserveNode("n1", V100, 2, Start);
@@ -122,7 +122,7 @@ public sealed class GpuLedgerTests
     }
 
     [Fact]
-    public void Labels_are_those_of_the_first_sight()
+    public void Labels_are_those_of_the_first_observation()
     {
         var ledger = Priced();
         ledger.Observe(Pod("p") with { FinishedAt = Start.AddHours(1) });
@@ -141,7 +141,7 @@ public sealed class GpuLedgerTests
     }
 
     [Fact]
-    public void Work_without_devices_is_not_entered()
+    public void Workload_without_devices_is_not_recorded()
     {
         var ledger = Priced();
         ledger.Observe(Pod("p") with { Gpus = 0 }).Should().BeFalse();
@@ -158,7 +158,7 @@ public sealed class GpuLedgerTests
         ledger.Record(report, null).Should().BeEquivalentTo(new { Applied = 0, Repeated = 3 });
         ledger.Record(report, new("e1", 9)).Refused.Should().BeTrue();
         ledger.Cursor("n1").Should().Be(new JournalCursor("e1", 3));
-        ledger.DurableCursor("n1").Should().BeNull("nothing is written yet, so nothing may be forgotten by the agent");
+        ledger.DurableCursor("n1").Should().BeNull("nothing is written yet, so the agent must keep everything");
         LedgerWorld.Write(ledger, []);
         ledger.DurableCursor("n1").Should().Be(new JournalCursor("e1", 3));
         Usage(ledger).Should().BeEquivalentTo(new UsageSums(2000, 1300, 0, 0, new Dictionary<string, TokenSums> { ["m"] = new(10, 0, 5) }));
@@ -237,7 +237,7 @@ public sealed class GpuLedgerTests
     }
 
     [Fact]
-    public void Token_counters_that_begin_anew_are_added_up()
+    public void Restarted_token_counters_are_summed()
     {
         var ledger = Priced();
         ledger.Observe(Pod("p"));

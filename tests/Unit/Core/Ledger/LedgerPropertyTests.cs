@@ -12,7 +12,7 @@ public sealed class LedgerPropertyTests
     private static readonly DateTimeOffset Now = LedgerWorld.At(LedgerWorld.Seconds);
 
     [Fact]
-    public void Budgets_are_charged_what_a_count_second_by_second_gives() =>
+    public void Charges_of_budgets_equal_a_count_second_by_second() =>
         ForEachWorld(
             (world, random) =>
             {
@@ -50,7 +50,7 @@ public sealed class LedgerPropertyTests
         );
 
     [Fact]
-    public void On_every_node_and_interval_the_parts_are_the_whole() =>
+    public void Node_bill_adds_up_for_every_interval() =>
         ForEachWorld(
             (world, random) =>
             {
@@ -131,7 +131,7 @@ public sealed class LedgerPropertyTests
         );
 
     [Fact]
-    public void Stored_and_read_at_any_moment_it_is_the_same_ledger() =>
+    public void Ledger_round_trips_at_any_moment() =>
         ForEachWorld(
             (world, random) =>
             {
@@ -193,7 +193,7 @@ public sealed class LedgerPropertyTests
     private static Amount Sum(IEnumerable<Amount> amounts) => amounts.Aggregate(Amount.Zero, (a, b) => a + b);
 
     [Fact]
-    public void The_worlds_are_worth_looking_at()
+    public void Generated_worlds_contain_workloads_and_losses()
     {
         // Properties over empty worlds would hold as well.
         var worlds = Enumerable.Range(0, 100).Select(seed => new LedgerWorld(seed)).ToArray();

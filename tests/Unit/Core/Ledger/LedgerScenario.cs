@@ -9,7 +9,7 @@ namespace Bursar.Tests.Unit.Core.Ledger;
 /// <summary>
 /// One fact of a <see cref="LedgerScenario"/>; every combination of bytes is valid, so that a scenario can be shortened anywhere.
 /// </summary>
-public readonly record struct TaleFact(byte What, byte Where, byte When, byte Long, byte Much);
+public readonly record struct ScenarioFact(byte What, byte Where, byte When, byte Long, byte Much);
 
 /// <summary>
 /// Some minutes of a small cluster as a list of facts that FsCheck can draw and, when one fails, shorten to the few that matter: pods
@@ -37,7 +37,7 @@ public sealed class LedgerScenario
         public bool Holds(int second) => From <= second && (Open || second < To);
     }
 
-    public LedgerScenario(IReadOnlyList<TaleFact> facts)
+    public LedgerScenario(IReadOnlyList<ScenarioFact> facts)
     {
         for (var node = 0; node < NodeCount; node++)
             _capacities.Add((node, 0, 4));
@@ -111,7 +111,7 @@ public sealed class LedgerScenario
     public bool HasLosses => _losses.Count > 0;
 
     /// <summary>All observations, interleaved at random; with <paramref name="twice"/>, some of them twice.</summary>
-    public GpuLedger Told(Random random, bool twice = false)
+    public GpuLedger ToLedger(Random random, bool twice = false)
     {
         var ledger = new GpuLedger();
         ledger.Install(Zero);

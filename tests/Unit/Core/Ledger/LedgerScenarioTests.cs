@@ -14,11 +14,11 @@ public sealed class LedgerScenarioTests
     private static readonly DateTimeOffset Now = LedgerScenario.At(LedgerScenario.Seconds);
 
     [Fact]
-    public void On_every_node_and_interval_the_parts_are_the_whole_and_a_count_second_by_second() =>
-        ForEachTale(
-            (tale, random) =>
+    public void Node_bill_adds_up_and_equals_a_count_second_by_second() =>
+        ForEachScenario(
+            (scenario, random) =>
             {
-                var ledger = tale.Told(random);
+                var ledger = scenario.ToLedger(random);
                 var from = random.Next(LedgerScenario.Seconds);
                 var to = random.Next(from, LedgerScenario.Seconds + 1);
                 BigInteger reserved = 0,
@@ -26,32 +26,39 @@ public sealed class LedgerScenarioTests
                 for (var node = 0; node < LedgerScenario.Nodes.Count; node++)
                 {
                     var bill = ledger.Bill(LedgerScenario.Nodes[node], LedgerScenario.At(from), LedgerScenario.At(to), Now);
-                    var counted = tale.Count(node, from, to);
+                    var counted = scenario.Count(node, from, to);
                     ((BigInteger)bill.Total.Units, (BigInteger)bill.Reserved.Units, (BigInteger)bill.Unallocated.Units)
                         .Should()
-                        .Be((counted.Total, counted.Reserved, counted.Unallocated), "node {0}, {1} to {2} of\n{3}", node, from, to, tale);
+                        .Be(
+                            (counted.Total, counted.Reserved, counted.Unallocated),
+                            "node {0}, {1} to {2} of\n{3}",
+                            node,
+                            from,
+                            to,
+                            scenario
+                        );
                     (
                         (BigInteger)bill.Unattributed.GetValueOrDefault(NodeBill.NodeLost).Units,
                         (BigInteger)bill.Unattributed.GetValueOrDefault(NodeBill.LabelsUnknown).Units
                     )
                         .Should()
-                        .Be((counted.Lost, counted.Unknown), "node {0}, {1} to {2} of\n{3}", node, from, to, tale);
+                        .Be((counted.Lost, counted.Unknown), "node {0}, {1} to {2} of\n{3}", node, from, to, scenario);
                     Whole(bill).Should().Be(bill.Total);
                     reserved += counted.Reserved;
                     unknown += counted.Unknown;
                 }
                 ((BigInteger)Spent(ledger, from, to).Units)
                     .Should()
-                    .Be(reserved + unknown, "nodes and namespaces tell of the same pods\n{0}", tale);
+                    .Be(reserved + unknown, "nodes and namespaces tell of the same pods\n{0}", scenario);
             }
         );
 
     [Fact]
-    public void At_odd_milliseconds_too() =>
-        ForEachTale(
-            (tale, random) =>
+    public void Node_bill_adds_up_at_odd_milliseconds() =>
+        ForEachScenario(
+            (scenario, random) =>
             {
-                var ledger = tale.Told(random);
+                var ledger = scenario.ToLedger(random);
                 var edges = Enumerable
                     .Range(0, 5)
                     .Select(_ => LedgerScenario.At(random.Next(LedgerScenario.Seconds * 1000) / 1000.0))
@@ -65,7 +72,7 @@ public sealed class LedgerScenarioTests
                     foreach (var (from, to) in edges.Zip(edges.Skip(1)))
                     {
                         var bill = ledger.Bill(node, from, to, Now);
-                        Whole(bill).Should().Be(bill.Total, "{0}\n{1}", node, tale);
+                        Whole(bill).Should().Be(bill.Total, "{0}\n{1}", node, scenario);
                         sum += bill.Total;
                     }
                     sum.Should().Be(ledger.Bill(node, LedgerScenario.At(0), Now, Now).Total);
@@ -74,19 +81,21 @@ public sealed class LedgerScenarioTests
         );
 
     [Fact]
-    public void Any_order_and_any_repetition_is_the_same_ledger() =>
-        ForEachTale((tale, random) => Sums(tale.Told(random, twice: true)).Should().Be(Sums(tale.Told(random)), "{0}", tale));
+    public void Order_and_repetition_of_observations_do_not_matter() =>
+        ForEachScenario(
+            (scenario, random) => Sums(scenario.ToLedger(random, twice: true)).Should().Be(Sums(scenario.ToLedger(random)), "{0}", scenario)
+        );
 
     /// <summary>
     /// The operator crashes at any moment, also between two writes of one flush. Facts that are replayed come in another order.
     /// </summary>
     [Fact]
     public void Operator_killed_anywhere_is_succeeded_with_the_same_amounts() =>
-        ForEachTale(
-            (tale, random) =>
+        ForEachScenario(
+            (scenario, random) =>
             {
                 var stored = new Dictionary<string, string>();
-                var told = tale.Shuffled(random, twice: true);
+                var told = scenario.Shuffled(random, twice: true);
                 var ledger = new GpuLedger();
                 ledger.Install(LedgerScenario.At(0));
                 for (var i = 0; i < told.Count; i++)
@@ -104,7 +113,7 @@ public sealed class LedgerScenarioTests
                     foreach (var tell in told.Take(i + 1))
                         tell(ledger);
                 }
-                Sums(ledger).Should().Be(Sums(tale.Told(random)), "{0}", tale);
+                Sums(ledger).Should().Be(Sums(scenario.ToLedger(random)), "{0}", scenario);
                 LedgerWorld.Write(ledger, stored);
                 Sums(LedgerWorld.Read(stored.Values)).Should().Be(Sums(ledger));
             }
@@ -114,16 +123,16 @@ public sealed class LedgerScenarioTests
     public void Generated_scenarios_contain_losses_and_unknown_times()
     {
         // Properties over empty scenarios would hold as well.
-        var tales = Tales.Generator.Sample(100, 100).Select(facts => new LedgerScenario(facts)).ToArray();
-        tales.Count(tale => tale.Pods > 5).Should().BeGreaterThan(60);
-        tales.Count(tale => tale.HasLosses).Should().BeGreaterThan(60);
-        tales.Count(tale => tale.Count(1, 0, LedgerScenario.Seconds).Unknown > 0).Should().BeGreaterThan(40);
+        var scenarios = Scenarios.Generator.Sample(100, 100).Select(facts => new LedgerScenario(facts)).ToArray();
+        scenarios.Count(scenario => scenario.Pods > 5).Should().BeGreaterThan(60);
+        scenarios.Count(scenario => scenario.HasLosses).Should().BeGreaterThan(60);
+        scenarios.Count(scenario => scenario.Count(1, 0, LedgerScenario.Seconds).Unknown > 0).Should().BeGreaterThan(40);
     }
 
-    private static Arbitrary<TaleFact[]> Tales => ArbMap.Default.ArbFor<TaleFact[]>();
+    private static Arbitrary<ScenarioFact[]> Scenarios => ArbMap.Default.ArbFor<ScenarioFact[]>();
 
-    private static void ForEachTale(Action<LedgerScenario, Random> check) =>
-        Prop.ForAll(Tales, Gen.Choose(0, int.MaxValue - 1).ToArbitrary(), (facts, seed) => check(new(facts), new(seed)))
+    private static void ForEachScenario(Action<LedgerScenario, Random> check) =>
+        Prop.ForAll(Scenarios, Gen.Choose(0, int.MaxValue - 1).ToArbitrary(), (facts, seed) => check(new(facts), new(seed)))
             .QuickCheckThrowOnFailure();
 
     private static Amount Whole(NodeBill bill) =>

@@ -15,7 +15,7 @@ public sealed class SharedClaimTests
     private static readonly DateTimeOffset End = Start.AddHours(4);
 
     [Fact]
-    public void A_claim_costs_its_holders_equal_parts_as_they_come_and_go()
+    public void Cost_of_a_claim_is_split_equally_over_its_present_pods()
     {
         var ledger = Priced(new GpuHourPrice(6_000_000_000));
         ledger.Observe(Pod("a", 0, 2, "c"));
@@ -40,7 +40,7 @@ public sealed class SharedClaimTests
     }
 
     [Fact]
-    public void Nanos_that_do_not_divide_go_to_the_first_holders()
+    public void Indivisible_nanos_go_to_the_first_pods()
     {
         var ledger = Priced(new GpuHourPrice(1_000_000_001));
         foreach (var uid in (string[])["c", "a", "b"])
@@ -52,7 +52,7 @@ public sealed class SharedClaimTests
     }
 
     [Fact]
-    public void A_pod_pays_for_what_it_has_alone_besides()
+    public void Pod_is_also_charged_for_its_own_devices()
     {
         var ledger = Priced(new GpuHourPrice(1_000));
         ledger.Observe(Pod("a", 0, 4, "c") with { Share = new(1, 2) });
@@ -62,8 +62,8 @@ public sealed class SharedClaimTests
     }
 
     /// <summary>
-    /// For any pods and claims, the pods together are charged the cost of the claims while at least one uses them. The bill of the node adds
-    /// up, and a restart changes nothing.
+    /// For any pods and claims, the pods together are charged the cost of the claims while at least one uses them. The bill of the node
+    /// adds up, and a restart changes nothing.
     /// </summary>
     [Fact]
     public void Cost_of_shared_claims_adds_up_to_the_node_bill()

@@ -65,7 +65,7 @@ public sealed class SliceTests
     }
 
     [Fact]
-    public void A_planned_price_counts_from_its_date_and_may_be_planned_otherwise()
+    public void Planned_price_applies_from_its_date_and_can_be_replaced()
     {
         var ledger = Priced(1, new GpuHourPrice(1_000));
         ledger.Observe(Pod("p", DeviceShare.Whole));
@@ -86,7 +86,7 @@ public sealed class SliceTests
                 [(Start.AddHours(2), new GpuHourPrice(2_000)), (Start.AddHours(3), new GpuHourPrice(3_000))]
             )
             .Should()
-            .BeFalse("that is no news");
+            .BeFalse("nothing has changed");
         ledger.RateOf(Card, Start.AddHours(2).AddMilliseconds(-1)).Should().Be(new GpuHourPrice(1_000));
         ledger.RateOf(Card, Start.AddHours(2)).Should().Be(new GpuHourPrice(2_000));
         ledger = Reload(ledger);
@@ -115,7 +115,7 @@ public sealed class SliceTests
     }
 
     [Fact]
-    public void The_currency_is_remembered()
+    public void Currency_is_stored()
     {
         var ledger = new GpuLedger();
         ledger.SetCurrency("EUR").Should().BeTrue();
@@ -206,7 +206,7 @@ public sealed class SliceTests
 
     /// <summary>The order in which a pod and its node are observed does not matter.</summary>
     [Fact]
-    public void Sights_of_a_pod_in_any_order_give_the_same_part()
+    public void Observations_of_a_pod_in_any_order_give_the_same_share()
     {
         PodObservation[] sights =
         [

@@ -96,7 +96,7 @@ public sealed class UnseenEndTests
     }
 
     [Fact]
-    public void Removed_node_bills_nothing_to_anybody()
+    public void Removed_node_ends_its_pods_and_its_bill()
     {
         var ledger = Ledger(gpus: 4);
         Vanish(ledger, "old", gpus: 1, from: Start);
@@ -136,7 +136,7 @@ public sealed class UnseenEndTests
 
             HoursOf(ledger, "old").Should().Be(2);
             ledger.Observe(Pod("new", 1, Start.AddMinutes(15)));
-            HoursOf(ledger, "old").Should().Be(2, "it was seen after the newcomer began");
+            HoursOf(ledger, "old").Should().Be(2, "it was seen after the new pod began");
         }
     }
 

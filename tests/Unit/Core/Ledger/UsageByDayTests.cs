@@ -15,7 +15,7 @@ public sealed class UsageByDayTests
     private static readonly DateTimeOffset Start = new(2026, 11, 1, 0, 0, 0, TimeSpan.Zero);
 
     [Fact]
-    public void An_interval_over_midnight_is_split_and_nothing_of_it_is_lost()
+    public void Interval_over_midnight_is_split_without_loss()
     {
         var ledger = Ledger();
         Record(ledger, Start.AddHours(23), Start.AddHours(26), busy: 7, energy: 10, seq: 1);
@@ -122,7 +122,7 @@ public sealed class UsageByDayTests
 
     /// <summary>The operator crashes between any two writes and reads the journal again from the cursor of its ledger.</summary>
     [Fact]
-    public void Killed_between_any_two_writes_each_day_comes_out_the_same() =>
+    public void Crash_between_two_writes_changes_no_day() =>
         Prop.ForAll(Gen.Choose(0, int.MaxValue - 1).ToArbitrary(), seed =>
             {
                 var random = new Random(seed);

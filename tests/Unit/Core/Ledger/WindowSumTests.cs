@@ -41,8 +41,8 @@ public sealed class WindowSumTests
     ];
 
     /// <summary>
-    /// Start of a pod within the days (in 65,536ths of them), its duration and its GPUs. Bytes, because FsCheck draws small numbers for other
-    /// types.
+    /// Start of a pod within the days (in 65,536ths of them), its duration and its GPUs. Bytes, because FsCheck draws small numbers for
+    /// other types.
     /// </summary>
     public readonly record struct Frame(byte From, byte FromRest, byte Long, byte LongRest, byte Gpus);
 

@@ -21,7 +21,7 @@ public sealed class WorkloadTimeTests
     }
 
     [Fact]
-    public void Pods_that_were_stopped_are_not_among_those_that_ended_by_themselves()
+    public void Stopped_pods_do_not_count_as_pods_that_ended_by_themselves()
     {
         var ledger = new GpuLedger();
         ledger.Observe(Pod("late", 30, 90) with { Succeeded = true });

@@ -14,11 +14,11 @@ public sealed class FoundingNumbersTests
     [InlineData("Tesla-V100-SXM2-16GB", 850_000, "0.722500")] // ten thousand of them: about $0.72
     [InlineData("Tesla-V100-SXM2-16GB", 2_700_000, "2.295000")] // the runaway job
     [InlineData("NVIDIA-A100-SXM4-80GB", 1, "0.000001")] // a millisecond: $1.11e-6
-    public void Time_at_a_rate(string product, long milliseconds, string cost) =>
+    public void Founding_examples_cost_time_times_rate(string product, long milliseconds, string cost) =>
         (DefaultPriceBook.Founding.RateFor(product)!.Value * 1).For(milliseconds).ToString().Should().Be(cost);
 
     [Fact]
-    public void Below_a_millionth_the_units_are_exact()
+    public void Units_below_a_millionth_are_exact()
     {
         // 7.225e-5 and 1.1111e-6 of a dollar: units are nano-dollars × 3,600,000.
         (DefaultPriceBook.Founding.RateFor("Tesla-V100-SXM2-16GB")!.Value * 1)
@@ -41,7 +41,7 @@ public sealed class FoundingNumbersTests
     [InlineData("Tesla-V100-SXM2-16GB", 3.06, 2_700_000, 30_000, 0, "2.295000000", "0.000076500")] // the runaway job
     [InlineData("NVIDIA-A100-SXM4-80GB", 4.00, 1, 0, 0, "0.000001111", null)] // a millisecond: $1.11e-6
     [InlineData("Tesla-T4", 0.50, 3_600_000, 0, 100_000, "0.500000000", "0.005000000")] // an hour of a T4 that made 100,000 tokens: the cost of a token follows from the time
-    public void Work_through_the_ledger_and_the_report(
+    public void Founding_examples_are_the_same_in_the_ledger_and_the_report(
         string product,
         double perHour,
         long milliseconds,

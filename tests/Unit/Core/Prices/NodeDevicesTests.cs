@@ -45,7 +45,7 @@ public sealed class NodeDevicesTests
     }
 
     [Fact]
-    public void Cards_cut_alike_stand_as_GPUs()
+    public void Cards_partitioned_alike_are_listed_as_GPUs()
     {
         var node = Node(
             "nvidia.com/gpu.product=NVIDIA-A100-SXM4-40GB-MIG-3g.20gb,nvidia.com/gpu.count=16,nvidia.com/gpu.replicas=1",
@@ -69,7 +69,7 @@ public sealed class NodeDevicesTests
     }
 
     [Fact]
-    public void Cards_cut_each_its_way_have_resources_of_their_own()
+    public void Cards_partitioned_differently_have_their_own_resources()
     {
         var node = Node(
             "nvidia.com/gpu.product=NVIDIA-H100-80GB-HBM3,nvidia.com/gpu.count=4,nvidia.com/gpu.replicas=1",
@@ -87,7 +87,7 @@ public sealed class NodeDevicesTests
     }
 
     [Fact]
-    public void Cards_of_another_maker()
+    public void Cards_of_other_vendors_are_read_from_their_labels()
     {
         var node = Node("amd.com/gpu.product-name=AMD_Instinct_MI300X_OAM", "amd.com/gpu=8");
         (node.Product, node.Cards, node.ShareOf("amd.com/gpu")).Should().Be(("AMD_Instinct_MI300X_OAM", 8, DeviceShare.Whole));
@@ -177,7 +177,7 @@ public sealed class NodeDevicesTests
     [InlineData("x=y", "example.com/big-card=2", "example.com/big-card", "example.com/big-card", 2, "1")]
     [InlineData("nvidia.com/gpu.product=Tesla-T4", "nvidia.com/GRID_T4-4Q=4", "nvidia.com/GRID_T4-4Q", "Tesla-T4", 4, "an unknown part")]
     [InlineData("x=y", "example.com/gpu=2", "example.com/gpu", "", 0, "an unknown part")]
-    public void Resources_of_every_maker_are_parts_of_cards(
+    public void Resources_of_every_vendor_are_parts_of_cards(
         string labels,
         string capacity,
         string resource,

@@ -23,11 +23,11 @@ public sealed class OwnedHardwareTests
     }
 
     /// <summary>
-    /// The founding articles' example of an owned machine for a year: 10,000 to buy, 2,000 to run, 1,000 written off. Here the whole price is
-    /// written off in the year.
+    /// The founding articles' example of an owned machine for a year: 10,000 to buy, 2,000 to run, 1,000 written off. Here the whole
+    /// price is written off in the year.
     /// </summary>
     [Fact]
-    public void A_year_of_ones_own_machine_costs_what_was_paid()
+    public void Year_of_an_owned_machine_costs_its_price()
     {
         var owned = new OwnedHardware
         {

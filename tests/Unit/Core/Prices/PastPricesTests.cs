@@ -16,7 +16,7 @@ public sealed class PastPricesTests
     private sealed record Step(int Seconds, PriceBook? Book, string CapacityType, string Pool);
 
     [Fact]
-    public void Nothing_rewrites_the_past_and_no_running_work_ever_becomes_free()
+    public void Past_cost_never_changes_and_running_workloads_never_become_free()
     {
         var rule =
             from capacity in Gen.Elements<string?>(null, "spot", "on-demand")
@@ -50,7 +50,7 @@ public sealed class PastPricesTests
             {
                 var ledger = new GpuLedger();
                 ledger.Install(Start);
-                Tell(ledger, new(0, new("b", 1, "USD", [new(new("*"), new GpuHourPrice(1_000_000_000))]), "on-demand", "a"), Start);
+                Apply(ledger, new(0, new("b", 1, "USD", [new(new("*"), new GpuHourPrice(1_000_000_000))]), "on-demand", "a"), Start);
                 ledger.Observe(Pod());
                 var now = Start;
                 var seen = new List<(DateTimeOffset At, Amount Spent)>();
@@ -58,7 +58,7 @@ public sealed class PastPricesTests
                 {
                     now = now.AddSeconds(one.Seconds);
                     seen.Add((now, ledger.Spent("ns", LabelSelector.Everything, Start, now, now)));
-                    Tell(ledger, one, now);
+                    Apply(ledger, one, now);
                     var rate = ledger.RatePerHour("ns", LabelSelector.Everything, now);
                     rate.Should().Be(new DeviceShare(13, 28).RateOf(ledger.RateOf(ledger.LastStatement("n1").Product, now))!.Value * 1);
                     if (!steps.Exists(s => s.Book != null && s.Book.IsAccepted))
@@ -74,7 +74,7 @@ public sealed class PastPricesTests
     }
 
     /// <summary>Applies prices as the operator's price list does.</summary>
-    private static void Tell(GpuLedger ledger, Step step, DateTimeOffset now)
+    private static void Apply(GpuLedger ledger, Step step, DateTimeOffset now)
     {
         var node = new PricedNode(Card)
         {

@@ -85,7 +85,7 @@ public sealed class PriceDeciderTests
     }
 
     [Fact]
-    public void A_new_class_is_judged_by_the_price_its_node_had()
+    public void New_price_class_is_checked_against_the_last_price_of_its_node()
     {
         var book = new PriceBook(
             "b",

@@ -34,7 +34,7 @@ public sealed class AdviceTests
         Of("NVIDIA-A10", activity: 0.35, generated: 2_000_000, without: "Tesla-T4").Should().BeEmpty();
 
     [Fact]
-    public void A_run_without_tokens_that_waits_is_to_be_fed() =>
+    public void Idle_run_without_tokens_recommends_faster_input() =>
         Of("Tesla-V100-SXM2-16GB", activity: 0.1)
             .Should()
             .Equal("its GPUs worked 10 % of 10 measured GPU-hours; the rest cost 27.54: feed it faster, batch, or give it fewer GPUs");
@@ -66,13 +66,8 @@ public sealed class AdviceTests
         "its NVIDIA-H100-80GB-HBM3 at 9.80 an hour worked 9 % of the time and held 9 GiB: a NVIDIA-A10 at 0.75 would be at most 71 % busy; it costs 13.1 times as much",
         "the cheapest that carries it"
     )]
-    public void A_big_card_that_does_a_small_ones_work_is_named_with_the_multiple(
-        string product,
-        double activity,
-        int gib,
-        string sentence,
-        string what
-    ) => Of(product, activity, gib: gib).Should().Contain(sentence, what);
+    public void Oversized_card_is_named_with_its_cost_multiple(string product, double activity, int gib, string sentence, string what) =>
+        Of(product, activity, gib: gib).Should().Contain(sentence, what);
 
     [Fact]
     public void Light_tuning_on_an_H100_instead_of_a_V100_costs_three_times_as_much() =>
@@ -84,7 +79,7 @@ public sealed class AdviceTests
     [InlineData(0.08, 14, "it does not fit into a T4's memory, and an A10 of 24 GiB is in the list")]
     [InlineData(0.08, 60, "it fits nowhere smaller")]
     [InlineData(0.60, 9, "no smaller card would carry it")]
-    public void A_card_that_is_needed_is_not_talked_away(double activity, int gib, string what) =>
+    public void Card_that_is_needed_is_kept(double activity, int gib, string what) =>
         Of("NVIDIA-A100-SXM4-80GB", activity, gib: gib, without: "NVIDIA-A10").Should().NotContain(s => s.Contains("times as much"), what);
 
     [Fact]

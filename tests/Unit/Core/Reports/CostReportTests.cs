@@ -16,7 +16,7 @@ public sealed class CostReportTests
 
     /// <summary>For every grouping, the rows plus unallocated time equal the bill of the nodes exactly.</summary>
     [Fact]
-    public void Every_grouping_adds_up_to_the_nodes_bills() =>
+    public void Every_grouping_adds_up_to_the_bills_of_the_nodes() =>
         Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
             {
                 var ledger = new LedgerWorld(seed).Told();
@@ -200,7 +200,7 @@ public sealed class CostReportTests
     [InlineData(0.75, 2_000, 1, "0.000416667", "a query of two seconds on an A10")]
     [InlineData(4.00, 1, 1, "0.000001111", "a millisecond of an A100")]
     [InlineData(2.00, 3_600_000, 500, "0.004000000", "two an hour, half a thousand units")]
-    public void The_founding_papers_unit_costs_come_out(double rate, long milliseconds, long units, string cost, string what)
+    public void Unit_costs_equal_those_of_the_founding_paper(double rate, long milliseconds, long units, string cost, string what)
     {
         var spent = HourlyCost.FromDecimal((decimal)rate).For(TimeSpan.FromMilliseconds(milliseconds));
         var life = new WorkDone

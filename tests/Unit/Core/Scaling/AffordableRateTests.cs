@@ -28,13 +28,13 @@ public sealed class AffordableRateTests
         var world = new World(seed, new(WindowPeriod.Day), jobs: true, spot: true);
         while (world.Now < Midnight.AddDays(1))
         {
-            world.Look();
+            world.Pass();
             world.Spent.Should().BeLessThanOrEqualTo(world.Limit, "at {0}", world.Now);
         }
         (world.Limit - world.Spent)
             .Should()
             .BeLessThan(
-                world.DearestReplica.For(TimeSpan.FromHours(1)) + world.StopCost,
+                world.MostExpensiveReplica.For(TimeSpan.FromHours(1)) + world.StopCost,
                 "it ends within an hour of one replica, and what stopping all that runs would have cost"
             );
     }
@@ -44,23 +44,23 @@ public sealed class AffordableRateTests
         Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
             {
                 var world = new World(seed, new(WindowPeriod.Day), jobs: false, spot: false);
-                world.Look();
+                world.Pass();
                 var (before, moves, moved) = ((world.Replicas, world.PerHour), 0, false);
                 while (world.Now < Midnight.AddDays(1))
                 {
-                    world.Look();
+                    world.Pass();
                     // In the last hour, a single replica is a large part of what is left.
                     // After a move, the stopping replicas still cost.
                     if (!moved && world.Now < Midnight.AddHours(23))
                         (world.PerHour.NanoPerHour - before.PerHour.NanoPerHour)
                             .Should()
-                            .BeInRange(-1000, world.DearestReplica.NanoPerHour / 50, "at {0}", world.Now);
+                            .BeInRange(-1000, world.MostExpensiveReplica.NanoPerHour / 50, "at {0}", world.Now);
                     moved = world.Replicas.Zip(before.Replicas).Any(pair => pair.First < pair.Second);
                     if (moved)
                     {
                         moves++;
                         world
-                            .Replicas.Zip(before.Replicas, world.Floors)
+                            .Replicas.Zip(before.Replicas, world.Minimums)
                             .Should()
                             .Contain(
                                 one => one.First > one.Second && one.Second == one.Third,
@@ -70,11 +70,11 @@ public sealed class AffordableRateTests
                     before = (world.Replicas, world.PerHour);
                 }
                 world.Spent.Should().BeLessThanOrEqualTo(world.Limit);
-                moves.Should().BeLessThan(world.Floors.Length, "at most once for each scaler");
+                moves.Should().BeLessThan(world.Minimums.Length, "at most once for each scaler");
                 world
                     .Spent.Should()
                     .BeGreaterThanOrEqualTo(
-                        world.Limit - world.StopCost - world.DearestReplica.For(TimeSpan.FromMinutes(5)),
+                        world.Limit - world.StopCost - world.MostExpensiveReplica.For(TimeSpan.FromMinutes(5)),
                         "all but the stop cost and the remainder of one replica is spent"
                     );
             })
@@ -83,9 +83,9 @@ public sealed class AffordableRateTests
     [Fact]
     public void New_job_lowers_the_rate_by_its_cost_spread_over_the_window()
     {
-        var serving = Scaled("chat", replicas: 4, floor: 1);
-        var quiet = Room(Budget(Terms(10_000), serving));
-        var busy = Room(Budget(Terms(10_000), serving, Job("train", 10)));
+        var serving = Scaled("chat", replicas: 4, minimum: 1);
+        var quiet = Rate(Budget(Terms(10_000), serving));
+        var busy = Rate(Budget(Terms(10_000), serving, Job("train", 10)));
         var hours = (decimal)quiet.Until.TotalHours;
         ((quiet.PerHour.NanoPerHour - busy.PerHour.NanoPerHour) / 1e9m).Should().BeApproximately(30.6m / hours, 0.001m);
     }
@@ -97,8 +97,8 @@ public sealed class AffordableRateTests
         var last = long.MaxValue;
         for (var spent = 0m; spent < 4001m; spent += 5m)
         {
-            var budget = Budget(Terms(4000), Scaled("chat", replicas: 1, floor: 1)) with { Spent = Money(spent) };
-            var rate = Room(budget).PerHour.NanoPerHour;
+            var budget = Budget(Terms(4000), Scaled("chat", replicas: 1, minimum: 1)) with { Spent = Money(spent) };
+            var rate = Rate(budget).PerHour.NanoPerHour;
             rate.Should().BeLessThanOrEqualTo(last);
             if (last != long.MaxValue && rate > 0)
                 (last - rate).Should().BeLessThanOrEqualTo((long)(5m / (decimal)WorkloadCost.Horizon(budget).TotalHours * 1e9m) + 2);
@@ -110,14 +110,14 @@ public sealed class AffordableRateTests
     [Fact]
     public void Affordable_rate_includes_the_stop_cost_of_another_replica()
     {
-        // The limit goes from slightly too little for six replicas above the minimum to enough for their stop. Once they fit, they keep fitting.
-        var budget = Budget(Terms(1), Scaled("chat", replicas: 6, floor: 1));
+        // The limit rises from too little for six replicas above the minimum to enough for their stop. Once they fit, they keep fitting.
+        var budget = Budget(Terms(1), Scaled("chat", replicas: 6, minimum: 1));
         var (seen, horizon) = (new HashSet<int>(), WorkloadCost.Horizon(budget));
         for (var seconds = -5; seconds < 60; seconds++)
         {
             var terms = budget.Terms with { Limit = V100.For(horizon) + (V100 * 6).For(horizon + TimeSpan.FromSeconds(seconds)) };
             int Fits(int replicas) =>
-                (int)(Room(Budget(terms, Scaled("chat", replicas, floor: 1))).PerHour.NanoPerHour / V100.NanoPerHour) + 1;
+                (int)(Rate(Budget(terms, Scaled("chat", replicas, minimum: 1))).PerHour.NanoPerHour / V100.NanoPerHour) + 1;
             var more = Fits(6);
             seen.Add(more);
             Fits(more).Should().BeGreaterThanOrEqualTo(more);
@@ -126,7 +126,7 @@ public sealed class AffordableRateTests
     }
 
     [Fact]
-    public void In_a_rolling_window_what_leaves_is_spent_again() =>
+    public void Rolling_window_spends_again_what_leaves_it() =>
         Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
             {
                 var world = new World(seed, new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(6)), jobs: false, spot: false)
@@ -135,20 +135,20 @@ public sealed class AffordableRateTests
                 };
                 while (world.Now < Midnight.AddHours(30))
                 {
-                    world.Look();
+                    world.Pass();
                     world.Spent.Should().BeLessThanOrEqualTo(world.Limit, "at {0}", world.Now);
                 }
                 (world.Limit - world.Spent)
                     .Should()
                     .BeLessThan(
-                        world.DearestReplica.For(TimeSpan.FromHours(6) + world.Pace!.Value) + world.StopCost,
+                        world.MostExpensiveReplica.For(TimeSpan.FromHours(6) + world.Pace!.Value) + world.StopCost,
                         "another replica for a whole window would not fit"
                     );
             })
             .QuickCheckThrowOnFailure();
 
     [Fact]
-    public void A_rolling_window_is_kept_with_jobs_and_prices_that_move() =>
+    public void Rolling_window_is_not_exceeded_with_changing_jobs_and_prices() =>
         Prop.ForAll(Gen.Choose(0, int.MaxValue).ToArbitrary(), seed =>
             {
                 var world = new World(seed, new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(3)), jobs: true, spot: true)
@@ -157,42 +157,42 @@ public sealed class AffordableRateTests
                 };
                 while (world.Now < Midnight.AddHours(13))
                 {
-                    world.Look();
+                    world.Pass();
                     world.Spent.Should().BeLessThanOrEqualTo(world.Limit, "at {0}", world.Now);
                 }
             })
             .Check(Config.QuickThrowOnFailure.WithMaxTest(30));
 
     [Fact]
-    public void Nothing_is_left_for_more_at_the_limit_before_the_window_and_behind_it()
+    public void Affordable_rate_is_zero_at_the_limit_and_outside_the_window()
     {
-        Room(Budget(Terms(10), Scaled("chat", 1, 1)) with { Spent = Money(10) }).Should().Be(AffordableRate.None);
+        Rate(Budget(Terms(10), Scaled("chat", 1, 1)) with { Spent = Money(10) }).Should().Be(AffordableRate.None);
         var budget = Budget(Terms(10), Scaled("chat", 1, 1));
-        Room(budget with { Now = budget.Window.End }).Should().Be(AffordableRate.None);
-        Room(budget with { Now = budget.Window.Start.AddSeconds(-1) }).Should().Be(AffordableRate.None);
+        Rate(budget with { Now = budget.Window.End }).Should().Be(AffordableRate.None);
+        Rate(budget with { Now = budget.Window.Start.AddSeconds(-1) }).Should().Be(AffordableRate.None);
     }
 
     [Fact]
     public void Job_of_unknown_duration_lowers_the_rate_by_its_own_rate()
     {
         var budget = Budget(Terms(10_000), Scaled("chat", 1, 1));
-        var with = Room(Budget(Terms(10_000), Scaled("chat", 1, 1), Unknown("train")));
-        (Room(budget).PerHour.NanoPerHour - with.PerHour.NanoPerHour).Should().BeCloseTo(V100.NanoPerHour, 1_000_000);
+        var with = Rate(Budget(Terms(10_000), Scaled("chat", 1, 1), Unknown("train")));
+        (Rate(budget).PerHour.NanoPerHour - with.PerHour.NanoPerHour).Should().BeCloseTo(V100.NanoPerHour, 1_000_000);
     }
 
-    private static AffordableRate Room(BudgetSnapshot budget)
+    private static AffordableRate Rate(BudgetSnapshot budget)
     {
         var work = CostedWorkload.Of(budget);
         return AffordableRate.Of(budget, BudgetTotals.Of(budget, budget.Terms.Limit, work), work);
     }
 
-    private static WorkloadSnapshot Scaled(string name, int replicas, int floor, HourlyCost? price = null) =>
+    private static WorkloadSnapshot Scaled(string name, int replicas, int minimum, HourlyCost? price = null) =>
         Serving(name) with
         {
             State = WorkloadState.Running,
             Rate = (price ?? V100) * replicas,
             BurnRate = (price ?? V100) * replicas,
-            MinReplicasRate = (price ?? V100) * floor,
+            MinReplicasRate = (price ?? V100) * minimum,
         };
 
     /// <summary>A world in which time passes from pass to pass. Removed replicas cost until their longest possible stop is over.</summary>
@@ -204,7 +204,7 @@ public sealed class AffordableRateTests
         private readonly (bool Jobs, bool Spot) _moves;
         private readonly List<SpendSegment> _segments = [];
         private readonly List<(string Name, HourlyCost Rate, DateTimeOffset End)> _jobs = [];
-        private readonly (string Name, int Floor, int Weight)[] _scalers;
+        private readonly (string Name, int Minimum, int Weight)[] _scalers;
         private readonly int[] _replicas;
         private readonly HourlyCost[] _prices;
         private int _born;
@@ -217,7 +217,7 @@ public sealed class AffordableRateTests
             [
                 .. Enumerable.Range(0, _random.Next(1, 4)).Select(i => ($"chat-{i}", spot ? 0 : _random.Next(0, 2), _random.Next(1, 4))),
             ];
-            _replicas = [.. _scalers.Select(scaler => scaler.Floor)];
+            _replicas = [.. _scalers.Select(scaler => scaler.Minimum)];
             _prices = [.. _scalers.Select(_ => new HourlyCost(_random.NextInt64(500_000_000, 4_000_000_000)))];
             Limit = Money(window.Period == WindowPeriod.Rolling ? _random.Next(120, 400) : _random.Next(400, 2000));
         }
@@ -230,17 +230,17 @@ public sealed class AffordableRateTests
 
         public int[] Replicas => [.. _replicas];
 
-        public int[] Floors => [.. _scalers.Select(scaler => scaler.Floor)];
+        public int[] Minimums => [.. _scalers.Select(scaler => scaler.Minimum)];
 
         public HourlyCost PerHour { get; private set; }
 
-        public HourlyCost DearestReplica { get; private set; }
+        public HourlyCost MostExpensiveReplica { get; private set; }
 
         public Amount StopCost { get; private set; }
 
         public Amount Spent { get; private set; }
 
-        public void Look()
+        public void Pass()
         {
             // A price that falls in the last minutes leaves budget that cannot be spent any more.
             if (
@@ -258,11 +258,11 @@ public sealed class AffordableRateTests
                 // As in a budget, a job is admitted if it fits beside the minimum replicas.
                 var (rate, time) = (new HourlyCost(_random.Next(1, 8) * 1_000_000_000L), TimeSpan.FromMinutes(_random.Next(10, 300)));
                 var cost = rate.For(time);
-                if ((Room(budget) is var room ? room.Free : default) > new Amount(cost.Units * 3))
+                if ((Rate(budget) is var room ? room.Free : default) > new Amount(cost.Units * 3))
                     _jobs.Add(($"job-{_born++}", rate, Now + time));
                 budget = Budget();
             }
-            PerHour = Room(budget).PerHour;
+            PerHour = Rate(budget).PerHour;
             var granted = FairShareAllocator.Divide(
                 PerHour,
                 [
@@ -272,7 +272,7 @@ public sealed class AffordableRateTests
                             {
                                 Key = scaler.Name,
                                 Weight = scaler.Weight,
-                                MinimumReplicas = scaler.Floor,
+                                MinimumReplicas = scaler.Minimum,
                                 Wanted = 1000,
                                 Has = _replicas[i],
                                 Max = 1000,
@@ -283,7 +283,7 @@ public sealed class AffordableRateTests
             );
             var pace = Pace ?? (Now < Midnight.AddHours(23) ? TimeSpan.FromMinutes(1) : TimeSpan.FromSeconds(10));
             var next = Now + pace;
-            DearestReplica = new(_prices.Max(price => price.NanoPerHour));
+            MostExpensiveReplica = new(_prices.Max(price => price.NanoPerHour));
             var before = CostOfStop();
             for (var i = 0; i < _scalers.Length; i++)
             {
@@ -303,7 +303,7 @@ public sealed class AffordableRateTests
 
         private Amount CostOfStop() =>
             new HourlyCost(
-                _scalers.Select((scaler, i) => (_prices[i] * (_replicas[i] - scaler.Floor)).NanoPerHour).Sum()
+                _scalers.Select((scaler, i) => (_prices[i] * (_replicas[i] - scaler.Minimum)).NanoPerHour).Sum()
                     + _jobs.Sum(job => job.Rate.NanoPerHour)
             ).For(Stop);
 
@@ -327,7 +327,7 @@ public sealed class AffordableRateTests
         {
             // Stopping replicas count until their pods have ended, because the ledger has them until then.
             var work = _scalers
-                .Select((scaler, i) => Scaled(scaler.Name, _replicas[i], scaler.Floor, _prices[i]))
+                .Select((scaler, i) => Scaled(scaler.Name, _replicas[i], scaler.Minimum, _prices[i]))
                 .Concat(
                     _jobs.Select(job => Job(job.Name, 0) with { Rate = job.Rate, BurnRate = job.Rate, Estimate = Settled(job.End - Now) })
                 );

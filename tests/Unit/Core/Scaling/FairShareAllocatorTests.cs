@@ -19,15 +19,15 @@ public sealed class FairShareAllocatorTests
 
     private static readonly Gen<ShareRequest[]> ClaimGenerator = (
         from weight in Gen.Choose(1, 4)
-        from floor in Gen.Choose(0, 3)
+        from minimum in Gen.Choose(0, 3)
         from wanted in Gen.Choose(0, 15)
         from prices in PriceGenerator
         select new ShareRequest
         {
             Key = "",
             Weight = weight,
-            MinimumReplicas = floor,
-            Least = floor,
+            MinimumReplicas = minimum,
+            Least = minimum,
             Wanted = wanted,
             Max = 15,
             Prices = prices,
@@ -36,19 +36,19 @@ public sealed class FairShareAllocatorTests
         .NonEmptyListOf()
         .Select(claims => claims.Take(8).Select((claim, i) => claim with { Key = $"scaler-{i}" }).ToArray());
 
-    private static readonly Arbitrary<(ShareRequest[] Claims, long Room)> Tales = ClaimGenerator
+    private static readonly Arbitrary<(ShareRequest[] Claims, long Room)> Divisions = ClaimGenerator
         .Zip(Gen.Choose(0, 4000).Select(room => (long)room))
         .ToArbitrary();
 
     [Fact]
     public void Shares_together_never_cost_more_than_the_affordable_rate() =>
-        Check(tale => Used(tale.Claims, Divide(tale)).Should().BeLessThanOrEqualTo(tale.Room));
+        Check(division => Used(division.Claims, Divide(division)).Should().BeLessThanOrEqualTo(division.Room));
 
     [Fact]
     public void Share_is_between_minimum_replicas_and_wanted_replicas() =>
-        Check(tale =>
+        Check(division =>
         {
-            foreach (var (claim, grant) in tale.Claims.Zip(Divide(tale)))
+            foreach (var (claim, grant) in division.Claims.Zip(Divide(division)))
             {
                 grant.Replicas.Should().BeInRange(claim.MinimumReplicas, Math.Max(claim.MinimumReplicas, claim.Wanted));
                 grant.Affordable.Should().BeInRange(grant.Replicas, Math.Max(claim.Max, grant.Replicas));
@@ -56,59 +56,60 @@ public sealed class FairShareAllocatorTests
         });
 
     [Fact]
-    public void No_replica_that_someone_wants_and_that_fits_is_left() =>
-        Check(tale =>
+    public void Every_wanted_replica_that_fits_is_allocated() =>
+        Check(division =>
         {
-            var grants = Divide(tale);
-            var left = tale.Room - Used(tale.Claims, grants);
-            foreach (var (claim, grant) in tale.Claims.Zip(grants))
+            var grants = Divide(division);
+            var left = division.Room - Used(division.Claims, grants);
+            foreach (var (claim, grant) in division.Claims.Zip(grants))
                 if (
                     grant.Replicas < claim.Wanted
-                    && AboveFloor(claim, grant.Replicas + 1) is { } next
-                    && AboveFloor(claim, grant.Replicas) is { } now
+                    && AboveMinimum(claim, grant.Replicas + 1) is { } next
+                    && AboveMinimum(claim, grant.Replicas) is { } now
                 )
                     (next - now).Should().BeGreaterThan(left);
         });
 
     [Fact]
     public void Affordable_replicas_fit_what_the_shares_leave() =>
-        Check(tale =>
+        Check(division =>
         {
-            var grants = Divide(tale);
-            var left = tale.Room - Used(tale.Claims, grants);
-            foreach (var (claim, grant) in tale.Claims.Zip(grants))
+            var grants = Divide(division);
+            var left = division.Room - Used(division.Claims, grants);
+            foreach (var (claim, grant) in division.Claims.Zip(grants))
                 if (grant.Affordable > grant.Replicas)
-                    (AboveFloor(claim, grant.Affordable)!.Value - AboveFloor(claim, grant.Replicas)!.Value)
+                    (AboveMinimum(claim, grant.Affordable)!.Value - AboveMinimum(claim, grant.Replicas)!.Value)
                         .Should()
                         .BeLessThanOrEqualTo(left);
         });
 
     [Fact]
-    public void The_order_of_the_claims_does_not_matter() =>
-        Check(tale =>
+    public void Order_of_the_requests_does_not_matter() =>
+        Check(division =>
         {
             FairShareAllocator
-                .Divide(new(tale.Room), [.. tale.Claims.Reverse()])
+                .Divide(new(division.Room), [.. division.Claims.Reverse()])
                 .OrderBy(grant => grant.Key, StringComparer.Ordinal)
                 .Should()
-                .Equal(Divide(tale).OrderBy(grant => grant.Key, StringComparer.Ordinal));
+                .Equal(Divide(division).OrderBy(grant => grant.Key, StringComparer.Ordinal));
         });
 
     [Fact]
     public void Lower_affordable_rate_never_pays_for_more() =>
-        Prop.ForAll(Tales, Gen.Choose(0, 4000).ToArbitrary(), (tale, less) =>
-                Used(tale.Claims, FairShareAllocator.Divide(new(Math.Min(less, tale.Room)), tale.Claims)) <= Used(tale.Claims, Divide(tale))
+        Prop.ForAll(Divisions, Gen.Choose(0, 4000).ToArbitrary(), (division, less) =>
+                Used(division.Claims, FairShareAllocator.Divide(new(Math.Min(less, division.Room)), division.Claims))
+                <= Used(division.Claims, Divide(division))
             )
             .QuickCheckThrowOnFailure();
 
     [Fact]
     public void Equal_prices_are_shared_by_weight() =>
-        Check(tale =>
+        Check(division =>
         {
-            var claims = tale
+            var claims = division
                 .Claims.Select(claim => claim with { Prices = new(0, HourlyCost.Zero, new HourlyCost(7)), Wanted = 1000, Max = 1000 })
                 .ToArray();
-            var grants = FairShareAllocator.Divide(new(tale.Room), claims);
+            var grants = FairShareAllocator.Divide(new(division.Room), claims);
             foreach (var (one, got) in claims.Zip(grants))
             foreach (var (other, had) in claims.Zip(grants))
                 if (got.Replicas > one.MinimumReplicas)
@@ -122,32 +123,32 @@ public sealed class FairShareAllocatorTests
 
     [Fact]
     public void Share_that_is_still_in_use_goes_to_no_other_request() =>
-        Check(tale =>
+        Check(division =>
         {
             // The first request still uses more than its share. Together they stay within the rate, or the others get only their minimum.
-            var claims = tale.Claims.Select((claim, i) => i == 0 ? claim with { Least = claim.MinimumReplicas + 5 } : claim).ToArray();
-            var grants = FairShareAllocator.Divide(new(tale.Room), claims);
-            if (Used(claims, grants) > tale.Room)
+            var claims = division.Claims.Select((claim, i) => i == 0 ? claim with { Least = claim.MinimumReplicas + 5 } : claim).ToArray();
+            var grants = FairShareAllocator.Divide(new(division.Room), claims);
+            if (Used(claims, grants) > division.Room)
                 grants.Skip(1).Select(grant => grant.Replicas).Should().Equal(claims.Skip(1).Select(claim => claim.MinimumReplicas));
         });
 
     [Fact]
     public void Repeated_division_gives_the_same_shares() =>
-        Check(tale =>
+        Check(division =>
         {
-            var grants = Divide(tale);
+            var grants = Divide(division);
             FairShareAllocator
-                .Divide(new(tale.Room), [.. tale.Claims.Zip(grants, (claim, grant) => claim with { Has = grant.Replicas })])
+                .Divide(new(division.Room), [.. division.Claims.Zip(grants, (claim, grant) => claim with { Has = grant.Replicas })])
                 .Should()
                 .Equal(grants);
         });
 
     [Fact]
     public void Running_replicas_are_kept_while_no_request_lacks_much() =>
-        Prop.ForAll(Tales, Gen.Choose(0, 200).ToArbitrary(), (tale, more) =>
+        Prop.ForAll(Divisions, Gen.Choose(0, 200).ToArbitrary(), (division, more) =>
             {
                 // Compares running replicas at a slightly higher rate with a division from scratch.
-                var claims = tale
+                var claims = division
                     .Claims.Select(claim =>
                         claim with
                         {
@@ -155,19 +156,19 @@ public sealed class FairShareAllocatorTests
                         }
                     )
                     .ToArray();
-                var grants = FairShareAllocator.Divide(new(tale.Room), claims);
+                var grants = FairShareAllocator.Divide(new(division.Room), claims);
                 var running = claims.Zip(grants, (claim, grant) => claim with { Has = grant.Replicas }).ToArray();
                 var (afresh, kept) = (
-                    FairShareAllocator.Divide(new(tale.Room + more), claims),
-                    FairShareAllocator.Divide(new(tale.Room + more), running)
+                    FairShareAllocator.Divide(new(division.Room + more), claims),
+                    FairShareAllocator.Divide(new(division.Room + more), running)
                 );
-                Used(claims, kept).Should().BeLessThanOrEqualTo(tale.Room + more);
+                Used(claims, kept).Should().BeLessThanOrEqualTo(division.Room + more);
                 var fell = kept.Zip(grants).Any(pair => pair.First.Replicas < pair.Second.Replicas);
                 if (fell)
                     kept.Select(grant => grant.Replicas).Should().Equal(afresh.Select(grant => grant.Replicas));
                 var dearest = claims.Max(claim => claim.Prices.Next!.Value.NanoPerHour);
                 for (var i = 0; i < claims.Length; i++)
-                    (AboveFloor(claims[i], afresh[i].Replicas)!.Value - AboveFloor(claims[i], kept[i].Replicas)!.Value)
+                    (AboveMinimum(claims[i], afresh[i].Replicas)!.Value - AboveMinimum(claims[i], kept[i].Replicas)!.Value)
                         .Should()
                         .BeLessThanOrEqualTo(2 * dearest);
             })
@@ -198,12 +199,12 @@ public sealed class FairShareAllocatorTests
     [Fact]
     public void Later_scaler_is_not_kept_at_its_minimum_replicas()
     {
-        ShareRequest Claim(string key, int floor, int has, int weight = 1) =>
+        ShareRequest Claim(string key, int minimum, int has, int weight = 1) =>
             new()
             {
                 Key = key,
                 Weight = weight,
-                MinimumReplicas = floor,
+                MinimumReplicas = minimum,
                 Has = has,
                 Wanted = 6,
                 Max = 6,
@@ -247,7 +248,7 @@ public sealed class FairShareAllocatorTests
     }
 
     [Fact]
-    public void Weights_as_in_the_documentation()
+    public void Weighted_shares_equal_the_example_of_the_documentation()
     {
         ShareRequest Claim(string key, int weight, int wanted) =>
             new()
@@ -274,7 +275,7 @@ public sealed class FairShareAllocatorTests
     }
 
     [Fact]
-    public void The_most_replicas_for_a_sum_are_the_most() =>
+    public void Largest_replica_count_for_a_rate_is_found() =>
         Prop.ForAll(
                 PriceGenerator.ToArbitrary(),
                 Gen.Choose(0, 3000).ToArbitrary(),
@@ -297,14 +298,14 @@ public sealed class FairShareAllocatorTests
             )
             .QuickCheckThrowOnFailure();
 
-    private static void Check(Action<(ShareRequest[] Claims, long Room)> holds) => Prop.ForAll(Tales, holds).QuickCheckThrowOnFailure();
+    private static void Check(Action<(ShareRequest[] Claims, long Room)> holds) => Prop.ForAll(Divisions, holds).QuickCheckThrowOnFailure();
 
-    private static IReadOnlyList<Share> Divide((ShareRequest[] Claims, long Room) tale) =>
-        FairShareAllocator.Divide(new(tale.Room), tale.Claims);
+    private static IReadOnlyList<Share> Divide((ShareRequest[] Claims, long Room) division) =>
+        FairShareAllocator.Divide(new(division.Room), division.Claims);
 
     private static long Used(ShareRequest[] claims, IReadOnlyList<Share> grants) =>
-        claims.Zip(grants).Sum(pair => AboveFloor(pair.First, pair.Second.Replicas) ?? 0);
+        claims.Zip(grants).Sum(pair => AboveMinimum(pair.First, pair.Second.Replicas) ?? 0);
 
-    private static long? AboveFloor(ShareRequest claim, int replicas) =>
+    private static long? AboveMinimum(ShareRequest claim, int replicas) =>
         claim.Prices.Of(replicas)?.NanoPerHour - claim.Prices.Of(claim.MinimumReplicas)?.NanoPerHour;
 }

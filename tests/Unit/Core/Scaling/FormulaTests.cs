@@ -129,7 +129,7 @@ public sealed class FormulaTests
     }
 
     [Fact]
-    public void No_text_breaks_it()
+    public void Parser_accepts_any_text_without_an_exception()
     {
         string[] words =
         [

@@ -72,19 +72,19 @@ public sealed class HorizontalScalerTests
         // The example of the Kubernetes documentation: 10 percent of 80 per minute.
         var run = new Run(Behavior("down: pods 4/60, percent 10/60"), 80);
         run.After(0, asked: 1).Should().Be(72);
-        run.After(15, asked: 1).Should().Be(72, "the minute's 8 are gone");
+        run.After(15, asked: 1).Should().Be(72, "the 8 of this minute are used up");
         run.After(59, asked: 1).Should().Be(72);
         run.After(60, asked: 1).Should().Be(64, "a change a minute old counts no more");
         run.After(120, asked: 1).Should().Be(57, "10 percent of 64 is cut to 57.6, then 57");
     }
 
     [Fact]
-    public void The_other_directions_changes_count_as_well()
+    public void Policy_counts_changes_in_the_other_direction_too()
     {
         var run = new Run(Behavior("up: pods 4/60"), 10);
         run.After(0, asked: 14).Should().Be(14);
         run.After(5, asked: 10).Should().Be(10);
-        run.After(10, asked: 30).Should().Be(14, "at the period's begin there were 10");
+        run.After(10, asked: 30).Should().Be(14, "the period started with 10");
         run.After(70, asked: 30).Should().Be(18);
     }
 
@@ -94,15 +94,15 @@ public sealed class HorizontalScalerTests
         // As in Kubernetes: the scale-down policy looks back 5 s, the scale-up policy 60 s.
         var run = new Run(Behavior("up: pods 2/60 | down: percent 100/5"), 10);
         run.After(0, asked: 4).Should().Be(4);
-        run.After(10, asked: 30).Should().Be(12, "10 at the period's begin, and 2");
+        run.After(10, asked: 30).Should().Be(12, "10 at the start of the period plus 2");
         run.After(20, asked: 12).Should().Be(12);
     }
 
     [Fact]
-    public void Downwards_the_highest_recommendation_of_the_window_counts()
+    public void Scale_down_uses_the_highest_recommendation_of_its_window()
     {
         var run = new Run(Behavior("down: percent 100/15; window 60"), 10);
-        run.After(0, asked: 9).Should().Be(10, "what it found counts as recommended");
+        run.After(0, asked: 9).Should().Be(10, "the replicas at the start count as recommended");
         run.LimitedBy.Should().Be(HorizontalScaler.ScaleDownStabilized);
         run.After(30, asked: 3).Should().Be(10);
         run.After(59.9, asked: 3).Should().Be(10);
@@ -111,18 +111,18 @@ public sealed class HorizontalScalerTests
     }
 
     [Fact]
-    public void Upwards_the_lowest_recommendation_of_the_window_counts()
+    public void Scale_up_uses_the_lowest_recommendation_of_its_window()
     {
         var run = new Run(Behavior("up: percent 1000/15; window 60"), 2);
         run.After(0, asked: 9).Should().Be(2);
         run.LimitedBy.Should().Be(HorizontalScaler.ScaleUpStabilized);
         run.After(30, asked: 5).Should().Be(2);
-        run.After(61, asked: 8).Should().Be(5, "of 5 and 8 the lower");
+        run.After(61, asked: 8).Should().Be(5, "5 is the lower of 5 and 8");
         run.After(91, asked: 8).Should().Be(8);
     }
 
     [Fact]
-    public void Between_the_two_windows_the_replicas_stay()
+    public void Replicas_between_both_recommendations_stay()
     {
         var run = new Run(Behavior("up: percent 1000/15; window 60 | down: percent 100/15; window 60"), 5);
         run.After(0, asked: 8).Should().Be(5);
@@ -175,28 +175,28 @@ public sealed class HorizontalScalerTests
             .SelectMany(windows =>
                 Gen.Choose(0, 20).Select(seconds => (double)seconds).Zip(Gen.Choose(0, 12)).ListOf().Select(looks => (windows, looks))
             );
-        Prop.ForAll(gen.ToArbitrary(), tale =>
+        Prop.ForAll(gen.ToArbitrary(), drawn =>
             {
                 var behavior = new ScalingBehavior(
                     Free.Up with
                     {
-                        StabilizationWindowSeconds = tale.windows.Item1,
+                        StabilizationWindowSeconds = drawn.windows.Item1,
                     },
                     Free.Down with
                     {
-                        StabilizationWindowSeconds = tale.windows.Item2,
+                        StabilizationWindowSeconds = drawn.windows.Item2,
                     }
                 );
                 var run = new Run(behavior, 4);
                 var all = new List<(double At, int Replicas)>();
                 var (at, current) = (0d, 4);
-                foreach (var (seconds, asked) in tale.looks)
+                foreach (var (seconds, asked) in drawn.looks)
                 {
                     at += seconds;
                     if (all.Count == 0)
                         all.Add((at, current));
-                    var up = all.Where(one => one.At > at - tale.windows.Item1).Select(one => one.Replicas).Append(asked).Min();
-                    var down = all.Where(one => one.At > at - tale.windows.Item2).Select(one => one.Replicas).Append(asked).Max();
+                    var up = all.Where(one => one.At > at - drawn.windows.Item1).Select(one => one.Replicas).Append(asked).Min();
+                    var down = all.Where(one => one.At > at - drawn.windows.Item2).Select(one => one.Replicas).Append(asked).Max();
                     all.Add((at, asked));
                     var expected = Math.Clamp(Math.Min(Math.Max(current, up), down), 1, 100);
                     current = run.After(at, asked);
@@ -211,12 +211,12 @@ public sealed class HorizontalScalerTests
     public void Replicas_stay_within_minimum_maximum_and_policies()
     {
         var gen = Gen.Choose(1, 30).Zip(Gen.Choose(0, 40).Zip(Gen.Choose(1, 20)).ListOf());
-        Prop.ForAll(gen.ToArbitrary(), tale =>
+        Prop.ForAll(gen.ToArbitrary(), drawn =>
             {
-                var run = new Run(Behavior("up: pods 3/10 | down: pods 2/10"), Math.Clamp(tale.Item1, 2, 25), 2, 25);
+                var run = new Run(Behavior("up: pods 3/10 | down: pods 2/10"), Math.Clamp(drawn.Item1, 2, 25), 2, 25);
                 var at = 0d;
                 var course = new List<(double At, int Replicas)> { (0, run.Current) };
-                foreach (var (asked, seconds) in tale.Item2)
+                foreach (var (asked, seconds) in drawn.Item2)
                 {
                     var before = run.Current;
                     at += seconds;

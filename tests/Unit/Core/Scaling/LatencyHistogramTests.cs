@@ -40,7 +40,7 @@ public sealed class LatencyHistogramTests
         Of([1, 2, 3], [5, 5, 10, 10]).Quantile(0.51).Should().BeApproximately(2.02, 1e-12);
 
     [Fact]
-    public void Sums_keep_the_bounds_that_both_have()
+    public void Sum_of_histograms_keeps_their_common_bounds()
     {
         var sum = Of([0.1, 0.5, 1], [1, 2, 3, 4]).Plus(Of([0.5, 1, 5], [10, 20, 30, 40]));
         sum.Bounds.Should().Equal(0.5, 1);
@@ -50,7 +50,7 @@ public sealed class LatencyHistogramTests
     }
 
     [Fact]
-    public void The_increase_of_counters_that_began_anew_is_all_of_them()
+    public void Increase_of_restarted_counters_is_their_value()
     {
         Of([1, 2], [5, 8, 9]).Since(Of([1, 2], [2, 4, 4])).Counts.Should().Equal(3, 4, 5);
         Of([1, 2], [1, 2, 3]).Since(Of([1, 2], [2, 4, 4])).Counts.Should().Equal(1, 2, 3);

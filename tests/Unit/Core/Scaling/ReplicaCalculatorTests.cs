@@ -31,7 +31,7 @@ public sealed class ReplicaCalculatorTests
     [InlineData("a missing one never turns fewer into more", "60 -", 100, 2)]
     [InlineData("pending and missing ones together, upwards", "400 p -", 100, 4)]
     [InlineData("pending and missing ones together, downwards", "10 10 p -", 100, 2)]
-    public void Each_replica_has_a_value(string rule, string values, int target, int expected)
+    public void Metric_per_replica_gives_the_replica_count(string rule, string values, int target, int expected)
     {
         var (measured, replicas) = Replicas(values);
         ReplicaCalculator
@@ -88,7 +88,7 @@ public sealed class ReplicaCalculatorTests
     [InlineData("nothing asks for none", 4, 0, 100, 0)]
     [InlineData("with none running everything is off target", 0, 50, 100, 1)]
     [InlineData("and nothing of nothing asks for none", 0, 0, 100, 0)]
-    public void A_metric_is_shared(string rule, int actual, int value, int target, int expected) =>
+    public void Shared_metric_gives_the_replica_count(string rule, int actual, int value, int target, int expected) =>
         ReplicaCalculator.Shared(actual, value * 1000L, target * 1000L, ScalingBehavior.Default).Should().Be(expected, rule);
 
     [Theory]
@@ -97,7 +97,7 @@ public sealed class ReplicaCalculatorTests
     [InlineData("none ready asks for none", 2, "p p", 30, 10, 0)]
     [InlineData("within the tolerance the replicas stay, ready or not", 2, "p p", 11, 10, 2)]
     [InlineData("with none, the ratio itself counts", 0, "", 25, 10, 3)]
-    public void A_metric_is_of_the_whole(string rule, int current, string values, int value, int target, int expected) =>
+    public void Total_metric_gives_the_replica_count(string rule, int current, string values, int value, int target, int expected) =>
         ReplicaCalculator
             .Whole(current, value * 1000L, target * 1000L, Replicas(values).Replicas, ScalingBehavior.Default)
             .Should()

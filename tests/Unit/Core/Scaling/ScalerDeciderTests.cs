@@ -52,7 +52,7 @@ public sealed class ScalerDeciderTests
     }
 
     [Fact]
-    public void One_missing_is_one() =>
+    public void Single_missing_replica_is_reported_in_the_singular() =>
         Scaler(Terms(Trigger("gateway")), 3, 400).Decide(Three).Sentence.Should().ContainAll("missing one", "2.00 USD/h");
 
     [Fact]
@@ -122,7 +122,7 @@ public sealed class ScalerDeciderTests
     }
 
     [Fact]
-    public void Someone_else_scaling_once_is_brought_back_and_twice_in_ten_minutes_is_a_contest()
+    public void Foreign_change_is_reverted_once_and_contested_when_repeated()
     {
         var terms = Terms(Trigger("gateway"));
         var memory = ScalerMemory.Empty;
@@ -138,7 +138,7 @@ public sealed class ScalerDeciderTests
         Look(0, 2).Scales.Should().BeTrue();
         Look(0.01, 2).Memory.Reverted.Should().BeEmpty("the cache does not have the write yet, so it was not reverted");
         Look(0.02, 7).Scales.Should().BeFalse();
-        Look(1, 3).Scales.Should().BeTrue("once may be a mistake");
+        Look(1, 3).Scales.Should().BeTrue("a single change may be a mistake");
         Look(1.1, 7).Reason.Should().NotBe(Reasons.Contested);
         var contested = Look(2, 4);
         (contested.Scales, contested.Reason, contested.Desired).Should().Be((false, Reasons.Contested, 7));
@@ -147,10 +147,10 @@ public sealed class ScalerDeciderTests
         Look(6.9, 4).Scales.Should().BeFalse();
         Look(7, 4).Scales.Should().BeTrue("five minutes later it tries again");
         Look(7.1, 7).Reason.Should().NotBe(Reasons.Contested);
-        Look(8, 4).Reason.Should().Be(Reasons.Contested, "and is undone again");
+        Look(8, 4).Reason.Should().Be(Reasons.Contested, "and it is reverted again");
         Look(13, 4).Scales.Should().BeTrue();
         Look(13.1, 7).Scales.Should().BeFalse();
-        Look(30, 5).Scales.Should().BeTrue("long after, once is once again");
+        Look(30, 5).Scales.Should().BeTrue("long after, a change counts as the first again");
     }
 
     [Fact]

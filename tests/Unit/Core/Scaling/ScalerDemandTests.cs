@@ -4,7 +4,7 @@ using static Bursar.Tests.Unit.Core.Scaling.GivenScaler;
 
 namespace Bursar.Tests.Unit.Core.Scaling;
 
-/// <summary>Demand without budgets: rules of KEDA between zero and one, with differences, and of the HorizontalPodAutoscaler above.</summary>
+/// <summary>Demand without budgets: KEDA's rules between zero and one, with differences, and the HorizontalPodAutoscaler's above.</summary>
 public sealed class ScalerDemandTests
 {
     [Theory]
@@ -17,7 +17,14 @@ public sealed class ScalerDemandTests
     [InlineData("inactive and over the target: it stays up for the cooldown", 2, 190, 195, 2, Reasons.CoolingDown)]
     [InlineData("and goes down to one, not further, for as long", 2, 30, 50, 1, Reasons.CoolingDown)]
     [InlineData("active, the target asking for none: one stays", 1, 0.0001, 0, 1, Reasons.DemandMet)]
-    public void Activation_is_apart_from_the_target(string rule, int replicas, double value, double activation, int desired, string reason)
+    public void Activation_threshold_is_independent_of_the_target(
+        string rule,
+        int replicas,
+        double value,
+        double activation,
+        int desired,
+        string reason
+    )
     {
         var demand = ScalerDemand.Of(Scaler(Terms(Trigger("gateway", 100, activation)), replicas, value).Active(10));
         (demand.Desired, demand.Reason).Should().Be((desired, reason), rule);
@@ -102,7 +109,7 @@ public sealed class ScalerDemandTests
     [InlineData("idle of one, found at zero", 3, 1, 0, 0, 1)]
     [InlineData("idle of one, active: to the minimum", 3, 1, 1, 5, 3)]
     [InlineData("idle: active and asked for more than the minimum", 3, 0, 3, 700, 7)]
-    public void Minimum_and_idle(string rule, int min, int? idle, int replicas, double value, int desired) =>
+    public void Minimum_and_idle_replicas_apply(string rule, int min, int? idle, int replicas, double value, int desired) =>
         ScalerDemand
             .Of(Scaler(Terms(Trigger("gateway")) with { Min = min, Idle = idle }, replicas, value))
             .Desired.Should()
@@ -216,7 +223,14 @@ public sealed class ScalerDemandTests
     [InlineData("its own target counts, not the triggers'", "max(gateway, tokens)", 2, 700, 100, 7)]
     [InlineData("nothing at all rests", "gateway + tokens", 2, 0, 0, 0)]
     [InlineData("a division by zero is an error", "gateway / tokens", 2, 5, 0, 2)]
-    public void A_formula_makes_one_metric(string rule, string formula, int replicas, double gateway, double tokens, int desired)
+    public void Formula_replaces_its_triggers_with_one_metric(
+        string rule,
+        string formula,
+        int replicas,
+        double gateway,
+        double tokens,
+        int desired
+    )
     {
         var terms = Terms(Trigger("gateway", 1), Trigger("tokens", 1)) with
         {
@@ -230,7 +244,7 @@ public sealed class ScalerDemandTests
     [InlineData("after enough of them the fallback stands for the whole", FallbackBehavior.Static, 100, 2, 6)]
     [InlineData("with its own behaviour", FallbackBehavior.CurrentReplicasIfHigher, 100, 8, 8)]
     [InlineData("or the formula is told nil", FallbackBehavior.ScalingModifiers, 100, 2, 3)]
-    public void A_formula_and_a_fallback(string rule, FallbackBehavior behavior, double seconds, int replicas, int desired)
+    public void Fallback_applies_to_a_formula(string rule, FallbackBehavior behavior, double seconds, int replicas, int desired)
     {
         var terms = Terms(Trigger("gateway", 1), Trigger("other", 1)) with
         {

@@ -112,7 +112,7 @@ public sealed class ScalerRecordTests
     }
 
     [Fact]
-    public void A_scalers_records_are_found_by_it_and_by_what_it_changed()
+    public void Record_is_found_by_its_scaler_and_by_the_changed_object()
     {
         var state = new OperatorState();
         state.NoteScaled(Record(0, "3"));

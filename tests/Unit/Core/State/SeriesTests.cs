@@ -57,7 +57,7 @@ public sealed class SeriesTests
     }
 
     [Fact]
-    public void However_many_series_there_are_they_fit_a_shard()
+    public void Series_of_any_number_fit_a_shard()
     {
         var state = new OperatorState();
         for (var series = 0; series < 150; series++)

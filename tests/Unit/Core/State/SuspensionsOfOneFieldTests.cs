@@ -28,7 +28,7 @@ public sealed class SuspensionsOfOneFieldTests
     }
 
     [Fact]
-    public void Another_field_of_the_same_work_is_another_matter()
+    public void Another_field_of_the_same_workload_has_its_own_records()
     {
         var state = new OperatorState();
         state.RecordSuspension(Record("a", "3"));

@@ -113,7 +113,7 @@ public sealed class PrometheusTextTests
     }
 
     [Fact]
-    public void Any_bytes_at_all_are_survived() =>
+    public void Parser_accepts_any_bytes_without_an_exception() =>
         Prop.ForAll(Gen.Elements("m{}=\"\\n,# 1a.\n\r\t\0é".ToCharArray()).ArrayOf().ToArbitrary(), characters =>
             {
                 var result = PrometheusText.Read(Encoding.UTF8.GetBytes(new string(characters)), (in PrometheusLine line) =>

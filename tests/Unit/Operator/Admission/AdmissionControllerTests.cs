@@ -250,7 +250,7 @@ public sealed class AdmissionControllerTests : IDisposable
 
         var elsewhere = held.DeepClone().AsObject();
         elsewhere["spec"]!["template"]!["spec"]!["containers"]![0]!.AsObject().Remove("resources");
-        ((bool)Patched(elsewhere, Ask(elsewhere))["spec"]!["suspend"]!).Should().BeFalse("it asks for no GPU any more");
+        ((bool)Patched(elsewhere, Ask(elsewhere))["spec"]!["suspend"]!).Should().BeFalse("it requests no GPU any more");
     }
 
     [Fact]
@@ -291,7 +291,7 @@ public sealed class AdmissionControllerTests : IDisposable
         answer.Patch.Should().BeNull();
         if (!allowed)
             answer.Status!.Message.Should().ContainAll("gpubudget gated", "3.50 of 3.00 USD");
-        AskPodOf("0").Allowed.Should().BeTrue("it asks for no GPU");
+        AskPodOf("0").Allowed.Should().BeTrue("it requests no GPU");
         AskPodOf("2", "other").Allowed.Should().BeTrue("the budget is not of its namespace");
     }
 
@@ -299,7 +299,7 @@ public sealed class AdmissionControllerTests : IDisposable
     [InlineData("""{"limit": {"cost": "3"}, "interactive": {"whenExhausted": "Gate"}, "mode": "Observe"}""")]
     [InlineData("""{"limit": {"cost": "3"}, "interactive": {"whenExhausted": "Gate"}, "exempt": {"matchLabels": {"team": "vision"}}}""")]
     [InlineData("""{"limit": {"cost": "3"}, "interactive": {"whenExhausted": "Gate"}, "selector": {"matchLabels": {"team": "nlp"}}}""")]
-    public void New_GPU_pod_is_not_refused_by_a_budget_that_may_not_or_does_not_mean_it(string spec)
+    public void New_GPU_pod_is_not_refused_by_a_budget_that_does_not_gate(string spec)
     {
         Budget("gated", spec, """{"spent": "4", "limit": "3", "currency": "USD"}""");
         AskPodOf("1").Allowed.Should().BeTrue();

@@ -15,7 +15,7 @@ public sealed class LedgerCompactorTests
     [InlineData("Quarter", null, "2026-09-30T22:00:00Z", "October's first is in summer time")]
     [InlineData("Year", null, "2025-12-31T23:00:00Z", "a year's budget keeps a year")]
     [InlineData("Rolling", "720h", "2026-10-22T15:00:00Z", "thirty days")]
-    public void Facts_are_kept_as_far_back_as_a_window_reaches(string period, string? length, string horizon, string why) =>
+    public void Facts_are_kept_for_the_length_of_the_windows(string period, string? length, string horizon, string why) =>
         Rfc3339.Format(LedgerCompactor.Horizon([Budget(period, length)], 2, Now)!.Value).Should().Be(horizon, why);
 
     [Fact]

@@ -18,7 +18,7 @@ public class ElasticTargetsTests
     }
 
     [Fact]
-    public void Other_pods_of_the_same_workload_stay()
+    public void Other_pods_of_the_workload_count_as_minimum_replicas()
     {
         var targets = new ElasticTargets();
         targets.Set(Chat, new("graph", PerHour(6), PerHour(3), IsWhole: false));

@@ -117,7 +117,7 @@ public sealed class AnnotationRulesTests
         AnnotationRules
             .Problems(Meta(("expected-duration", "3h")), [], [head, workers], workers)
             .Should()
-            .BeEmpty("the workload's own comes first");
+            .BeEmpty("the annotation of the workload comes first");
     }
 
     [Fact]

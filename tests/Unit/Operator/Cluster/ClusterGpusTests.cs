@@ -162,7 +162,7 @@ public sealed class ClusterGpusTests : IDisposable
     {
         Claim("special", Result("gpu-2-mig-1g10gb-0"));
         const string limits = """, "resources": {"limits": {"nvidia.com/gpu": "1", "example.com/big": "1"}}""";
-        _gpus.OfPod(Pod("", limits: limits)).Units.Should().Be(1, "until then by resource");
+        _gpus.OfPod(Pod("", limits: limits)).Units.Should().Be(1, "until then, the resource counts");
         var request = _gpus.OfPod(
             Pod(
                 "",

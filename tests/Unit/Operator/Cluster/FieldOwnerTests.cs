@@ -30,7 +30,7 @@ public sealed class FieldOwnerTests
     [InlineData("2026-11-02T07:59:59Z", "/spec/runPolicy/suspend", false)]
     [InlineData("2026-11-02T08:00:00Z", "/spec/suspend", false)]
     [InlineData("2026-11-02T08:00:00Z", "/spec/replicas", false)]
-    public void Field_is_as_created_when_nobody_wrote_it_later(string created, string field, bool expected)
+    public void Field_is_as_created_without_a_later_write(string created, string field, bool expected)
     {
         var job = Job.DeepClone();
         job["metadata"]!["creationTimestamp"] = created;

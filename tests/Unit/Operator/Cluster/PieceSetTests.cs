@@ -191,8 +191,8 @@ public sealed class PieceSetTests
     public void Index_ranges_are_counted(string text, int count) => IndexRanges.Parse(text).Count.Should().Be(count);
 
     /// <summary>
-    /// Thirty pieces of an hour ran at a parallelism of ten, and their pods are gone. Then the user changed the parallelism. The time of the
-    /// 70 pieces that are left does not depend on it.
+    /// Thirty pieces of an hour ran at a parallelism of ten, and their pods are gone. Then the user changed the parallelism. The time of
+    /// the 70 pieces that are left does not depend on it.
     /// </summary>
     [Theory]
     [InlineData(1)]

@@ -108,7 +108,7 @@ public sealed class UnreadableWorkloadsTests
     {
         var kind = WorkloadKinds.Of(name)!;
         var sample = SampleOf(name);
-        Use(kind.Parse(ToElement(sample.ToJsonString()))).HasGpus.Should().BeTrue("the sample asks for GPUs");
+        Use(kind.Parse(ToElement(sample.ToJsonString()))).HasGpus.Should().BeTrue("the sample requests GPUs");
         foreach (var field in SampleObjects.Fields(sample))
         foreach (var value in SampleObjects.OddValues)
         {

@@ -52,7 +52,7 @@ public sealed class YamlTextTests
     [InlineData("two\n  lines\n")]
     [InlineData("\u0085\u2028\u2029\ufeff\u007f")]
     [InlineData("a rocket 🚀 and 𝔘nicode")]
-    public void A_string_reads_back_as_itself(string text)
+    public void String_round_trips(string text)
     {
         var stream = new YamlStream();
         stream.Load(new StringReader(YamlText.Write(new JsonObject { ["key"] = text })));

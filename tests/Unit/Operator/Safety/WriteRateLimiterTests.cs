@@ -10,7 +10,7 @@ public class WriteRateLimiterTests
     public void Thousand_writers_share_eight_writes_a_second_in_two_attempts_each()
     {
         VirtualTimeProvider time = new();
-        WriteRateLimiter pacer = new(time);
+        WriteRateLimiter limiter = new(time);
         var start = time.GetUtcNow();
         PriorityQueue<int, DateTimeOffset> due = new(Enumerable.Range(0, 1000).Select(i => (i, start)));
         int asked = 0,
@@ -20,7 +20,7 @@ public class WriteRateLimiterTests
             if (at > time.GetUtcNow())
                 time.Advance(at - time.GetUtcNow());
             asked++;
-            if (pacer.TryTake($"b{writer}", out var wait))
+            if (limiter.TryTake($"b{writer}", out var wait))
                 written++;
             else
                 due.Enqueue(writer, time.GetUtcNow() + wait);
@@ -34,11 +34,11 @@ public class WriteRateLimiterTests
     public void Unused_turn_blocks_no_other_writer()
     {
         VirtualTimeProvider time = new();
-        WriteRateLimiter pacer = new(time, perSecond: 1);
-        pacer.TryTake("a", out _).Should().BeTrue();
-        pacer.TryTake("b", out _).Should().BeTrue();
-        pacer.TryTake("gone", out _).Should().BeFalse();
+        WriteRateLimiter limiter = new(time, perSecond: 1);
+        limiter.TryTake("a", out _).Should().BeTrue();
+        limiter.TryTake("b", out _).Should().BeTrue();
+        limiter.TryTake("gone", out _).Should().BeFalse();
         time.Advance(TimeSpan.FromMinutes(1));
-        pacer.TryTake("c", out _).Should().BeTrue();
+        limiter.TryTake("c", out _).Should().BeTrue();
     }
 }

@@ -13,7 +13,7 @@ public sealed class ExternalScalerClientTests
     public void Concurrent_writes_of_the_loop_and_of_KEDA_are_all_kept()
     {
         const int rounds = 20_000;
-        var guest = new ExternalScalerClient(StartTime);
+        var client = new ExternalScalerClient(StartTime);
         var lost = new int[5];
 
         var callers = 4;
@@ -24,14 +24,14 @@ public sealed class ExternalScalerClientTests
             thread.Join();
 
         lost.Should().OnlyContain(count => count == 0);
-        guest.State.Triggers.Select(trigger => trigger.Name).Should().Equal("t1", "t2", "t3", "t4");
+        client.State.Triggers.Select(trigger => trigger.Name).Should().Equal("t1", "t2", "t3", "t4");
 
         void Loop()
         {
             for (var i = 1; Volatile.Read(ref callers) > 0; i++)
             {
-                guest.Afford(i);
-                if (guest.State.Affordable != i)
+                client.Afford(i);
+                if (client.State.Affordable != i)
                     lost[0]++;
             }
         }
@@ -40,10 +40,10 @@ public sealed class ExternalScalerClientTests
         {
             for (var i = 1; i <= rounds; i++)
             {
-                if (!guest.Query(Trigger($"t{caller}"), HourlyCost.FromDecimal(i), StartTime))
+                if (!client.Query(Trigger($"t{caller}"), HourlyCost.FromDecimal(i), StartTime))
                     lost[caller]++;
                 Thread.Yield();
-                if (guest.State.Calls.SingleOrDefault(ask => ask.Trigger.Name == $"t{caller}")?.Cap != HourlyCost.FromDecimal(i))
+                if (client.State.Calls.SingleOrDefault(ask => ask.Trigger.Name == $"t{caller}")?.Cap != HourlyCost.FromDecimal(i))
                     lost[caller]++;
             }
             Interlocked.Decrement(ref callers);
@@ -53,28 +53,28 @@ public sealed class ExternalScalerClientTests
     [Fact]
     public void Repeated_query_is_not_new_and_another_cap_is()
     {
-        var guest = new ExternalScalerClient(StartTime);
-        guest.Query(Trigger("a"), null, StartTime).Should().BeTrue();
-        guest.Query(Trigger("a"), null, StartTime.AddSeconds(5)).Should().BeFalse();
-        guest.Query(Trigger("a"), HourlyCost.FromDecimal(2), StartTime.AddSeconds(10)).Should().BeTrue();
-        guest.Query(Trigger("b"), HourlyCost.FromDecimal(1), StartTime.AddSeconds(10)).Should().BeTrue();
-        guest.State.Cap.Should().Be(HourlyCost.FromDecimal(1), "the lowest cap counts");
-        guest.State.CalledAt.Should().Be(StartTime.AddSeconds(10));
+        var client = new ExternalScalerClient(StartTime);
+        client.Query(Trigger("a"), null, StartTime).Should().BeTrue();
+        client.Query(Trigger("a"), null, StartTime.AddSeconds(5)).Should().BeFalse();
+        client.Query(Trigger("a"), HourlyCost.FromDecimal(2), StartTime.AddSeconds(10)).Should().BeTrue();
+        client.Query(Trigger("b"), HourlyCost.FromDecimal(1), StartTime.AddSeconds(10)).Should().BeTrue();
+        client.State.Cap.Should().Be(HourlyCost.FromDecimal(1), "the lowest cap counts");
+        client.State.CalledAt.Should().Be(StartTime.AddSeconds(10));
     }
 
     [Fact]
     public void Triggers_without_recent_queries_are_dropped()
     {
-        var guest = new ExternalScalerClient(StartTime);
-        guest.Query(Trigger("old"), null, StartTime);
+        var client = new ExternalScalerClient(StartTime);
+        client.Query(Trigger("old"), null, StartTime);
         for (var i = 0; i < 17; i++)
-            guest.Query(Trigger($"t{i:00}"), null, StartTime.AddMinutes(9).AddSeconds(i));
-        guest
+            client.Query(Trigger($"t{i:00}"), null, StartTime.AddMinutes(9).AddSeconds(i));
+        client
             .State.Triggers.Select(trigger => trigger.Name)
             .Should()
             .Equal(Enumerable.Range(1, 16).Select(i => $"t{i:00}"), "the newest sixteen are kept");
-        guest.Query(Trigger("late"), null, StartTime.AddMinutes(30));
-        guest.State.Triggers.Select(trigger => trigger.Name).Should().Equal("late");
+        client.Query(Trigger("late"), null, StartTime.AddMinutes(30));
+        client.State.Triggers.Select(trigger => trigger.Name).Should().Equal("late");
     }
 
     private static TriggerTerms Trigger(string name) =>

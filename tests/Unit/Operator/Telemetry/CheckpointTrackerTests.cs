@@ -14,22 +14,22 @@ public sealed class CheckpointTrackerTests
     [Fact]
     public void Tracker_reports_changes_only_and_the_request_with_less_time_left()
     {
-        var board = new CheckpointTracker();
+        var tracker = new CheckpointTracker();
         var changes = 0;
-        board.Changed += () => changes++;
+        tracker.Changed += () => changes++;
 
-        board.Set("one", [new("u", Request("one", 5))]);
-        board.Set("one", [new("u", Request("one", 5))]);
+        tracker.Set("one", [new("u", Request("one", 5))]);
+        tracker.Set("one", [new("u", Request("one", 5))]);
         changes.Should().Be(1);
-        board.Add("two", "u", Request("two", 3));
-        board.Add("two", "u", Request("two", 3));
+        tracker.Add("two", "u", Request("two", 3));
+        tracker.Add("two", "u", Request("two", 3));
         changes.Should().Be(2);
-        board.Of("u")!.Id.Should().Be("two");
+        tracker.Of("u")!.Id.Should().Be("two");
 
-        board.Set("two", []);
-        board.Of("u")!.Id.Should().Be("one");
-        board.Set("one", []);
-        board.Of("u").Should().BeNull();
+        tracker.Set("two", []);
+        tracker.Of("u")!.Id.Should().Be("one");
+        tracker.Set("one", []);
+        tracker.Of("u").Should().BeNull();
         changes.Should().Be(4);
     }
 

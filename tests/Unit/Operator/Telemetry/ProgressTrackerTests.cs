@@ -11,14 +11,14 @@ public sealed class ProgressTrackerTests
     [Fact]
     public void Progress_restored_after_a_restart_outranks_the_latest_annotation()
     {
-        var board = new ProgressTracker();
-        board.Report("job", new(Nine.AddMinutes(5), 144, 30000));
-        board.Restore(
+        var tracker = new ProgressTracker();
+        tracker.Report("job", new(Nine.AddMinutes(5), 144, 30000));
+        tracker.Restore(
             "job",
             new() { Points = [new(Nine, 1, 30000), new(Nine.AddSeconds(9), 100, 30000), new(Nine.AddSeconds(13), 144, 30000)] }
         );
 
-        var facts = new JobFacts { Progress = board.Series("job") };
+        var facts = new JobFacts { Progress = tracker.Series("job") };
         Estimator.AfterResume(facts).Source.Should().Be(EstimateSource.Progress);
         Estimator.AfterResume(facts).Likely.TotalSeconds.Should().BeApproximately(2727, 30);
     }
@@ -28,34 +28,34 @@ public sealed class ProgressTrackerTests
     [Fact]
     public void Annotation_read_at_a_take_over_adds_no_point_in_time()
     {
-        var board = new ProgressTracker();
-        board.Report("job", new(Nine.AddSeconds(75), 118, 30000));
-        board.Restore(
+        var tracker = new ProgressTracker();
+        tracker.Report("job", new(Nine.AddSeconds(75), 118, 30000));
+        tracker.Restore(
             "job",
             new() { Points = [new(Nine, 1, 30000), new(Nine.AddSeconds(4), 50, 30000), new(Nine.AddSeconds(9), 100, 30000)] }
         );
-        Estimator.AfterResume(new() { Progress = board.Series("job") }).High.TotalSeconds.Should().BeLessThan(4000);
+        Estimator.AfterResume(new() { Progress = tracker.Series("job") }).High.TotalSeconds.Should().BeLessThan(4000);
     }
 
     [Fact]
     public void Latest_progress_names_its_source()
     {
-        var board = new ProgressTracker();
-        board.Latest("job").ByAgent.Should().BeFalse();
-        board.Report("job", "rank-0", new(Nine, 50, 100));
-        board.Latest("job").ByAgent.Should().BeTrue();
-        board.Report("job", new(Nine.AddSeconds(1), 51, 100));
-        board.Latest("job").ByAgent.Should().BeFalse();
+        var tracker = new ProgressTracker();
+        tracker.Latest("job").ByAgent.Should().BeFalse();
+        tracker.Report("job", "rank-0", new(Nine, 50, 100));
+        tracker.Latest("job").ByAgent.Should().BeTrue();
+        tracker.Report("job", new(Nine.AddSeconds(1), 51, 100));
+        tracker.Latest("job").ByAgent.Should().BeFalse();
     }
 
     [Fact]
     public void Progress_of_a_gang_is_that_of_its_slowest_rank()
     {
-        var board = new ProgressTracker();
-        board.Report("job", "rank-0", new(Nine, 50, 100));
-        board.Report("job", "rank-1", new(Nine, 40, 100));
-        board.Series("job").Last!.Value.Step.Should().Be(40);
-        board.Forget("job", "rank-1");
-        board.Series("job").Last!.Value.Step.Should().Be(50);
+        var tracker = new ProgressTracker();
+        tracker.Report("job", "rank-0", new(Nine, 50, 100));
+        tracker.Report("job", "rank-1", new(Nine, 40, 100));
+        tracker.Series("job").Last!.Value.Step.Should().Be(40);
+        tracker.Forget("job", "rank-1");
+        tracker.Series("job").Last!.Value.Step.Should().Be(50);
     }
 }

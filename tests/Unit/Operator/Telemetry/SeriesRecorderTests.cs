@@ -15,11 +15,11 @@ public sealed class SeriesRecorderTests
     public void Completed_run_is_recorded_once_and_predicts_the_next()
     {
         var (ledger, state) = (new GpuLedger(), new OperatorState());
-        var keeper = new SeriesRecorder(ledger, state, new ProgressTracker());
+        var recorder = new SeriesRecorder(ledger, state, new ProgressTracker());
         var first = Job("nightly-1", "Complete");
 
-        keeper.Observe(Read(first));
-        keeper.Observe(Read(first));
+        recorder.Observe(Read(first));
+        recorder.Observe(Read(first));
         // A restarted operator observes the run again.
         new SeriesRecorder(ledger, state, new ProgressTracker()).Observe(Read(first));
 
@@ -34,10 +34,10 @@ public sealed class SeriesRecorderTests
     public void Failed_or_running_job_is_not_recorded()
     {
         var (ledger, state) = (new GpuLedger(), new OperatorState());
-        var keeper = new SeriesRecorder(ledger, state, new ProgressTracker());
+        var recorder = new SeriesRecorder(ledger, state, new ProgressTracker());
 
-        keeper.Observe(Read(Job("nightly-1", "Failed")));
-        keeper.Observe(Read(Job("nightly-2", null)));
+        recorder.Observe(Read(Job("nightly-1", "Failed")));
+        recorder.Observe(Read(Job("nightly-2", null)));
 
         state.Runs("team", "named/nightly").Should().BeEmpty();
     }
@@ -77,7 +77,7 @@ public sealed class SeriesRecorderTests
         SeriesRecorder
             .KeyOf(meta with { OwnerReferences = [cron with { Kind = "Workflow" }] }, V1PodTemplateSpec.Empty)
             .Should()
-            .BeNull("what another kind makes is not the same each time");
+            .BeNull("children of other kinds are not runs of a series");
         SeriesRecorder.KeyOf(new() { Name = "train", Namespace = "team" }, V1PodTemplateSpec.Empty).Should().BeNull();
     }
 
@@ -85,10 +85,10 @@ public sealed class SeriesRecorderTests
     public void Child_of_another_workload_is_no_run_of_its_own()
     {
         var (ledger, state) = (new GpuLedger(), new OperatorState());
-        var keeper = new SeriesRecorder(ledger, state, new ProgressTracker());
+        var recorder = new SeriesRecorder(ledger, state, new ProgressTracker());
         var job = Job("tune-worker-0", "Complete");
 
-        keeper.Observe(
+        recorder.Observe(
             Read(
                 job with
                 {

@@ -22,8 +22,7 @@ public sealed class HamiSharingTests
     );
 
     [Fact]
-    public void A_node_has_its_cards_and_not_what_they_may_be_shared_out_in() =>
-        (Node.Cards, Node.Product).Should().Be((2, "Tesla-V100-PCIE-32GB"));
+    public void Node_counts_its_cards_and_not_their_shares() => (Node.Cards, Node.Product).Should().Be((2, "Tesla-V100-PCIE-32GB"));
 
     [Theory]
     [InlineData("NVIDIA-NVIDIA A100-SXM4-40GB", "NVIDIA-A100-SXM4-40GB")]

@@ -109,7 +109,7 @@ public sealed class PrometheusPollerTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task An_error_is_a_reading_and_no_exception_ends_the_loop()
+    public async Task Error_is_a_reading_and_no_exception_ends_the_loop()
     {
         _answer = (_, _) => throw new InvalidOperationException("secret");
         _poller.Want("a", [new("main", "up", Second)]);

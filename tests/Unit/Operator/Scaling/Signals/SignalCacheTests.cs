@@ -9,76 +9,76 @@ public sealed class SignalCacheTests
 {
     private readonly VirtualTimeProvider _time = new();
     private readonly Dictionary<string, string> _nodes = new() { ["u"] = "n1", ["v"] = "n2" };
-    private readonly List<string> _news = [];
-    private readonly SignalCache _board;
+    private readonly List<string> _changed = [];
+    private readonly SignalCache _cache;
 
     /// <summary>Offset of the agent's clock.</summary>
     private TimeSpan _skew = TimeSpan.FromHours(-3);
 
     public SignalCacheTests()
     {
-        _board = new(uid => _nodes.GetValueOrDefault(uid), _time);
-        _board.Changed += uids => _news.AddRange(uids);
+        _cache = new(uid => _nodes.GetValueOrDefault(uid), _time);
+        _cache.Changed += uids => _changed.AddRange(uids);
     }
 
     [Fact]
     public void Rates_are_of_the_last_ten_seconds_and_need_two_readings()
     {
-        Tell(new() { GeneratedTokens = 1_000_000, PromptTokens = 0 });
-        _board.Of("u")!.GeneratedTokensPerSecond.Should().BeNull();
+        Report(new() { GeneratedTokens = 1_000_000, PromptTokens = 0 });
+        _cache.Of("u")!.GeneratedTokensPerSecond.Should().BeNull();
         for (var i = 1; i <= 30; i++)
         {
             _time.Advance(TimeSpan.FromSeconds(1));
             // 100 per second for twenty seconds, then 400.
-            Tell(new() { GeneratedTokens = 1_000_000 + 100 * i + Math.Max(0, i - 20) * 300, PromptTokens = 7 * i });
+            Report(new() { GeneratedTokens = 1_000_000 + 100 * i + Math.Max(0, i - 20) * 300, PromptTokens = 7 * i });
             if (i == 20)
-                _board.Of("u")!.GeneratedTokensPerSecond.Should().BeApproximately(100, 1e-9);
+                _cache.Of("u")!.GeneratedTokensPerSecond.Should().BeApproximately(100, 1e-9);
         }
-        _board.Of("u")!.GeneratedTokensPerSecond.Should().BeApproximately(400, 1e-9);
-        _board.Of("u")!.PromptTokensPerSecond.Should().BeApproximately(7, 1e-9);
+        _cache.Of("u")!.GeneratedTokensPerSecond.Should().BeApproximately(400, 1e-9);
+        _cache.Of("u")!.PromptTokensPerSecond.Should().BeApproximately(7, 1e-9);
     }
 
     [Fact]
     public void Reset_counter_has_no_rate_until_it_is_read_twice()
     {
-        Tell(new() { GeneratedTokens = 1_000_000 });
+        Report(new() { GeneratedTokens = 1_000_000 });
         _time.Advance(TimeSpan.FromSeconds(1));
-        Tell(new() { GeneratedTokens = 1_000_100 });
+        Report(new() { GeneratedTokens = 1_000_100 });
         _time.Advance(TimeSpan.FromSeconds(1));
-        Tell(new() { GeneratedTokens = 50 });
-        _board.Of("u")!.GeneratedTokensPerSecond.Should().BeNull();
+        Report(new() { GeneratedTokens = 50 });
+        _cache.Of("u")!.GeneratedTokensPerSecond.Should().BeNull();
         _time.Advance(TimeSpan.FromSeconds(2));
-        Tell(new() { GeneratedTokens = 250 });
-        _board.Of("u")!.GeneratedTokensPerSecond.Should().BeApproximately(100, 1e-9);
+        Report(new() { GeneratedTokens = 250 });
+        _cache.Of("u")!.GeneratedTokensPerSecond.Should().BeApproximately(100, 1e-9);
     }
 
     [Fact]
-    public void Readings_far_apart_still_make_a_rate_and_those_of_another_hour_none()
+    public void Rate_needs_two_readings_within_a_bounded_time()
     {
-        Tell(new() { GeneratedTokens = 0 });
+        Report(new() { GeneratedTokens = 0 });
         _time.Advance(TimeSpan.FromSeconds(30));
-        Tell(new() { GeneratedTokens = 300 });
-        _board.Of("u")!.GeneratedTokensPerSecond.Should().BeApproximately(10, 1e-9);
+        Report(new() { GeneratedTokens = 300 });
+        _cache.Of("u")!.GeneratedTokensPerSecond.Should().BeApproximately(10, 1e-9);
         _time.Advance(TimeSpan.FromHours(1));
-        Tell(new() { GeneratedTokens = 9_000_000 });
-        _board.Of("u")!.GeneratedTokensPerSecond.Should().BeNull();
+        Report(new() { GeneratedTokens = 9_000_000 });
+        _cache.Of("u")!.GeneratedTokensPerSecond.Should().BeNull();
     }
 
     [Fact]
     public void Histograms_are_the_last_minutes_increase()
     {
         // One request per second: 0.05 s each in the first minute, then 0.7 s.
-        _board.Of("u").Should().BeNull();
+        _cache.Of("u").Should().BeNull();
         for (var i = 0; i <= 200; i++)
         {
-            Tell(new() { FirstToken = Histogram(Math.Min(1000 + i, 1060), 1000 + i, 1000 + i) });
+            Report(new() { FirstToken = Histogram(Math.Min(1000 + i, 1060), 1000 + i, 1000 + i) });
             if (i == 0)
-                _board.Of("u")!.FirstToken.Should().BeNull("nothing is known of the time before");
+                _cache.Of("u")!.FirstToken.Should().BeNull("there is no earlier reading");
             if (i == 30)
-                _board.Of("u")!.FirstToken!.Counts.Should().Equal(30, 30, 30);
+                _cache.Of("u")!.FirstToken!.Counts.Should().Equal(30, 30, 30);
             _time.Advance(TimeSpan.FromSeconds(1));
         }
-        var last = _board.Of("u")!.FirstToken!;
+        var last = _cache.Of("u")!.FirstToken!;
         last.Count.Should().BeInRange(60, 65);
         last.Counts[0].Should().Be(0);
         last.Quantile(0.5).Should().BeApproximately(0.55, 1e-9);
@@ -87,15 +87,15 @@ public sealed class SignalCacheTests
     [Fact]
     public void Histogram_of_a_restarted_server_counts_from_the_restart()
     {
-        Tell(new() { EndToEnd = Histogram(10, 10, 10) });
+        Report(new() { EndToEnd = Histogram(10, 10, 10) });
         _time.Advance(TimeSpan.FromSeconds(10));
-        Tell(new() { EndToEnd = Histogram(20, 20, 20) });
+        Report(new() { EndToEnd = Histogram(20, 20, 20) });
         _time.Advance(TimeSpan.FromSeconds(10));
-        Tell(new() { EndToEnd = Histogram(0, 5, 5) });
-        _board.Of("u")!.EndToEnd!.Counts.Should().Equal(0, 5, 5);
+        Report(new() { EndToEnd = Histogram(0, 5, 5) });
+        _cache.Of("u")!.EndToEnd!.Counts.Should().Equal(0, 5, 5);
         _time.Advance(TimeSpan.FromSeconds(10));
-        Tell(new() { EndToEnd = Histogram(0, 100, 100) });
-        _board.Of("u")!.EndToEnd!.Counts.Should().Equal(0, 100, 100);
+        Report(new() { EndToEnd = Histogram(0, 100, 100) });
+        _cache.Of("u")!.EndToEnd!.Counts.Should().Equal(0, 100, 100);
     }
 
     [Fact]
@@ -104,24 +104,24 @@ public sealed class SignalCacheTests
         foreach (var hours in new[] { -3, 5, 100_000 })
         {
             _skew = TimeSpan.FromHours(hours);
-            Tell(new() { RequestsWaiting = 4 }, age: TimeSpan.FromSeconds(2));
-            _board.Of("u")!.At.Should().Be(_time.GetUtcNow() - TimeSpan.FromSeconds(2));
+            Report(new() { RequestsWaiting = 4 }, age: TimeSpan.FromSeconds(2));
+            _cache.Of("u")!.At.Should().Be(_time.GetUtcNow() - TimeSpan.FromSeconds(2));
             _time.Advance(TimeSpan.FromSeconds(1));
         }
         // A time in the future of the agent's clock counts as now.
-        Tell(new() { RequestsWaiting = 4 }, age: TimeSpan.FromHours(-1));
-        _board.Of("u")!.At.Should().Be(_time.GetUtcNow());
+        Report(new() { RequestsWaiting = 4 }, age: TimeSpan.FromHours(-1));
+        _cache.Of("u")!.At.Should().Be(_time.GetUtcNow());
     }
 
     [Fact]
     public void Repeated_report_is_no_change_and_ages()
     {
         var pod = new PodSignal { RequestsWaiting = 3, GeneratedTokens = 5 };
-        Tell(pod);
+        Report(pod);
         var told = _time.GetUtcNow() + _skew;
         _time.Advance(TimeSpan.FromMinutes(2));
-        _news.Clear();
-        _board.Record(
+        _changed.Clear();
+        _cache.Record(
             "n1",
             new()
             {
@@ -130,8 +130,8 @@ public sealed class SignalCacheTests
                 Pods = [pod with { PodUid = "u", At = told }],
             }
         );
-        _news.Should().BeEmpty();
-        _board.Of("u")!.At.Should().Be(_time.GetUtcNow() - TimeSpan.FromMinutes(2));
+        _changed.Should().BeEmpty();
+        _cache.Of("u")!.At.Should().Be(_time.GetUtcNow() - TimeSpan.FromMinutes(2));
     }
 
     [Fact]
@@ -142,18 +142,18 @@ public sealed class SignalCacheTests
             Devices([i < 20 ? 100 : 20, 0], ["u"]);
             _time.Advance(TimeSpan.FromSeconds(1));
         }
-        // The last fifteen readings of the first device are ten times 20 and five times 100, less the one that is too old. The second is idle.
-        _board.Of("u")!.GpuUtilizationPercent.Should().BeApproximately((10 * 20 + 4 * 100) / 14.0 / 2, 1e-9);
-        _board.Of("u")!.RequestsWaiting.Should().BeNull();
+        // The last fifteen readings of the first device are ten times 20 and five times 100, less one that is too old. The second is idle.
+        _cache.Of("u")!.GpuUtilizationPercent.Should().BeApproximately((10 * 20 + 4 * 100) / 14.0 / 2, 1e-9);
+        _cache.Of("u")!.RequestsWaiting.Should().BeNull();
         _time.Advance(TimeSpan.FromSeconds(20));
-        _board.Of("u")!.GpuUtilizationPercent.Should().BeNull("no report has come since");
-        _news.Should().HaveCount(30);
+        _cache.Of("u")!.GpuUtilizationPercent.Should().BeNull("no report has come since");
+        _changed.Should().HaveCount(30);
     }
 
     [Fact]
     public void Invalid_measurement_is_unknown()
     {
-        Tell(
+        Report(
             new()
             {
                 RequestsRunning = -1,
@@ -165,11 +165,11 @@ public sealed class SignalCacheTests
             }
         );
         Devices([101, -1], ["u", null!]);
-        _board.Of("u").Should().BeEquivalentTo(new PodSignals { At = _time.GetUtcNow() });
+        _cache.Of("u").Should().BeEquivalentTo(new PodSignals { At = _time.GetUtcNow() });
         _time.Advance(TimeSpan.FromSeconds(1));
-        Tell(new() { CacheUse = 40, RequestsWaiting = 2 });
-        _board.Of("u")!.CacheUse.Should().BeNull();
-        _board.Record(
+        Report(new() { CacheUse = 40, RequestsWaiting = 2 });
+        _cache.Of("u")!.CacheUse.Should().BeNull();
+        _cache.Record(
             "n1",
             new()
             {
@@ -178,7 +178,7 @@ public sealed class SignalCacheTests
                 Devices = null!,
             }
         );
-        _board.Record(
+        _cache.Record(
             "n1",
             new()
             {
@@ -196,40 +196,40 @@ public sealed class SignalCacheTests
                 Devices = [null!],
             }
         );
-        _board.Of("u")!.At.Should().Be(_time.GetUtcNow() - TimeSpan.FromHours(1));
+        _cache.Of("u")!.At.Should().Be(_time.GetUtcNow() - TimeSpan.FromHours(1));
     }
 
     [Fact]
     public void Agent_report_counts_for_pods_of_its_own_node_only()
     {
-        Tell(new() { RequestsWaiting = 3 }, uid: "v");
-        Tell(new() { RequestsWaiting = 3 }, uid: "unknown");
+        Report(new() { RequestsWaiting = 3 }, uid: "v");
+        Report(new() { RequestsWaiting = 3 }, uid: "unknown");
         Devices([50], ["v"]);
-        _board.Of("v").Should().BeNull();
-        _news.Should().BeEmpty();
-        Tell(new() { RequestsWaiting = 3 });
-        _news.Should().Equal("u");
+        _cache.Of("v").Should().BeNull();
+        _changed.Should().BeEmpty();
+        Report(new() { RequestsWaiting = 3 });
+        _changed.Should().Equal("u");
     }
 
     [Fact]
-    public void Pods_that_are_gone_are_forgotten()
+    public void Deleted_pods_are_removed()
     {
-        Tell(new() { RequestsWaiting = 3 });
+        Report(new() { RequestsWaiting = 3 });
         _nodes.Remove("u");
         _time.Advance(TimeSpan.FromMinutes(2));
-        Tell(new() { RequestsWaiting = 3 }, uid: "v", node: "n2");
-        _board.Of("u").Should().BeNull();
+        Report(new() { RequestsWaiting = 3 }, uid: "v", node: "n2");
+        _cache.Of("u").Should().BeNull();
         // The pod is still bound, but its agent is silent or no longer reports it.
         _time.Advance(TimeSpan.FromMinutes(6));
-        _board.Record("n1", new() { Node = "n1", Now = _time.GetUtcNow() });
-        _board.Of("v").Should().BeNull();
-        Tell(new() { RequestsWaiting = 3 }, uid: "v", node: "n2");
-        _board.Forget("v");
-        _board.Of("v").Should().BeNull();
+        _cache.Record("n1", new() { Node = "n1", Now = _time.GetUtcNow() });
+        _cache.Of("v").Should().BeNull();
+        Report(new() { RequestsWaiting = 3 }, uid: "v", node: "n2");
+        _cache.Forget("v");
+        _cache.Of("v").Should().BeNull();
     }
 
-    private void Tell(PodSignal pod, TimeSpan age = default, string uid = "u", string node = "n1") =>
-        _board.Record(
+    private void Report(PodSignal pod, TimeSpan age = default, string uid = "u", string node = "n1") =>
+        _cache.Record(
             node,
             new()
             {
@@ -240,7 +240,7 @@ public sealed class SignalCacheTests
         );
 
     private void Devices(int[] percents, string[] holders) =>
-        _board.Record(
+        _cache.Record(
             "n1",
             new()
             {
