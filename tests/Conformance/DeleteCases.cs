@@ -56,7 +56,7 @@ public sealed class DeleteCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task An_unbound_pod_goes_at_once(string server)
+    public async Task Unbound_pod_is_deleted_at_once(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();

@@ -543,7 +543,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
     }
 
     [SkippableFact]
-    public async Task Release_works_for_users_with_override_and_tells_others_why_not()
+    public async Task Release_works_for_users_with_override_and_others_get_the_reason()
     {
         var server = await cluster.OpenAsync(Ct);
         using var team = await GuardedTeam.CreateAsync(server, "guard-release");

@@ -93,7 +93,7 @@ internal static class Mass
 public sealed class MassTests
 {
     [Fact]
-    public async Task Two_hundred_jobs_at_once_against_a_budget_for_ten()
+    public async Task Two_hundred_jobs_at_once_run_within_a_budget_for_ten()
     {
         var scene = await Scene.SandboxAsync(
             more:

@@ -113,7 +113,7 @@ public sealed class PriceTests
     }
 
     [Fact]
-    public async Task The_limit_holds_at_the_last_trusted_price_while_the_book_is_gone()
+    public async Task Limit_applies_at_the_last_trusted_price_while_the_book_is_gone()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;

@@ -12,7 +12,7 @@ public sealed class RealProofTests(RealCluster cluster)
 
     /// <summary>Thirty jobs at once in wall time, and the first that follow.</summary>
     [SkippableFact]
-    public Task Thirty_jobs_at_once_against_a_budget_for_ten() =>
+    public Task Thirty_jobs_at_once_run_within_a_budget_for_ten() =>
         cluster.PlayAsync("mass", scene =>
             Mass.TenRunTheOthersWaitAndFollowInOrderAsync(scene, 30, holdLatency: null, "1h", "30s", "33", follow: 5)
         );

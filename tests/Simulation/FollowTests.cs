@@ -57,7 +57,7 @@ public sealed class FollowTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public void A_cap_holds_at_each_moment()
+    public void Cap_is_never_exceeded()
     {
         var scene = Scene() with { Length = TimeSpan.FromMinutes(20) };
         var servers = new FollowedServers(scene, 1);

@@ -98,7 +98,7 @@ public sealed class CheckpointEndpointTests
     }
 
     [Fact]
-    public async Task Unknown_pod_gets_no_information()
+    public async Task Unknown_pod_is_forbidden_and_not_journaled()
     {
         await using var node = await SimulatedNode.StartAsync();
         node.Server.Targets.Replace(new TargetList { Pods = [Wanting().Pods[0] with { Ips = ["127.9.0.1"] }] });

@@ -44,7 +44,7 @@ public sealed class ServingPagesTests : IAsyncLifetime
     /// Two data-parallel engines, five reasons to end, the client's _created series, a histogram whose name ends in _total.
     /// </summary>
     [Fact]
-    public void Vllm_of_2026_with_two_engines()
+    public void Page_of_vLLM_2026_with_two_engines_is_read()
     {
         var result = Read(
             """
@@ -96,7 +96,7 @@ public sealed class ServingPagesTests : IAsyncLifetime
     /// V0 and the first V1: no engine label, the cache's hits in tokens under their old name; preempted prompts are looked up twice.
     /// </summary>
     [Fact]
-    public void Vllm_of_2025_before_its_names_were_changed()
+    public void Page_of_vLLM_2025_with_its_old_names_is_read()
     {
         var result = Read(
             """
@@ -119,7 +119,7 @@ public sealed class ServingPagesTests : IAsyncLifetime
 
     /// <summary>dp_rank is a separate server. tp_rank, pp_rank and moe_ep_rank repeat the same figures. Priorities and NaN are added.</summary>
     [Fact]
-    public void Sglang_with_data_tensor_and_expert_ranks()
+    public void Page_of_SGLang_with_data_tensor_and_expert_ranks_is_read()
     {
         var result = Read(
             """
@@ -158,7 +158,7 @@ public sealed class ServingPagesTests : IAsyncLifetime
 
     /// <summary>An older SGLang: everything at a request's end, cached tokens by their source.</summary>
     [Fact]
-    public void Sglang_that_counts_at_a_requests_end()
+    public void Page_of_SGLang_that_counts_at_a_requests_end_is_read()
     {
         var result = Read(
             """
@@ -178,7 +178,7 @@ public sealed class ServingPagesTests : IAsyncLifetime
     }
 
     [Fact]
-    public void Tgi_with_its_histograms_and_failures()
+    public void Page_of_TGI_with_histograms_and_failures_is_read()
     {
         var result = Read(
             """
@@ -213,7 +213,7 @@ public sealed class ServingPagesTests : IAsyncLifetime
     /// Two TensorRT-LLM models in one Triton, each within an ensemble; the gauges of the iteration's tokens are no counters.
     /// </summary>
     [Fact]
-    public void Triton_with_two_TensorRT_LLM_models()
+    public void Page_of_Triton_with_two_TensorRT_LLM_models_is_read()
     {
         var result = Read(
             """
@@ -249,7 +249,7 @@ public sealed class ServingPagesTests : IAsyncLifetime
     }
 
     [Fact]
-    public void Nim_without_a_prefix()
+    public void Page_of_NIM_without_a_prefix_is_read()
     {
         var result = Read(
             """
@@ -272,7 +272,7 @@ public sealed class ServingPagesTests : IAsyncLifetime
 
     /// <summary>Its prompt tokens exclude the cached ones; other servers include them.</summary>
     [Fact]
-    public void Llama_cpp_of_2026()
+    public void Page_of_llama_cpp_2026_is_read()
     {
         var result = Read(
             """
@@ -320,7 +320,7 @@ public sealed class ServingPagesTests : IAsyncLifetime
     }
 
     [Fact]
-    public void Trtllm_serve_under_its_prefix()
+    public void Page_of_trtllm_serve_with_its_prefix_is_read()
     {
         var result = Read(
             """
@@ -417,7 +417,7 @@ public sealed class ServingPagesTests : IAsyncLifetime
     [Theory]
     [InlineData("_total", "")]
     [InlineData("", null)]
-    public void A_counter_with_its_total_and_without(string one, string? another)
+    public void Counter_is_read_with_the_suffix_total_and_without(string one, string? another)
     {
         var page = new StringBuilder();
         foreach (var suffix in another is null ? [one] : new[] { one, another })
@@ -486,7 +486,7 @@ public sealed class ServingPagesTests : IAsyncLifetime
     }
 
     [Fact]
-    public void Labels_with_escapes_spaces_and_commas()
+    public void Labels_with_escapes_spaces_and_commas_are_read()
     {
         var result = Read(
             "llamacpp:prompt_tokens_total{ } 1\nvllm:prompt_tokens_total{ engine = \"0\" , model_name=\"C:\\\\models\\\\a \\\"b\\\",{c}\\n\", } 3 1763730000125\nvllm:generation_tokens_total{model_name=\"C:\\\\models\\\\a \\\"b\\\",{c}\\n\",engine=\"0\"}\t4\t-1\n"

@@ -187,7 +187,7 @@ public sealed class JobControllerTests
     }
 
     [Fact]
-    public async Task An_indexed_job_gives_every_index_its_pod()
+    public async Task Indexed_job_creates_a_pod_for_every_index()
     {
         await using var cluster = await StartAsync(Node);
         await cluster.CreateJobAsync(

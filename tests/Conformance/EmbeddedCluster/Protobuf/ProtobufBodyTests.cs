@@ -11,7 +11,7 @@ namespace Bursar.Tests.Conformance.EmbeddedCluster.Protobuf;
 public sealed class ProtobufBodyTests
 {
     [Fact]
-    public void A_secret_as_helm_sends_it()
+    public void Secret_is_read_as_helm_sends_it()
     {
         var body = Body("v1", "Secret", m =>
             m.Message(1, meta =>
@@ -33,7 +33,7 @@ public sealed class ProtobufBodyTests
     }
 
     [Fact]
-    public void A_deployment_as_kubectl_sends_it()
+    public void Deployment_is_read_as_kubectl_sends_it()
     {
         // The request of kubectl 1.35 for: create deployment d --image=nginx --replicas=0 --port=80.
         const string captured =
@@ -81,7 +81,7 @@ public sealed class ProtobufBodyTests
     }
 
     [Fact]
-    public void Inlined_messages_quantities_ports_and_probes()
+    public void Inlined_messages_quantities_ports_and_probes_are_read()
     {
         var body = Body("v1", "Pod", m =>
             m.Message(2, spec =>
@@ -112,7 +112,7 @@ public sealed class ProtobufBodyTests
     }
 
     [Fact]
-    public void Times_field_sets_negative_numbers_and_numeric_ports()
+    public void Times_field_sets_negative_numbers_and_numeric_ports_are_read()
     {
         var body = Body("v1", "Pod", m =>
             m.Message(1, meta =>
@@ -144,7 +144,7 @@ public sealed class ProtobufBodyTests
     }
 
     [Fact]
-    public void Delete_options_of_any_group()
+    public void Delete_options_of_any_group_are_read()
     {
         var body = Body("apps/v1", "DeleteOptions", m => m.Number(1, 0).Message(2, p => p.Text(1, "uid-1")).Text(4, "Background"));
         Decode(body)

@@ -401,7 +401,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_thousand_calls_beside_a_thousand_open_streams()
+    public async Task Thousand_calls_beside_a_thousand_open_streams_are_answered()
     {
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
         for (var i = 0; i < 1000; i++)

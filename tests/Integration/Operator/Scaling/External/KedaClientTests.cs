@@ -79,7 +79,7 @@ public sealed class KedaClientTests : IAsyncLifetime
     }
 
     [SkippableFact]
-    public async Task A_thousand_calls_at_once()
+    public async Task Thousand_calls_at_once_are_answered()
     {
         await StartAsync();
         (await CallAsync("GetMetrics", Metric("queue", "chat"), """, "times": 1000""")).Should().Be("""{"oks":1000,"codes":[0]}""");
