@@ -174,7 +174,7 @@ public sealed class GpuBudgetTraining
     [RangeMinimum(0)]
     [RangeMaximum(100)]
     [DefaultJson("0")]
-    [Description("The percentage of the limit by which a job may exceed it and still finish.")]
+    [Description("The percentage by which spending may exceed the limit, for forecasts and for the hard limit.")]
     public int? TolerancePercent { get; set; } = 0;
 
     [Length(2, 32)]
@@ -189,7 +189,7 @@ public sealed class GpuBudgetTraining
     [AllowedValues("LeastLost", "LowestPriority")]
     [DefaultJson("\"LeastLost\"")]
     [Description(
-        "The job that is suspended first among those of the lowest PriorityClass. LeastLost: the one that loses the least work since its last checkpoint in relation to what its suspension saves, then the youngest. LowestPriority: the youngest."
+        "The order of suspension among jobs of the same group (new; of unknown duration; above its reservation; others) and the same priority. LeastLost: first the one that loses the least work since its last checkpoint in relation to what its suspension saves, then the youngest. LowestPriority: the youngest."
     )]
     public string? Victims { get; set; } = "LeastLost";
 
@@ -240,7 +240,7 @@ public sealed class GpuBudgetInference
     [DefaultJson("\"MinReplicas\"")]
     [Description(
         "The size of inference workloads once the budget is exhausted. MinReplicas: the minReplicas of an InferenceScaler, otherwise "
-            + "spec.replicas, so nothing is taken. Zero: 0 replicas until budget is available again. Floor is the former name of MinReplicas."
+            + "spec.replicas. Zero: 0 replicas until budget is available again. Floor is the former name of MinReplicas."
     )]
     public string? WhenExhausted { get; set; } = "MinReplicas";
 }

@@ -74,7 +74,7 @@ public sealed class GpuBudgetStatus
     public string? ExhaustedAt { get; set; }
 
     [Length(0, 40)]
-    [Description("The most that suspendable workloads can overspend while they are being stopped.")]
+    [Description("The most that stopping everything that can be suspended still costs. The hard limit acts that much before the limit.")]
     public string? OverspendBound { get; set; }
 
     [Length(0, 40)]

@@ -16,7 +16,7 @@ namespace Bursar.Api;
     ".spec.default",
     "Default",
     "boolean",
-    Description = "Whether this book prices the cluster. Set it on exactly one book."
+    Description = "Whether this book prices the cluster. Set it on one book; of several the oldest applies."
 )]
 [GenericAdditionalPrinterColumn(".spec.currency", "Currency", "string")]
 [GenericAdditionalPrinterColumn(
@@ -117,14 +117,14 @@ public sealed class GpuPriceMatch
 {
     [Length(1, 128)]
     [Description(
-        "The GPU's product name, as the node label nvidia.com/gpu.product has it (without what it appends for slices and slots), else as NVML gives it. "
+        "The GPU's product name, from the node's labels such as nvidia.com/gpu.product without suffixes for slices, from DRA devices, else from the driver or the name of the resource. "
             + "* stands for any characters, ? for one. Left out: any product."
     )]
     public string? Product { get; set; }
 
     [Length(1, 63)]
     [Description(
-        "on-demand, spot or reserved, read from the labels of Karpenter, EKS, GKE and AKS. A node without such a label is on-demand. Accepts * and ?."
+        "on-demand, spot or reserved, read from the labels of Karpenter and of managed Kubernetes services (docs/tasks/prices.md). A node without such a label is on-demand. Accepts * and ?."
     )]
     public string? CapacityType { get; set; }
 

@@ -8,8 +8,8 @@ namespace Bursar.Api;
 [KubernetesEntityShortNames("infs")]
 [EntityScope(EntityScope.Namespaced)]
 [Description(
-    "An InferenceScaler scales an inference workload to its demand, to zero and back, and never past what its budget and its own cap "
-        + "carry. Its fields have the names and meanings of KEDA's ScaledObject."
+    "An InferenceScaler scales an inference workload on demand, to zero and back, within what its budget and its costCap cover. "
+        + "Most of its fields are named as in KEDA's ScaledObject."
 )]
 [GenericAdditionalPrinterColumn(".status.target", "Target", "string", Description = "What it scales.")]
 [GenericAdditionalPrinterColumn(".status.replicas", "Replicas", "integer", Description = "The replicas set on the target.")]

@@ -180,7 +180,7 @@ public sealed class NamedAmountProperties
         late.Sentence.Should()
             .StartWith("Suspended: ")
             .And.EndWith(
-                "The window ends at 2026-11-10T13:00:00Z, too soon to name a limit. It resumes when other work ends and leaves enough, or in the next window (2026-11-10 13:00Z)."
+                "The window ends at 2026-11-10T13:00:00Z, too soon to name a limit. It resumes when other workloads end and enough budget is left, or in the next window (2026-11-10 13:00Z)."
             );
         late.EnoughLimit.Should().BeNull();
     }
@@ -305,7 +305,7 @@ public sealed class NamedAmountProperties
             enough.Should().BeGreaterThan(decision.Limit, "seed {0}: {1}: {2}", seed, verdict.Key.Name, verdict.Sentence);
             verdict.Sentence.Should().Contain($"at least {enough.ToShortString()} USD");
             if (budget.Terms.Resume == ResumePolicy.Manual)
-                verdict.Sentence.Should().Contain("set bursar.dev/resume: approved on it");
+                verdict.Sentence.Should().Contain("bursar.dev/resume: approved");
             busy += Grant(seed, budget, verdict.Key, enough, wait, acknowledges);
         }
         return (named, busy);

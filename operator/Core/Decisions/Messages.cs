@@ -18,7 +18,7 @@ public static class Messages
     {
         var (budget, totals) = (plan.Budget, plan.Totals);
         var whole = workload.Snapshot.Spent + workload.Cost.Planned;
-        return $"Suspended: {Noun(workload)} would cost {Money(whole)} {budget.Currency} in total ({Money(workload.Snapshot.Spent)} so far; {Length(workload, budget)}). "
+        return $"Suspended: {Noun(workload)} would cost {Money(whole)} {budget.Currency} {By(workload, budget)} ({Money(workload.Snapshot.Spent)} so far; {Length(workload, budget)}). "
             + $"Budget {budget.Name} has {Money(totals.Limit - totals.Spent)} of {Money(totals.Limit)} {budget.Currency} left in {Window.NameOf(budget.Window.Key)}"
             + (needed > totals.Spent + workload.Cost.Planned ? $", and all its workloads together come to {Needed(needed)}" : "")
             + "."
@@ -27,7 +27,7 @@ public static class Messages
             + (
                 ResumeRule.NeverFits(workload, totals)
                     ? $" It does not fit a whole window of {Money(totals.Limit)} {budget.Currency} either."
-                    : ResumesOtherwise(budget, enough, $"when other work ends and leaves enough, or {Later(budget)}")
+                    : ResumesOtherwise(budget, enough, $"when other workloads end and enough budget is left, or {Later(budget)}")
             );
     }
 
@@ -57,7 +57,7 @@ public static class Messages
             + (
                 !(others > HourlyCost.Zero)
                     ? ""
-                    : $" {Names(totals.Unstoppable)} ({others} {budget.Currency}/h) cannot be suspended and {(totals.Unstoppable.Workloads.Count == 1 ? "uses" : "use")} the same budget: to keep {Noun(workload)} running to its end, {(totals.Unstoppable.Workloads.Count == 1 ? "it" : "they")} must end too, or the limit must hold what {(totals.Unstoppable.Workloads.Count == 1 ? "it costs" : "they cost")}."
+                    : $" {Names(totals.Unstoppable)} ({others} {budget.Currency}/h) cannot be suspended and {(totals.Unstoppable.Workloads.Count == 1 ? "uses" : "use")} the same budget: to keep {Noun(workload)} running to its end, {(totals.Unstoppable.Workloads.Count == 1 ? "it" : "they")} must end too, or the limit must cover {(totals.Unstoppable.Workloads.Count == 1 ? "its" : "their")} cost."
             );
     }
 
@@ -65,9 +65,17 @@ public static class Messages
     private static string ResumesOtherwise(BudgetSnapshot budget, Amount? enough, string when) =>
         budget.Terms.Resume == ResumePolicy.Manual ? "" : $" {(enough is null ? "It" : "Otherwise it")} resumes {when}.";
 
+    /// <summary>The time of a planned cost, which counts only up to the end of the window.</summary>
+    private static string By(CostedWorkload workload, BudgetSnapshot budget) =>
+        workload.Snapshot.Estimate is { IsKnown: true } estimate
+        && budget.Terms.Window.Period != WindowPeriod.Rolling
+        && budget.Now + estimate.Likely > budget.Window.End
+            ? $"by the end of {Window.NameOf(budget.Window.Key)}"
+            : "in total";
+
     private static string Approve(BudgetSnapshot budget) =>
         budget.Terms.Resume == ResumePolicy.Manual
-            ? $" Resumes of budget {budget.Name} are manual: set bursar.dev/resume: approved on it too."
+            ? $" Resumes of budget {budget.Name} are manual: set bursar.dev/resume: approved on the workload too."
             : "";
 
     private static string Names(Unstoppable unstoppable) =>
@@ -139,13 +147,13 @@ public static class Messages
         string.Join(", ", items.Take(5).Select(workload => workload.DisplayName)) + (items.Count > 5 ? $" and {items.Count - 5} more" : "");
 
     public static string Unfinished(CostedWorkload workload, BudgetSnapshot budget) =>
-        $"Decided at {Time(workload.Snapshot.Suspension!.Since)} ({workload.Snapshot.Suspension.Reason}) and not carried out then, because Bursar was interrupted. It resumes when budget {budget.Name} covers it.";
+        $"Suspended now: it was decided at {Time(workload.Snapshot.Suspension!.Since)} ({workload.Snapshot.Suspension.Reason}), before Bursar was interrupted. It resumes when budget {budget.Name} covers it.";
 
     public static string CheckpointAwaited(CostedWorkload workload, CheckpointRequest request, BudgetSnapshot budget) =>
         $"Checkpoint requested: the job is suspended when it reports that one is written, at {Time(request.Deadline)} at the latest; waiting costs up to {Money((workload.Snapshot.Rate ?? workload.Snapshot.BurnRate).For(request.Deadline - request.Requested))} {budget.Currency}. {WithoutVerb(request.Sentence)}";
 
     public static string CheckpointWithdrawn(BudgetSnapshot budget, BudgetTotals totals) =>
-        $"The request for a checkpoint is withdrawn, the job runs on: budget {budget.Name} has {Money(totals.Limit - totals.Spent)} of {Money(totals.Limit)} {budget.Currency} left in {Window.NameOf(budget.Window.Key)}, {Money(totals.Planned)} is spent and reserved.";
+        $"Checkpoint request withdrawn, the job keeps running: budget {budget.Name} has {Money(totals.Limit - totals.Spent)} of {Money(totals.Limit)} {budget.Currency} left in {Window.NameOf(budget.Window.Key)}, {Money(totals.Planned)} is spent and reserved.";
 
     /// <summary>Describes the outcome of a checkpoint request. Empty if there was none.</summary>
     public static string CheckpointOutcome(CostedWorkload workload, CheckpointRequest? request, BudgetSnapshot budget)
@@ -176,14 +184,14 @@ public static class Messages
         : "Resumed: the budget now keeps inference at its minimum replicas.";
 
     /// <summary>Follows the sentence of a suspended run of the CronJob.</summary>
-    public static string CronJobWaits(ObjectRef cronJob) => $"{cronJob.Kind} {cronJob.Name} is suspended while its run waits.";
+    public static string CronJobWaits(ObjectRef cronJob) => $"{cronJob.Kind} {cronJob.Name} is suspended until its run resumes.";
 
-    /// <summary>The Event on a CronJob that is suspended while its run waits.</summary>
+    /// <summary>The Event on a CronJob that is suspended until its run resumes.</summary>
     public static string CronJobSuspended(ObjectRef cronJob, string run, string budget) =>
         $"{CronJobWaits(cronJob)} {run} waits for budget {budget}.";
 
     public static string CronJobResumed(ObjectRef cronJob, string run) =>
-        $"{cronJob.Kind} {cronJob.Name} makes runs again: {run} waits no more.";
+        $"{cronJob.Kind} {cronJob.Name} is resumed: {run} is no longer suspended.";
 
     public static string With(string sentence, WorkloadSnapshot workload) =>
         workload.Consequence is { } consequence ? $"{sentence} {consequence}" : sentence;
@@ -221,22 +229,22 @@ public static class Messages
         $"Forecast paused: {workload.Snapshot.Estimate.Detail}. Only the hard limit applies.";
 
     internal static string MinimumReplicasKeepRunning(CostedWorkload workload, Plan plan, Amount? enough) =>
-        $"Suspended: new jobs do not start while inference that keeps running will cost {Money(plan.Totals.MinimumReplicasCost)} {plan.Budget.Currency} until {Window.NameOf(plan.Budget.Window.Key)} ends, and budget {plan.Budget.Name} has {Money(plan.Totals.Limit - plan.Totals.Spent)} of {Money(plan.Totals.Limit)} left.{ToResume(workload, plan, enough)}";
+        $"Suspended: inference at minimum replicas will cost {Money(plan.Totals.MinimumReplicasCost)} {plan.Budget.Currency} by the end of {Window.NameOf(plan.Budget.Window.Key)}, and budget {plan.Budget.Name} has {Money(plan.Totals.Limit - plan.Totals.Spent)} of {Money(plan.Totals.Limit)} {plan.Budget.Currency} left, so new jobs do not start.{ToResume(workload, plan, enough)}";
 
     public static string MinimumReplicasLeave(BudgetSnapshot budget, BudgetTotals totals) =>
-        $"Inference that stays costs {Money(totals.MinimumReplicasCost)} {budget.Currency} to the end of {Window.NameOf(budget.Window.Key)}, more than is left: this work runs on until the limit of {Money(totals.Limit)} is reached.";
+        $"Inference at minimum replicas will cost {Money(totals.MinimumReplicasCost)} {budget.Currency} by the end of {Window.NameOf(budget.Window.Key)}, more than is left: this workload runs until the limit of {Money(totals.Limit)} is reached.";
 
     internal static string Exhausted(CostedWorkload workload, Plan plan, Amount? enough)
     {
         var (budget, totals) = (plan.Budget, plan.Totals);
-        return $"Suspended: budget {budget.Name} is used up: {Money(totals.Spent)} of {Money(totals.Limit)} {budget.Currency} is spent in {Window.NameOf(budget.Window.Key)}, and up to {Money(totals.OverspendBound)} is needed to shut work down. "
+        return $"Suspended: budget {budget.Name} is used up: {Money(totals.Spent)} of {Money(totals.Limit)} {budget.Currency} is spent in {Window.NameOf(budget.Window.Key)}, and up to {Money(totals.OverspendBound)} is needed to stop its workloads. "
             + $"{Capital(Noun(workload))} has cost {Money(workload.Snapshot.Spent)} {budget.Currency} and runs at {workload.Snapshot.Rate} {budget.Currency}/h.{ToResume(workload, plan, enough)}{ResumesOtherwise(budget, enough, Later(budget))}";
     }
 
     internal static string RevertedAtLimit(CostedWorkload workload, Plan plan, Amount bound, Amount? enough)
     {
         var (budget, totals) = (plan.Budget, plan.Totals);
-        return $"Suspended: budget {budget.Name} has nothing left for it: {Money(totals.Spent)} of {Money(totals.Limit)} {budget.Currency} is spent in {Window.NameOf(budget.Window.Key)}, and up to {Money(bound)} is needed to shut work down with it."
+        return $"Suspended: budget {budget.Name} has nothing left for it: {Money(totals.Spent)} of {Money(totals.Limit)} {budget.Currency} is spent in {Window.NameOf(budget.Window.Key)}, and up to {Money(bound)} is needed to stop its workloads and this one."
             + $"{ToResume(workload, plan, enough)}{ResumesOtherwise(budget, enough, Later(budget))}";
     }
 
@@ -265,7 +273,7 @@ public static class Messages
         + "Set bursar.dev/expected-duration on it to let it run.";
 
     public static string Settling(BudgetSnapshot budget, BudgetMemory memory) =>
-        $"It would overrun budget {budget.Name} and was running before the budget said so: it keeps running until {Time(memory.SettleUntil!.Value)}.";
+        $"It exceeds budget {budget.Name} and was running before the budget was created or lowered: it keeps running until {Time(memory.SettleUntil!.Value)}.";
 
     public static string WillSuspend(
         IReadOnlyCollection<CostedWorkload> items,
@@ -307,7 +315,7 @@ public static class Messages
     /// <param name="needed">The amount that the workload needs.</param>
     /// <param name="enough">The limit that is enough to resume it. Null: none is named.</param>
     internal static string Waits(CostedWorkload workload, Plan plan, Amount needed, Amount? enough) =>
-        $"{Needs(workload, plan, needed)}{ToResume(workload, plan, enough)}{ResumesOtherwise(plan.Budget, enough, $"when other work ends and leaves enough, or {Later(plan.Budget)}")}";
+        $"{Needs(workload, plan, needed)}{ToResume(workload, plan, enough)}{ResumesOtherwise(plan.Budget, enough, $"when other workloads end and enough budget is left, or {Later(plan.Budget)}")}";
 
     private static string Needs(CostedWorkload workload, Plan plan, Amount needed)
     {

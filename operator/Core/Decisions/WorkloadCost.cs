@@ -37,8 +37,8 @@ public sealed record WorkloadCost(
     public static readonly TimeSpan MinimumRun = TimeSpan.FromHours(1);
 
     /// <summary>
-    /// The amount that it needs to resume: the high estimate plus headroom and its stop cost. For unknown duration and inference, one
-    /// hour's cost.
+    /// The amount that it needs to resume: the high estimate plus headroom and its stop cost. Inference and unknown durations count for one
+    /// hour, with RunToWindowEnd for the rest of the window.
     /// </summary>
     public Amount Needed { get; private init; }
 

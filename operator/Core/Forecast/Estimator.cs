@@ -56,7 +56,7 @@ public static class Estimator
     public static double? SecondsPerStep(ProgressSeries progress) => PaceOf(progress, 1)?.Likely;
 
     /// <summary>
-    /// Whether progress has stalled for longer than max(10 × step time, 5 min). The duration is unknown then, because a forecast would
+    /// Whether progress has stalled for longer than max(10 × step time, 5 min). The estimate then has no duration and is marked stale, because a forecast would
     /// count a hang as work.
     /// </summary>
     public static bool IsStalled(JobFacts job, DateTimeOffset now)

@@ -209,7 +209,7 @@ internal sealed class ReleaseItems(KubeClient client, string bursarNamespace, bo
         try
         {
             var resumed = await RestoreAsync(record.Namespace, cronJob, () => _restorer.RestoreCronJobAsync(record, cancellationToken));
-            return new(resumed.Result == WriteResult.Done ? $"{text}; {kind} {name} makes runs again" : text);
+            return new(resumed.Result == WriteResult.Done ? $"{text}; {kind} {name} is resumed" : text);
         }
         catch (ApiException refused)
         {
