@@ -255,7 +255,7 @@ public sealed class LatencySignalTests
             .Awaiting(c => c.GetSignalsAsync(-1, TimeSpan.Zero, default))
             .Should()
             .ThrowAsync<Bursar.Agent.Client.AgentException>()
-            .WithMessage("*no revision*");
+            .WithMessage("*is not a revision*");
     }
 
     [Fact]
