@@ -84,7 +84,7 @@ public sealed class ReleaseTests
         var (code, text) = await ReleaseAsync(world, Everything);
 
         code.Should().Be(0);
-        text.Should().Contain("Job/runaway: is gone").And.Contain("Deployment/chat: left alone: someone else changed /spec/replicas");
+        text.Should().Contain("Job/runaway: is gone").And.Contain("Deployment/chat: not changed: another client changed /spec/replicas");
         (await world.ReplicasAsync("chat")).Should().Be(7);
         (await world.SuspendedAsync()).Should().BeEmpty();
     }

@@ -372,7 +372,7 @@ public sealed class ScaleTargetTests(RealCluster real)
             .Targets.Find(scene.Team, "example.com/v1", "Deployment", "chat", out whyNot)
             .Should()
             .BeNull("another group's kind of the same name is another one");
-        whyNot.Should().Contain("is no kind");
+        whyNot.Should().Contain("is not a kind");
 
         await SetAsync(world, "chat", null);
         ScaleTarget? target = null;

@@ -204,7 +204,7 @@ internal static class Scalers
             target: "chat",
             kind: "DaemonSet"
         );
-        await ReasonAsync(scene, "strange", "TargetNotFound", "is no kind that Bursar scales");
+        await ReasonAsync(scene, "strange", "TargetNotFound", "is not a kind that Bursar scales");
         await scene.PassAsync(6);
         (await scene.ReplicasAsync("chat")).Should().Be(1);
     }
