@@ -145,8 +145,10 @@ public class MistypedFieldTests
         informer.UnreadableSeen += reported.Add;
         using CancellationTokenSource stop = new();
         Task running = informer.RunAsync(stop.Token);
-        await Until.TrueAsync(() => informer.Unreadable.Count == 1, "the odd form is seen");
-        informer.Store.Get("a", "j")!.Spec.Trainer.Should().BeNull("the old form is gone");
+        await Until.TrueAsync(
+            () => informer.Unreadable.Count == 1 && reported.Count == 1 && informer.Store.Get("a", "j")!.Spec.Trainer is null,
+            "the unreadable form is reported and replaces the old one"
+        );
         informer.Store.Get("a", "j")!.Spec.Suspend.Should().BeTrue();
         reported.Should().ContainSingle().Which.Metadata.Uid.Should().Be("u");
         seenOdd.SetResult();
