@@ -236,13 +236,15 @@ public sealed class GpuBudgetResume
 
 public sealed class GpuBudgetInference
 {
+    /// <summary>
+    /// Null is MinReplicas. The schema has no default, because the API server would store it, and an earlier version does not know it.
+    /// </summary>
     [AllowedValues("MinReplicas", "Zero", "Floor")]
-    [DefaultJson("\"MinReplicas\"")]
     [Description(
         "The size of inference workloads once the budget is exhausted. MinReplicas: the minReplicas of an InferenceScaler, otherwise "
-            + "spec.replicas. Zero: 0 replicas until budget is available again. Floor is the former name of MinReplicas."
+            + "spec.replicas. Zero: 0 replicas until budget is available again. Floor is the former name of MinReplicas. Default: MinReplicas."
     )]
-    public string? WhenExhausted { get; set; } = "MinReplicas";
+    public string? WhenExhausted { get; set; }
 }
 
 public sealed class GpuBudgetInteractive

@@ -121,7 +121,7 @@ public sealed class SchemaCasesTests(InstallServers servers)
                 JsonNode.Parse(
                     """
                     {
-                      "limit": {"cost": "2"}, "mode": "Enforce", "thresholds": [50, 80, 100], "window": {"period": "Month", "timeZone": "UTC"}, "inference": {"whenExhausted": "MinReplicas"}, "interactive": {"whenExhausted": "Report"},
+                      "limit": {"cost": "2"}, "mode": "Enforce", "thresholds": [50, 80, 100], "window": {"period": "Month", "timeZone": "UTC"}, "inference": {}, "interactive": {"whenExhausted": "Report"},
                       "training": {"unknownDuration": "UntilExhausted", "suspendWhen": "Likely", "tolerancePercent": 0, "settle": "60s", "victims": "LeastLost", "checkpoint": {"grace": "5m"}, "resume": {"policy": "Automatic", "headroomPercent": 5}}
                     }
                     """

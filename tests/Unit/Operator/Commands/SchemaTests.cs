@@ -22,7 +22,6 @@ public sealed class SchemaTests
     [InlineData("training.victims", "\"LeastLost\"")]
     [InlineData("training.resume.policy", "\"Automatic\"")]
     [InlineData("training.resume.headroomPercent", "5")]
-    [InlineData("inference.whenExhausted", "\"MinReplicas\"")]
     public void Budget_with_a_limit_alone_gets_the_defaults(string path, string value)
     {
         var schema = (JsonObject)Budget["properties"]!["spec"]!;
