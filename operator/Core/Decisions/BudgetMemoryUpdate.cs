@@ -62,7 +62,7 @@ public static class BudgetMemoryUpdate
         && now < until
         && workload.CreatedAt.ToUnixTimeSeconds() < from.ToUnixTimeSeconds();
 
-    /// <summary>Clears all requests. A budget that may not act requests nothing; it starts anew when it may act again.</summary>
+    /// <summary>Clears all requests. A budget that may not act requests nothing, and requests again when it may act.</summary>
     public static BudgetMemory WithoutRequests(BudgetMemory memory) =>
         memory.Checkpoints.Count == 0
             ? memory

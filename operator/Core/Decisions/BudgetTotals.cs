@@ -24,7 +24,7 @@ public sealed record BudgetTotals
 
     public required Amount OverspendBound { get; init; }
 
-    /// <summary>The same without waiting for checkpoints.</summary>
+    /// <summary>The overspend bound without waiting for checkpoints.</summary>
     public required Amount ImmediateOverspendBound { get; init; }
 
     public required Amount CarriedOver { get; init; }
@@ -43,7 +43,7 @@ public sealed record BudgetTotals
     /// <summary>The claims of the minimum replicas, if they are reserved.</summary>
     public required IReadOnlyList<Claim> MinimumReplicasClaims { get; init; }
 
-    /// <summary>The same, reserved or not. A limit named as enough must cover them.</summary>
+    /// <summary>Claims of all minimum replicas, reserved or not. A limit named as enough must cover them.</summary>
     public required IReadOnlyList<Claim> AllMinimumReplicasClaims { get; init; }
 
     /// <summary>

@@ -90,7 +90,7 @@ internal static class LimitWarnings
         }
         else
         {
-            // A new limit is announced anew. So is a job that a forecast suspends and no Event has named, and the first workload that the
+            // A new limit is announced again. So is a job that a forecast suspends and no Event has named, and the first workload that the
             // limit will suspend.
             CostedWorkload[] concerned = [.. outlook.ForecastSuspends.Concat(outlook.Suspends).Take(MostWorkloads)];
             var other = Unnamed([.. outlook.ForecastSuspends.Take(MostWorkloads)])

@@ -15,7 +15,7 @@ internal sealed class PieceTimes
     /// </summary>
     private const double AssumedSpread = 0.5;
 
-    /// <summary>The same for the likely value. Small, so that equal pieces that began seconds apart do not seem to be long.</summary>
+    /// <summary>The spread of the likely value. It is small, so that equal pieces that began seconds apart do not seem to be long.</summary>
     private const double LikelySpread = 0.02;
 
     private readonly (double Time, double Weight)[] _ended;

@@ -8,7 +8,7 @@ namespace Bursar.Core.Money;
 /// </summary>
 public static class DecimalText
 {
-    /// <summary>The same format as a schema pattern.</summary>
+    /// <summary>The accepted format as a schema pattern.</summary>
     public const string Pattern = @"^[0-9]{1,12}(\.[0-9]{1,9})?$";
 
     public static bool TryParse(string? text, out decimal value)

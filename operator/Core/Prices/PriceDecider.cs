@@ -51,7 +51,7 @@ public static class PriceDecider
                 ? new(current, trusted(current), problem ?? (book is null ? NoBook : NoRate), [])
                 : new("", null, null, []);
         var known = trusted(priceClass);
-        // The same machine under another name: if the new class has no trusted price, that of the old class continues.
+        // A node whose labels changed keeps the price of its old class if the new class has no trusted price.
         var priceBefore = current != priceClass && PriceClass.ProductOf(current) == node.Product ? trusted(current) : null;
         var last = known ?? priceBefore;
         PriceVerdict KeepLast(string why) => new(known is null && priceBefore is not null ? current : priceClass, last, why, []);

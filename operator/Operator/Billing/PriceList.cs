@@ -43,7 +43,7 @@ internal sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProv
 
     public string Currency => ledger.Currency ?? _reading.Book?.Currency ?? DefaultPriceBook.Currency;
 
-    /// <summary>What is wrong with the whole book; null if nothing is.</summary>
+    /// <summary>The problem of the whole book; null if there is none.</summary>
     public string? Problem => _reading.Problem;
 
     /// <summary>Nodes whose price is not the book's, with their price class and the reason.</summary>

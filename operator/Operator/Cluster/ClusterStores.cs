@@ -117,7 +117,7 @@ internal sealed class ClusterStores
 
     public Informer<V1Workload> KueueWorkloads { get; }
 
-    /// <summary>The same objects, from a Kueue that is too old to serve the version above.</summary>
+    /// <summary>Workloads of a Kueue that is too old to serve the version above.</summary>
     public Informer<V1Beta1Workload> OldKueueWorkloads { get; }
 
     /// <summary>Null if this operator answers no AdmissionChecks.</summary>

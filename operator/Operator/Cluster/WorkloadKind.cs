@@ -48,7 +48,7 @@ internal abstract class WorkloadKind(EntityKind entity, WorkloadClass @class, st
     /// </summary>
     public virtual string? PodLabel => null;
 
-    /// <summary>What a suspension deletes besides pods and their unsaved state, as a sentence for users; null if nothing.</summary>
+    /// <summary>The loss by a suspension besides pods and their unsaved state, as a sentence for users; null if there is none.</summary>
     public virtual string? WhatIsLost => null;
 
     /// <summary>False for kinds that exist in every cluster.</summary>

@@ -116,7 +116,7 @@ internal sealed record WorkloadObject
     internal V1PodTemplateSpec OwnTemplate =>
         (PodSets.FirstOrDefault(set => set.Request.IsAny) ?? PodSets.FirstOrDefault())?.Template ?? V1PodTemplateSpec.Empty;
 
-    /// <summary>What a suspension deletes besides processes and their unsaved state, as sentences for users; null if nothing.</summary>
+    /// <summary>The loss by a suspension besides processes and their unsaved state, as sentences for users; null if there is none.</summary>
     public string? WhatIsLost =>
         PodSets.Any(set => set.Template.Spec.HasScratch)
             ? string.Join(

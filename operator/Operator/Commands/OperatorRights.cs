@@ -92,7 +92,7 @@ namespace Bursar.Operator.Commands;
     Verbs = RbacVerb.Get | RbacVerb.Patch
 )]
 [EntityRbac(typeof(V1Beta1InferenceService), Option = "InferenceService", Verbs = RbacVerb.Get | RbacVerb.Patch)]
-// The same through managers, by the chart's operator.managers: objects of Kueue and KEDA, and Kueue's AdmissionCheck.
+// Suspension through managers, by the chart's operator.managers: objects of Kueue and KEDA, and Kueue's AdmissionCheck.
 [EntityRbac(typeof(V1Workload), Option = "Kueue", Verbs = RbacVerb.Get | RbacVerb.Patch)]
 [EntityRbac(typeof(V1ScaledObject), Option = "KEDA", Verbs = RbacVerb.Get | RbacVerb.Patch)]
 // The upper bound of an HPA that a scaler caps.
