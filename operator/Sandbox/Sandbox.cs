@@ -163,13 +163,13 @@ public sealed class Sandbox : IAsyncDisposable
     /// <summary>Creates the objects that every new cluster has.</summary>
     private static void CreateInitialObjects(KindRegistry kinds, ObjectWriter writer)
     {
-        var namespaces = ResourceType.Of(kinds.Find("", "v1", "namespaces")!);
+        var namespaces = ResourceType.From(kinds.Find("", "v1", "namespaces")!);
         foreach (var name in (string[])["default", "kube-system", "kube-public", "kube-node-lease"])
         {
             writer.Create(namespaces, "", new JsonObject { ["metadata"] = new JsonObject { ["name"] = name } }, [], WriteOptions.Internal);
         }
 
-        var priorities = ResourceType.Of(kinds.Find("scheduling.k8s.io", "v1", "priorityclasses")!);
+        var priorities = ResourceType.From(kinds.Find("scheduling.k8s.io", "v1", "priorityclasses")!);
         foreach (
             var (name, value) in ((string, int)[])[("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)]
         )

@@ -24,7 +24,7 @@ internal sealed class ApiConnection : IDisposable
         _http.DefaultRequestHeaders.Accept.Add(new("application/json"));
     }
 
-    public static ApiConnection Of(KubeConfig config) => new(config.Server, config.Token!);
+    public static ApiConnection Parse(KubeConfig config) => new(config.Server, config.Token!);
 
     public void Dispose() => _http.Dispose();
 

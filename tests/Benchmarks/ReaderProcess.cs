@@ -19,7 +19,7 @@ internal static class ReaderProcess
     {
         var config = KubeConfig.FromFile(kubeconfig);
         using var client = new KubeClient(config);
-        using var api = ApiConnection.Of(config);
+        using var api = ApiConnection.Parse(config);
         await CacheAsync(client, kubeconfig, ct);
         await ListAgainstRawAsync(client, api, ct);
         Console.WriteLine("end");

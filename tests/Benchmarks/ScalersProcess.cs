@@ -61,7 +61,7 @@ internal static class ScalersProcess
         {
             var snapshots = Enumerable.Range(0, Scalers).Select(i => Snapshot(i)).ToArray();
             var clock = Stopwatch.StartNew();
-            var askers = Array.ConvertAll(snapshots, scaler => new CapRequest(scaler.Name, scaler, ScalerDemand.Of(scaler)));
+            var askers = Array.ConvertAll(snapshots, scaler => new CapRequest(scaler.Name, scaler, ScalerDemand.From(scaler)));
             for (var budget = 0; budget < Budgets; budget++)
             {
                 var own = askers[(budget * Scalers / Budgets)..((budget + 1) * Scalers / Budgets)];

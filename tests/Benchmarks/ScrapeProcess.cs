@@ -100,7 +100,7 @@ internal static class ScrapeProcess
                                 true,
                                 "0.09 s per step over 100 steps"
                             ),
-                            UnitCosts = UnitCosts.Of(done, rate, 0.085),
+                            UnitCosts = UnitCosts.From(done, rate, 0.085),
                         }),
                 ],
             }

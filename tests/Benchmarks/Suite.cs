@@ -51,7 +51,7 @@ internal static class Suite
     {
         Progress("forecasts of sweeps against the truth");
         foreach (var family in SweepErrors.Families)
-        foreach (var one in SweepErrors.Of(family, runs: 200))
+        foreach (var one in SweepErrors.Measure(family, runs: 200))
         {
             var what = string.Create(
                 CultureInfo.InvariantCulture,
@@ -116,7 +116,7 @@ internal static class Suite
             table.Skip("operator: start, memory, CPU, writes", PublishedProcess.Absent);
             return;
         }
-        using var api = ApiConnection.Of(KubeConfig.FromFile(kubeconfig));
+        using var api = ApiConnection.Parse(KubeConfig.FromFile(kubeconfig));
         var budgets = options.Pods / Seeder.PodsPerJob;
         var f = await OperatorPart.MeasureAsync(kubeconfig, api, budgets, options.IdleSeconds, ct);
         var size = $"{options.Pods:N0} pods, {budgets:N0} budgets";

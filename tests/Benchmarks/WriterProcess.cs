@@ -10,7 +10,7 @@ internal static class WriterProcess
     public static async Task<int> RunAsync(string kubeconfig, CancellationToken ct)
     {
         var config = KubeConfig.FromFile(kubeconfig);
-        using var api = ApiConnection.Of(config);
+        using var api = ApiConnection.Parse(config);
         var paths = await api.NamesAsync("/api/v1/pods", Updates, ct);
         for (var round = 0; await Console.In.ReadLineAsync(ct) is not null; round++)
         {

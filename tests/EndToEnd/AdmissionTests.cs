@@ -119,6 +119,30 @@ public sealed class AdmissionTests
     }
 
     [Fact]
+    public async Task Job_gated_under_the_former_annotation_is_evaluated_and_loses_it()
+    {
+        var scene = await Scene.SandboxAsync(startOperator: false);
+        await using var world = scene.World;
+        await scene.BudgetAsync("10");
+        foreach (var (name, duration) in ((string, string)[])[("fits", "10m"), ("too-large", "20h")])
+        {
+            var job = Job(name, duration);
+            job["spec"]!["suspend"] = true;
+            job["metadata"]!["annotations"]![AdmissionGate.FormerAnnotation] = "absent";
+            await scene.CreateAsync(JobsOf(scene), job.ToJsonString());
+        }
+        await world.StartOperatorAsync(Ct);
+
+        await scene.UntilRunsAsync("fits");
+        await scene.UntilAsync("the large job is suspended by the budget", async () =>
+            (await scene.StatusAsync())?.Suspended?.Select(s => s.Name).SequenceEqual(["too-large"]) == true
+        );
+        await scene.PassAsync(15);
+        foreach (var name in (string[])["fits", "too-large"])
+            (await world.JobAsync(scene.Team, name, Ct)).Metadata.Annotations.Should().NotContainKey(AdmissionGate.FormerAnnotation);
+    }
+
+    [Fact]
     public async Task Gated_job_that_no_budget_selects_is_resumed()
     {
         var (scene, webhook) = await OpenAsync();

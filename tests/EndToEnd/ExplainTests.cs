@@ -108,7 +108,7 @@ public sealed class ExplainTests
             new DateTimeOffset(2026, 10, 1, 0, 0, 0, TimeSpan.Zero),
             new DateTimeOffset(2026, 11, 1, 0, 0, 0, TimeSpan.Zero)
         );
-        state.NoteWindow(
+        state.RecordWindow(
             CommandsWorld.Team,
             "vision",
             budget.Metadata.Uid,

@@ -608,7 +608,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
             await GuardedTeam.PostAsync(
                 team.Tenant,
                 team.Jobs,
-                GuardedTeam.JobText(name, suspended: true, "bursar.dev/held-on-creation: \"false\"")
+                GuardedTeam.JobText(name, suspended: true, "bursar.dev/gated-on-creation: \"false\"")
             );
         await team.JobAsync("own", suspended: true);
         foreach (var (job, value) in ((string, string)[])[("own", "\"false\""), ("held", "null"), ("held", "\"absent\"")])
@@ -617,14 +617,14 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
                 team.Tenant,
                 HttpMethod.Patch,
                 $"{team.Jobs}/{job}",
-                $$$$$$"""{"metadata": {"annotations": {"bursar.dev/held-on-creation": {{{{{{value}}}}}}}}}"""
+                $$$$$$"""{"metadata": {"annotations": {"bursar.dev/gated-on-creation": {{{{{{value}}}}}}}}}"""
             );
             answer.Code.Should().Be(403, "{0} on {1}: {2}", value, job, answer.Message);
-            answer.Message.Should().Contain("Bursar itself writes bursar.dev/held-on-creation");
+            answer.Message.Should().Contain("Bursar itself writes bursar.dev/gated-on-creation");
         }
 
         // The leader suspends or resumes it with the operator's account.
-        var kind = WorkloadKinds.Of("Job")!;
+        var kind = WorkloadKinds.Find("Job")!;
         var record = Record(
             await server.Client.GetAsync<V1Job>("held", team.Name, Ct),
             await server.Client.GetAsync<V1Alpha1GpuBudget>("probe", team.Name, Ct),
@@ -639,7 +639,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
             .Select(a => a.Key)
             .Should()
             .Contain("bursar.dev/suspended-by")
-            .And.NotContain("bursar.dev/held-on-creation");
+            .And.NotContain("bursar.dev/gated-on-creation");
         (
             await new WorkloadActor(team.Bursar).ResumeGatedAsync(
                 (await kind.GetAsync(team.Bursar, team.Name, "fits", Ct))!,

@@ -24,8 +24,8 @@ internal static class Kinds
     {
         foreach (var name in kinds)
         {
-            var entity = name == "RayCluster" ? V1RayCluster.EntityKind : WorkloadKinds.Of(name)!.Entity;
-            var scales = WorkloadKinds.Of(name) is { Scales: true };
+            var entity = name == "RayCluster" ? V1RayCluster.EntityKind : WorkloadKinds.Find(name)!.Entity;
+            var scales = WorkloadKinds.Find(name) is { Scales: true };
             var spec =
                 scales ? "replicas: {type: integer}"
                 : entity.Group == "kubeflow.org"
@@ -69,7 +69,7 @@ internal static class Kinds
         }
         foreach (var name in kinds)
         {
-            var entity = name == "RayCluster" ? V1RayCluster.EntityKind : WorkloadKinds.Of(name)!.Entity;
+            var entity = name == "RayCluster" ? V1RayCluster.EntityKind : WorkloadKinds.Find(name)!.Entity;
             await UntilServedAsync(world, entity);
         }
     }
@@ -133,11 +133,11 @@ internal static class Kinds
         (string Kind, string Name, string Uid)? owner = null
     )
     {
-        var entity = kind == "RayCluster" ? V1RayCluster.EntityKind : WorkloadKinds.Of(kind)!.Entity;
+        var entity = kind == "RayCluster" ? V1RayCluster.EntityKind : WorkloadKinds.Find(kind)!.Entity;
         var metadata = new JsonObject { ["name"] = name, ["annotations"] = new JsonObject() };
         if (declared is not null)
             metadata["annotations"]!["bursar.dev/expected-duration"] = declared;
-        if (WorkloadKinds.Of(kind) is { Scales: true })
+        if (WorkloadKinds.Find(kind) is { Scales: true })
             metadata["annotations"]!["bursar.dev/class"] = "training";
         if (owner is { } above)
         {
@@ -147,7 +147,7 @@ internal static class Kinds
                     ["apiVersion"] =
                         above.Kind == "Pod"
                             ? "v1"
-                            : (above.Kind == "RayCluster" ? V1RayCluster.EntityKind : WorkloadKinds.Of(above.Kind)!.Entity).ApiVersion,
+                            : (above.Kind == "RayCluster" ? V1RayCluster.EntityKind : WorkloadKinds.Find(above.Kind)!.Entity).ApiVersion,
                     ["kind"] = above.Kind,
                     ["name"] = above.Name,
                     ["uid"] = above.Uid,
@@ -173,7 +173,7 @@ internal static class Kinds
         (
             await scene.World.Client.RequestAsync(
                 HttpMethod.Get,
-                (kind == "RayCluster" ? V1RayCluster.EntityKind : WorkloadKinds.Of(kind)!.Entity).Path(scene.Team, name),
+                (kind == "RayCluster" ? V1RayCluster.EntityKind : WorkloadKinds.Find(kind)!.Entity).Path(scene.Team, name),
                 null,
                 Ct
             )
@@ -185,9 +185,9 @@ internal static class Kinds
 
     private static bool? SuspendFieldOf(string kind, JsonNode? value)
     {
-        foreach (var key in WorkloadKinds.Of(kind)!.Field.Split('/', StringSplitOptions.RemoveEmptyEntries))
+        foreach (var key in WorkloadKinds.Find(kind)!.Field.Split('/', StringSplitOptions.RemoveEmptyEntries))
             value = value?[key];
-        return WorkloadKinds.Of(kind)!.Scales ? (int?)value == 0 : (bool?)value;
+        return WorkloadKinds.Find(kind)!.Scales ? (int?)value == 0 : (bool?)value;
     }
 
     public static Task UntilSuspendedAsync(Scene scene, string kind, string name, TimeSpan? within = null) =>
@@ -212,7 +212,7 @@ internal static class Kinds
         foreach (var kind in kinds)
         {
             await UntilSuspendedAsync(scene, kind, kind.ToLowerInvariant());
-            if (!WorkloadKinds.Of(kind)!.Scales)
+            if (!WorkloadKinds.Find(kind)!.Scales)
                 ((string?)(await GetAsync(scene, kind, kind.ToLowerInvariant()))["metadata"]!["annotations"]!["bursar.dev/suspended-by"])
                     .Should()
                     .Be("gpubudget/b");
@@ -221,8 +221,8 @@ internal static class Kinds
         (await scene.StatusAsync())!.Suspended!.Select(s => s.Kind).Should().BeEquivalentTo(kinds);
         foreach (var kind in kinds)
             await scene.UntilAsync($"an Event names the {kind}", async () =>
-                (await scene.EventsAsync(WorkloadKinds.Of(kind)!.Scales ? "ScaledToZero" : "Suspended", kind.ToLowerInvariant())).Any(e =>
-                    e.Regarding!.Kind == kind && e.Regarding.ApiVersion == WorkloadKinds.Of(kind)!.Entity.ApiVersion
+                (await scene.EventsAsync(WorkloadKinds.Find(kind)!.Scales ? "ScaledToZero" : "Suspended", kind.ToLowerInvariant())).Any(e =>
+                    e.Regarding!.Kind == kind && e.Regarding.ApiVersion == WorkloadKinds.Find(kind)!.Entity.ApiVersion
                 )
             );
 
@@ -239,14 +239,14 @@ internal static class Kinds
             Unswitched(now).Should().Be(before[kind]);
             // If the CRD has a default, the server writes it. Otherwise the field is absent as before.
             (await SuspendFieldAsync(scene, kind, name)).Should().Be(switched[kind]);
-            if (WorkloadKinds.Of(kind)!.Scales)
+            if (WorkloadKinds.Find(kind)!.Scales)
                 ((int)now["spec"]!["replicas"]!).Should().Be((int)JsonNode.Parse(Spec(kind))!["replicas"]!);
             now["metadata"]!["annotations"]!
                 .AsObject()
                 .Select(pair => pair.Key)
                 .Should()
                 .BeEquivalentTo(
-                    WorkloadKinds.Of(kind)!.Scales
+                    WorkloadKinds.Find(kind)!.Scales
                         ? ["bursar.dev/expected-duration", "bursar.dev/class"]
                         : (string[])["bursar.dev/expected-duration"]
                 );
@@ -337,7 +337,7 @@ internal static class Kinds
 
     private static async Task<JsonNode> DryRunAsync(Scene scene, string kind, string spec)
     {
-        var entity = WorkloadKinds.Of(kind)!.Entity;
+        var entity = WorkloadKinds.Find(kind)!.Entity;
         var body = new JsonObject
         {
             ["apiVersion"] = entity.ApiVersion,
@@ -606,7 +606,7 @@ public sealed class KindTests
     private static async Task<Scene> WithAsync(bool startOperator, params string[] kinds)
     {
         var scene = await Scene.SandboxAsync(startOperator: false);
-        await Kinds.ServeAsync(scene.World, [.. kinds.Where(kind => WorkloadKinds.Of(kind) is not { IsOptional: false })]);
+        await Kinds.ServeAsync(scene.World, [.. kinds.Where(kind => WorkloadKinds.Find(kind) is not { IsOptional: false })]);
         if (startOperator)
             await scene.World.StartOperatorAsync(CancellationToken.None);
         return scene;

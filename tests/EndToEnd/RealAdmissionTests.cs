@@ -111,9 +111,9 @@ public sealed class RealAdmissionTests(ITestOutputHelper output)
                 .BeEmpty();
 
             // Every kind: the conditions of the chart let its GPU work through to the operator.
-            foreach (var kind in Kinds.All.Where(name => WorkloadKinds.Of(name)!.Suspends))
+            foreach (var kind in Kinds.All.Where(name => WorkloadKinds.Find(name)!.Suspends))
             {
-                var entity = WorkloadKinds.Of(kind)!.Entity;
+                var entity = WorkloadKinds.Find(kind)!.Entity;
                 var body = new JsonObject
                 {
                     ["apiVersion"] = entity.ApiVersion,

@@ -498,7 +498,7 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
                         storage: true
                         schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
                         subresources: {{{(
-                        WorkloadKinds.Of(kind) is { Scales: true } || ScalableKinds.ScaledOnly.Contains(kind)
+                        WorkloadKinds.Find(kind) is { Scales: true } || ScalableKinds.ScaledOnly.Contains(kind)
                             ? "{scale: {specReplicasPath: .spec.replicas, statusReplicasPath: .status.replicas}}"
                             : "{}"
                     )}}}

@@ -196,7 +196,7 @@ public sealed class ScaleCapTests(RealCluster real)
             var target = await world.UntilAsync(Deployment, "chat", one => one.OtherAutoscaler is not null);
             foreach (var next in (int[])[2, 3, 100])
             {
-                world.State.NoteScaled(
+                world.State.RecordScaled(
                     new()
                     {
                         Namespace = world.Scene.Team,

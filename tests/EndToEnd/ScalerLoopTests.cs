@@ -49,7 +49,7 @@ public sealed class ScalerLoopTests
         var brake = new CircuitBreaker(() => 0);
         var control = new ObserveOnlyMode(brake);
         var prices = new PriceList(stores, ledger, time);
-        var prometheus = new PrometheusPoller((_, _, _) => Task.FromResult(PromAnswer.Of(1)), time);
+        var prometheus = new PrometheusPoller((_, _, _) => Task.FromResult(PromAnswer.From(1)), time);
         var meter = new TriggerMeter(new(_ => null, time), prometheus, Sources, time);
         var rates = new WorkloadRates(stores, ledger, prices, new NodeMeter(stores, ledger, world.Client, prices, time));
         var observer = new ScalerObserver(stores, prices, rates, meter, control, time);
@@ -93,11 +93,11 @@ public sealed class ScalerLoopTests
         for (var i = 0; i < 3; i++)
             await scene.BudgetAsync("10", name: $"b{i}");
         await scene.UntilAsync("the cache has them", () => Task.FromResult(world.Stores.Budgets.Store.Count == 3));
-        over.Of(scene.Team, new Dictionary<string, string>(), null, "chat").Budgets.Should().HaveCount(3);
+        over.For(scene.Team, new Dictionary<string, string>(), null, "chat").Budgets.Should().HaveCount(3);
 
         for (var i = 0; i < 2; i++)
             await world.DeleteAsync(V1Alpha1GpuBudget.EntityKind, $"b{i}");
         await scene.UntilAsync("the cache has lost two", () => Task.FromResult(world.Stores.Budgets.Store.Count == 1));
-        over.Of(scene.Team, new Dictionary<string, string>(), null, "chat").Budgets.Should().ContainSingle();
+        over.For(scene.Team, new Dictionary<string, string>(), null, "chat").Budgets.Should().ContainSingle();
     }
 }

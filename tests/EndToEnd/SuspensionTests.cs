@@ -32,7 +32,7 @@ public sealed class SuspensionTests
         var uid = await Kinds.CreateAsync(scene, kind, "numeric", Kinds.Spec(kind));
         await Kinds.UntilSuspendedAsync(scene, kind, "numeric");
         foreach (var pod in (string[])["numeric-0", "numeric-1"])
-            await Kinds.PodAsync(scene, pod, kind, WorkloadKinds.Of(kind)!.Entity.ApiVersion, "numeric", uid);
+            await Kinds.PodAsync(scene, pod, kind, WorkloadKinds.Find(kind)!.Entity.ApiVersion, "numeric", uid);
 
         await UntilReportedAsync(scene, kind, "numeric");
 

@@ -141,7 +141,7 @@ public sealed class UnreadableTests
         using (var patch = new StringContent($$"""{"status": {{status}} }""", System.Text.Encoding.UTF8, "application/merge-patch+json"))
             await world.Client.RequestAsync(
                 HttpMethod.Patch,
-                WorkloadKinds.Of(kind)!.Entity.Path(scene.Team, "odd") + "/status",
+                WorkloadKinds.Find(kind)!.Entity.Path(scene.Team, "odd") + "/status",
                 patch,
                 Ct
             );
@@ -275,7 +275,7 @@ public sealed class UnreadableTests
     private static async Task<Scene> WithLooseAsync(string kind)
     {
         var scene = await Scene.SandboxAsync(startOperator: false);
-        var entity = WorkloadKinds.Of(kind)!.Entity;
+        var entity = WorkloadKinds.Find(kind)!.Entity;
         await scene.World.Client.CreateAsync<V1CustomResourceDefinition>(
             (JsonObject)
                 Bursar.Sandbox.ApiServer.YamlBody.Parse(

@@ -154,8 +154,8 @@ public sealed class AnnouncementProperties
             .Actions.Where(action => action.Kind == ActionKind.Suspend)
             .Select(action => action.Workload.Uid)
             .ToHashSet(StringComparer.Ordinal);
-        var work = CostedWorkload.Of(budget);
-        var balance = BudgetTotals.Of(budget, decision.Limit, work);
+        var work = CostedWorkload.From(budget);
+        var balance = BudgetTotals.From(budget, decision.Limit, work);
         var jobs = work.Where(item => item.IsActiveJob && !BudgetTotals.ReleasesReservation(item.Snapshot, budget))
             .Select(item => new Claim(
                 item.Snapshot.Rate ?? HourlyCost.Zero,
@@ -164,7 +164,7 @@ public sealed class AnnouncementProperties
                     : item.Cost.Planned
             ));
         return budget.Terms.Settle > TimeSpan.Zero
-            && balance.Projection.Of([.. balance.MinimumReplicasClaims, .. balance.ReleasedClaims, .. jobs]) <= balance.Allowed;
+            && balance.Projection.Total([.. balance.MinimumReplicasClaims, .. balance.ReleasedClaims, .. jobs]) <= balance.Allowed;
     }
 
     private static BudgetSnapshot Started(Random random)

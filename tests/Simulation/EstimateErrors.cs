@@ -133,15 +133,15 @@ public sealed class EstimateErrors(ITestOutputHelper output)
         switch (family)
         {
             case "steady":
-                return ForecastRun.Of(steps, _ => Jitter(), telling, random);
+                return ForecastRun.Run(steps, _ => Jitter(), telling, random);
             case "warm-up":
-                return ForecastRun.Of(steps, i => (i == 0 ? warmUp : 0) + Jitter() * (i < steps / 50 ? 1.5 : 1), telling, random);
+                return ForecastRun.Run(steps, i => (i == 0 ? warmUp : 0) + Jitter() * (i < steps / 50 ? 1.5 : 1), telling, random);
             case "stragglers":
                 // A gang of eight goes as fast as its slowest rank; each is slowed down now and then, for minutes.
                 var slowUntil = new double[8];
                 var factor = new double[8];
                 var clock = 0.0;
-                return ForecastRun.Of(
+                return ForecastRun.Run(
                     steps,
                     _ =>
                     {
@@ -162,7 +162,7 @@ public sealed class EstimateErrors(ITestOutputHelper output)
                 );
             case "checkpoint pauses":
                 var (every, pause) = Checkpoints(steps, step, random);
-                return ForecastRun.Of(
+                return ForecastRun.Run(
                     steps,
                     i => Jitter() + (i > 0 && i % every == 0 ? pause * (0.8 + 0.4 * random.NextDouble()) : 0),
                     telling,
@@ -170,10 +170,10 @@ public sealed class EstimateErrors(ITestOutputHelper output)
                 );
             case "drifts up":
                 var up = 0.2 + random.NextDouble() * 0.8;
-                return ForecastRun.Of(steps, i => Jitter() * (1 + up * i / steps), telling, random);
+                return ForecastRun.Run(steps, i => Jitter() * (1 + up * i / steps), telling, random);
             case "drifts down":
                 var down = 0.2 + random.NextDouble() * 0.4;
-                return ForecastRun.Of(steps, i => Jitter() * (1 - down * i / steps), telling, random);
+                return ForecastRun.Run(steps, i => Jitter() * (1 - down * i / steps), telling, random);
             case "restarted":
                 var (saves, takes) = Checkpoints(steps, step, random);
                 var failsAt = (long)(steps * (0.1 + 0.6 * random.NextDouble()));
@@ -187,7 +187,7 @@ public sealed class EstimateErrors(ITestOutputHelper output)
                     random
                 );
             case "late and lumpy":
-                return ForecastRun.Of(steps, _ => Jitter(), telling with { Lumps = 0.9, Lost = 0.3, Late = 40 }, random);
+                return ForecastRun.Run(steps, _ => Jitter(), telling with { Lumps = 0.9, Lost = 0.3, Late = 40 }, random);
             default:
                 throw new ArgumentOutOfRangeException(nameof(family));
         }
@@ -202,7 +202,7 @@ public sealed class EstimateErrors(ITestOutputHelper output)
         var (every, pause) = Checkpoints(steps, step, random);
         if (random.Next(2) == 0)
             pause = 0;
-        return ForecastRun.Of(
+        return ForecastRun.Run(
             steps,
             i => (i == 0 ? warmUp : 0) + step * (1 + 0.3 * (2 * random.NextDouble() - 1)) + (i > 0 && i % every == 0 ? pause : 0),
             new(10 + random.NextDouble() * 50)

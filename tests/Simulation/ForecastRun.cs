@@ -35,7 +35,7 @@ public sealed class ForecastRun
     /// <param name="steps">How many steps it makes.</param>
     /// <param name="secondsOf">The time each of them takes, pauses before it included.</param>
     /// <param name="telling">The way it reports.</param>
-    public static ForecastRun Of(long steps, Func<long, double> secondsOf, Reporting telling, Random random) =>
+    public static ForecastRun Run(long steps, Func<long, double> secondsOf, Reporting telling, Random random) =>
         Again(0, steps, 0, secondsOf, telling, random, []);
 
     /// <summary>A run that fails after some steps and begins again at its last checkpoint.</summary>

@@ -319,7 +319,7 @@ public sealed class NamedAmountProperties
         var wait = TimeSpan.FromSeconds(random.Next(0, 600));
         var named = 0;
         foreach (var work in budget.Workloads)
-        foreach (var raise in WhatWouldChange.Of(budget, work.Key.Uid).OfType<Change.RaiseLimit>())
+        foreach (var raise in WhatWouldChange.For(budget, work.Key.Uid).OfType<Change.RaiseLimit>())
         {
             named++;
             Grant(seed, budget, work.Key, raise.To, wait);

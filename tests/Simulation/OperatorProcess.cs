@@ -77,7 +77,7 @@ internal sealed class OperatorProcess
     /// <summary>Returns an object as the watch reports it.</summary>
     public void See<T>(JsonObject obj)
         where T : class, IKubernetesEntity<T> =>
-        ((Store<T>)((KindCache<T>)_stores.Of(T.EntityKind.Kind)!).Informer.Store).Put(
+        ((Store<T>)((KindCache<T>)_stores.CacheOf(T.EntityKind.Kind)!).Informer.Store).Put(
             EntityJson.Read<T>(JsonSerializer.SerializeToUtf8Bytes(obj))
         );
 

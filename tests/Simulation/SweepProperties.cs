@@ -34,7 +34,7 @@ public sealed class SweepProperties(ITestOutputHelper output)
     [MemberData(nameof(Families))]
     public void Likely_end_of_a_sweep_is_near_its_actual_end(string family, double median, double p90)
     {
-        var errors = SweepErrors.Of(family, 200);
+        var errors = SweepErrors.Measure(family, 200);
         foreach (var one in errors)
             output.WriteLine(one.ToString());
         var half = errors.Single(one => one.Share == 0.5);

@@ -55,7 +55,7 @@ internal static class DeviceSplit
             weights[
                 holders.Count switch
                 {
-                    0 => (-1, UsageReasons.UnheldDevice),
+                    0 => (-1, UsageReasons.DeviceWithoutPod),
                     1 => (0, ""),
                     _ => (-1, UsageReasons.NoProcessSeen),
                 }

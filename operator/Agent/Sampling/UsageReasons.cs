@@ -30,5 +30,5 @@ public static class UsageReasons
     public const string NoProcessSeen = "no-process-seen";
 
     /// <summary>A device was busy that no pod holds.</summary>
-    public const string UnheldDevice = "nobodys-device";
+    public const string DeviceWithoutPod = "device-without-pod";
 }

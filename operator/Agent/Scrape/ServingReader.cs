@@ -175,13 +175,13 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
                 [
                     .. models.Select(model => new ModelTokens(
                         model,
-                        Of(ServingFigure.Prompt, model) ?? 0,
+                        SumOf(ServingFigure.Prompt, model) ?? 0,
                         // Preempted requests are looked up in the cache again, so hits may exceed the prompt tokens.
-                        Of(ServingFigure.Cached, model) is { } hits
-                            ? Math.Min(hits, Of(ServingFigure.Prompt, model) ?? 0)
+                        SumOf(ServingFigure.Cached, model) is { } hits
+                            ? Math.Min(hits, SumOf(ServingFigure.Prompt, model) ?? 0)
                             : null,
-                        Of(ServingFigure.Generated, model) ?? 0,
-                        Of(ServingFigure.Requests, model)
+                        SumOf(ServingFigure.Generated, model) ?? 0,
+                        SumOf(ServingFigure.Requests, model)
                     )),
                 ],
                 Gauges =
@@ -197,7 +197,7 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
                 ],
             };
 
-            long? Of(ServingFigure figure, string model) => sums.TryGetValue((figure, model), out var sum) ? sum : null;
+            long? SumOf(ServingFigure figure, string model) => sums.TryGetValue((figure, model), out var sum) ? sum : null;
         }
 
         /// <summary>Returns the lowest value of all engines. Null unless each engine exposes the size of its cache.</summary>
@@ -268,15 +268,15 @@ public sealed class ServingReader(IReadOnlyList<ServingMetrics> servers)
                     .Order(StringComparer.Ordinal)
                     .Select(model => new ModelLoad(
                         model,
-                        (long?)Of(running, model),
-                        (long?)Of(waiting, model),
-                        Of(use, model),
-                        Of(seconds, model),
-                        (long?)Of(requests, model)
+                        (long?)ValueOf(running, model),
+                        (long?)ValueOf(waiting, model),
+                        ValueOf(use, model),
+                        ValueOf(seconds, model),
+                        (long?)ValueOf(requests, model)
                     )),
             ];
 
-            static double? Of(Dictionary<string, double> figures, string model) =>
+            static double? ValueOf(Dictionary<string, double> figures, string model) =>
                 figures.TryGetValue(model, out var figure) ? figure : null;
         }
 

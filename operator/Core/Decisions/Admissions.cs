@@ -8,14 +8,14 @@ namespace Bursar.Core.Decisions;
 /// </summary>
 public static class Admissions
 {
-    public static BudgetMemory Take(IEnumerable<CostedWorkload> claims, BudgetSnapshot budget, BudgetMemory memory)
+    public static BudgetMemory Record(IEnumerable<CostedWorkload> claims, BudgetSnapshot budget, BudgetMemory memory)
     {
         var taken = claims
             .Where(workload => IsDue(workload, budget, memory))
             .Select(workload =>
                 KeyValuePair.Create(
                     workload.Uid,
-                    Of(workload, workload.Snapshot.Estimate.IsSample ? workload.Cost.Settled : workload.Cost.Planned, budget) with
+                    From(workload, workload.Snapshot.Estimate.IsSample ? workload.Cost.Settled : workload.Cost.Planned, budget) with
                     {
                         FitResumes = memory.Admitted.TryGetValue(workload.Uid, out var known) ? known.FitResumes : 0,
                     }
@@ -35,7 +35,7 @@ public static class Admissions
         memory with
         {
             Admitted = memory
-                .Admitted.Append(KeyValuePair.Create(workload.Uid, Of(workload, reserved, budget) with { FitResumes = fitResumes }))
+                .Admitted.Append(KeyValuePair.Create(workload.Uid, From(workload, reserved, budget) with { FitResumes = fitResumes }))
                 .ToSorted(),
         };
 
@@ -43,6 +43,6 @@ public static class Admissions
         !memory.Admitted.TryGetValue(workload.Uid, out var admission)
         || workload.Snapshot.Estimate.Settled && (!admission.Firm || admission.At < budget.Window.Start);
 
-    private static Admission Of(CostedWorkload workload, Amount reserved, BudgetSnapshot budget) =>
+    private static Admission From(CostedWorkload workload, Amount reserved, BudgetSnapshot budget) =>
         new(reserved, workload.Snapshot.Spent, budget.Now, workload.Snapshot.Estimate.Settled);
 }

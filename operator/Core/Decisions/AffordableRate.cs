@@ -15,7 +15,7 @@ public sealed record AffordableRate(HourlyCost PerHour, Amount Free, TimeSpan Un
 {
     public static AffordableRate None { get; } = new(HourlyCost.Zero, Amount.Zero, TimeSpan.Zero);
 
-    public static AffordableRate Of(BudgetSnapshot budget, BudgetTotals totals, IReadOnlyList<CostedWorkload> workloads)
+    public static AffordableRate From(BudgetSnapshot budget, BudgetTotals totals, IReadOnlyList<CostedWorkload> workloads)
     {
         var horizon = WorkloadCost.Horizon(budget);
         // Nothing is affordable at the limit, even if a few cents are left.
@@ -34,7 +34,7 @@ public sealed record AffordableRate(HourlyCost PerHour, Amount Free, TimeSpan Un
             var rate = totals.Projection.RateWithin(claims, totals.Limit, stop, stops);
             return new(rate, rate.For(horizon), horizon);
         }
-        var free = totals.Limit - totals.Projection.Of(claims);
+        var free = totals.Limit - totals.Projection.Total(claims);
         return new(LastingRate(free, horizon, stop, stops), Amount.Max(free, Amount.Zero), horizon);
     }
 

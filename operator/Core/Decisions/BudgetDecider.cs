@@ -14,7 +14,7 @@ public static class BudgetDecider
         foreach (var rule in plan.IsOpen ? DecisionRules.OpenWindow : DecisionRules.ClosedWindow)
             rule(plan);
         plan.Memory = BudgetMemoryUpdate.End(plan);
-        var prospect = plan.Prospect = Prospect.Of(plan);
+        var prospect = plan.Prospect = Prospect.From(plan);
         plan.Memory = plan.Memory with { ExhaustedAt = prospect.ExhaustedAt };
         foreach (var rule in DecisionRules.Announcements)
             rule(plan);
@@ -34,7 +34,7 @@ public static class BudgetDecider
             BurnRate = budget.BurnRate,
             ExhaustedAt = prospect.ExhaustedAt ?? prospect.Now.LimitReachedAt,
             Overspent = prospect.Overspent,
-            AffordableRate = plan.IsOpen ? AffordableRate.Of(budget, totals, plan.Workloads) : null,
+            AffordableRate = plan.IsOpen ? AffordableRate.From(budget, totals, plan.Workloads) : null,
             IsEnforcing = plan.IsEnforcing,
             OverspendBound = totals.OverspendBound,
             CarriedOver = totals.CarriedOver,

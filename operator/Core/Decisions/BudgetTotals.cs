@@ -62,7 +62,7 @@ public sealed record BudgetTotals
 
     public required Projection Projection { get; init; }
 
-    public static BudgetTotals Of(BudgetSnapshot budget, Amount limit, IReadOnlyList<CostedWorkload> workloads)
+    public static BudgetTotals From(BudgetSnapshot budget, Amount limit, IReadOnlyList<CostedWorkload> workloads)
     {
         Amount minimum = Amount.Zero,
             carriedOver = Amount.Zero,
@@ -123,7 +123,7 @@ public sealed record BudgetTotals
             }
         }
         var projection = new Projection(budget);
-        var minimumExceedsLimit = minimum > Amount.Zero && projection.Of(minimumClaims) > limit;
+        var minimumExceedsLimit = minimum > Amount.Zero && projection.Total(minimumClaims) > limit;
         var rate = unstoppable.Aggregate(HourlyCost.Zero, (sum, entry) => sum + entry.Rate);
         IReadOnlyList<Claim> reservedMinimum = minimumExceedsLimit ? [] : minimumClaims;
         return new()
@@ -132,7 +132,7 @@ public sealed record BudgetTotals
             Allowed = limit + limit.Percent(budget.Terms.TolerancePercent),
             Spent = budget.Spent,
             Projection = projection,
-            Reserved = projection.Of([.. reservedMinimum, .. jobClaims]) - budget.Spent,
+            Reserved = projection.Total([.. reservedMinimum, .. jobClaims]) - budget.Spent,
             OverspendBound = bound,
             ImmediateOverspendBound = immediateBound,
             CarriedOver = carriedOver,

@@ -136,19 +136,19 @@ internal static class ConditionRules
         var exporters = by.ByExporter.Count > 0 ? $"the dcgm-exporter on {by.ByExporter}" : null;
         var agents =
             by.ByAgent > 0
-                ? exporters is null && by.ByNobody.Count == 0
+                ? exporters is null && by.Without.Count == 0
                     ? "the nodes' agents"
                     : $"the agents of {by.ByAgent} node{(by.ByAgent == 1 ? "" : "s")}"
                 : null;
         var both = string.Join(" and ", new[] { agents, exporters }.OfType<string>());
         var measured = both.Length == 0 ? "" : $"; busy time and energy are measured by {both}";
-        return by.ByNobody.Count == 0
+        return by.Without.Count == 0
             ? new(ConditionTypes.MeteringFresh, true, Reasons.Fresh, $"{current}{measured}.")
             : new(
                 ConditionTypes.MeteringFresh,
                 true,
                 Reasons.AgentMissing,
-                $"{current}{measured}. On {by.ByNobody} no agent that sees the GPUs answers and no dcgm-exporter is read: workloads there are billed, and their GPU usage is not measured."
+                $"{current}{measured}. On {by.Without} no agent that sees the GPUs answers and no dcgm-exporter is read: workloads there are billed, and their GPU usage is not measured."
             );
     }
 

@@ -15,7 +15,7 @@ public sealed record ForecastAhead(DateTimeOffset At, IReadOnlyList<CostedWorklo
     /// <param name="until">When the limit itself suspends workloads or is reached.</param>
     /// <param name="stopping">The workloads that this decision suspends. Null: none.</param>
     /// <returns>Null if no job is suspended by forecast before then. O(workloads × log time).</returns>
-    public static ForecastAhead? Of(
+    public static ForecastAhead? From(
         BudgetSnapshot budget,
         BudgetTotals totals,
         IReadOnlyList<CostedWorkload> workloads,
@@ -53,8 +53,8 @@ public sealed record ForecastAhead(DateTimeOffset At, IReadOnlyList<CostedWorklo
             },
             budget.Now + fails + budget.ReactionTime
         );
-        var later = CostedWorkload.Of(then);
-        var sums = BudgetTotals.Of(then, totals.Limit, later);
+        var later = CostedWorkload.From(then);
+        var sums = BudgetTotals.From(then, totals.Limit, later);
         if (LimitRule.IsReached(sums) || sums.MinimumReplicasExceedLimit)
             return null;
         var left = ForecastRule.CountedJobs(later.Where(workload => workload.IsActiveJob), then);
@@ -77,7 +77,7 @@ public sealed record ForecastAhead(DateTimeOffset At, IReadOnlyList<CostedWorklo
         IEnumerable<CostedWorkload> runs,
         TimeSpan time
     ) =>
-        totals.Projection.Of([
+        totals.Projection.Total([
             .. totals.MinimumReplicasClaims,
             .. totals.ReleasedClaims,
             .. awaitingCheckpoint.Select(workload => new Claim(workload.Snapshot.Rate ?? HourlyCost.Zero, workload.Cost.StopCost)),

@@ -45,7 +45,7 @@ internal static class ForecastRule
             var settling = candidates.Where(workload => BudgetMemoryUpdate.IsSettling(workload.Snapshot, memory, budget.Now)).ToArray();
             var victims = Victims.Choose(candidates.Except(settling), claims, Excess, budget, memory);
             var needed = Needed(plan, awaitingCheckpoint, claims, []);
-            announced = SuspensionNotice.Of(victims, budget, totals.Allowed, memory, claim =>
+            announced = SuspensionNotice.From(victims, budget, totals.Allowed, memory, claim =>
                 Needed(totals, awaitingCheckpoint, claims, [], claim)
             );
             CostedWorkload[] now = [.. victims.Where(workload => !announced.ContainsKey(workload.Uid))];
@@ -92,7 +92,7 @@ internal static class ForecastRule
         // Jobs whose suspension is announced do not keep others from being admitted.
         var leaving = kept.Where(workload => announced.ContainsKey(workload.Uid)).ToArray();
         if (Needed(plan, awaitingCheckpoint, kept, leaving) <= totals.Allowed)
-            plan.Memory = Admissions.Take(
+            plan.Memory = Admissions.Record(
                 kept.Except(leaving).Where(workload => !workload.Snapshot.IgnoresSuspension && !plan.IsContested(workload)),
                 budget,
                 plan.Memory
@@ -192,7 +192,7 @@ internal static class ForecastRule
     )
     {
         var leaving = new HashSet<CostedWorkload>(suspended, ReferenceEqualityComparer.Instance);
-        return totals.Projection.Of(
+        return totals.Projection.Total(
             totals
                 .MinimumReplicasClaims.Concat(totals.ReleasedClaims)
                 .Concat(awaitingCheckpoint.Select(workload => new Claim(workload.Snapshot.Rate ?? HourlyCost.Zero, workload.Cost.StopCost)))

@@ -22,7 +22,7 @@ internal sealed record GrowthRisk(Amount Likely, Amount Most, IReadOnlyList<Cost
     private static readonly TimeSpan FirstGuesses = TimeSpan.FromMinutes(30);
 
     /// <summary>Returns null if the high estimates fit.</summary>
-    public static GrowthRisk? Of(Plan plan)
+    public static GrowthRisk? From(Plan plan)
     {
         var (budget, totals, workloads) = (plan.Budget, plan.Totals, plan.Workloads);
         if (budget.ForecastDoubt is not null || totals.MinimumReplicasExceedLimit || LimitRule.IsReached(totals))
@@ -60,7 +60,7 @@ internal sealed record GrowthRisk(Amount Likely, Amount Most, IReadOnlyList<Cost
     private static Amount RollingPeak(Plan plan)
     {
         var (budget, totals) = (plan.Budget, plan.Totals);
-        return totals.Projection.Of(
+        return totals.Projection.Total(
                 totals.ReleasedClaims.Concat(
                     plan.Workloads.Select(workload =>
                         plan.IsSuspending(workload) || Outlook.IsNew(workload, budget)

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Bursar.Core.Decisions;
 
 /// <summary>The source that measures a node's GPUs. Billing uses the API server's times and needs no such source.</summary>
@@ -10,22 +12,22 @@ public enum MeteringSource
     /// <summary>Not settled: the node or the operator is new, and its agent may be about to answer.</summary>
     Awaited,
 
-    Nobody,
+    None,
 }
 
 /// <summary>The sources that measure the nodes of this budget's workloads.</summary>
 /// <param name="ByAgent">The number of nodes measured by an agent.</param>
 /// <param name="ByExporter">The nodes measured by a dcgm-exporter.</param>
-/// <param name="ByNobody">The nodes without a source.</param>
-public sealed record MeteringView(int ByAgent, NodeNames ByExporter, NodeNames ByNobody)
+/// <param name="Without">The nodes without a source.</param>
+public sealed record MeteringView(int ByAgent, NodeNames ByExporter, [property: JsonPropertyName("byNobody")] NodeNames Without)
 {
-    public static MeteringView Of(IEnumerable<(string Node, MeteringSource Source)> nodes)
+    public static MeteringView From(IEnumerable<(string Node, MeteringSource Source)> nodes)
     {
         var known = nodes.Distinct().OrderBy(node => node.Node, StringComparer.Ordinal).ToArray();
         return new(
             known.Count(node => node.Source == MeteringSource.Agent),
-            NodeNames.Of([.. known.Where(node => node.Source == MeteringSource.DcgmExporter).Select(node => node.Node)]),
-            NodeNames.Of([.. known.Where(node => node.Source == MeteringSource.Nobody).Select(node => node.Node)])
+            NodeNames.From([.. known.Where(node => node.Source == MeteringSource.DcgmExporter).Select(node => node.Node)]),
+            NodeNames.From([.. known.Where(node => node.Source == MeteringSource.None).Select(node => node.Node)])
         );
     }
 
@@ -54,7 +56,7 @@ public sealed record NodeNames(IReadOnlyList<string> First, int Count)
 {
     private const int Named = 5;
 
-    public static NodeNames Of(IReadOnlyList<string> sorted) => new([.. sorted.Take(Named)], sorted.Count);
+    public static NodeNames From(IReadOnlyList<string> sorted) => new([.. sorted.Take(Named)], sorted.Count);
 
     public override string ToString() => string.Join(", ", First) + (Count > First.Count ? $" and {Count - First.Count} more" : "");
 }

@@ -14,7 +14,7 @@ namespace Bursar.Core.Decisions;
 internal sealed record NextWindowRisk(Window Window, Amount Limit, Amount Needed, IReadOnlyList<CostedWorkload> Suspends)
 {
     /// <returns>Null if the next window is more than <see cref="LimitWarnings.Lead"/> away or covers the workloads.</returns>
-    public static NextWindowRisk? Of(Plan plan)
+    public static NextWindowRisk? From(Plan plan)
     {
         var (budget, memory) = (plan.Budget, plan.Memory);
         if (Window.NextEdge(budget.Terms.Window, budget.Now) is not { } edge || edge - budget.Now > LimitWarnings.Lead)
@@ -31,10 +31,10 @@ internal sealed record NextWindowRisk(Window Window, Amount Limit, Amount Needed
         if (!then.Window.Contains(edge))
             return null;
         var limit = BudgetDecider.LimitOf(then);
-        var later = CostedWorkload.Of(then);
-        var sums = BudgetTotals.Of(then, limit, later);
+        var later = CostedWorkload.From(then);
+        var sums = BudgetTotals.From(then, limit, later);
         if (LimitRule.IsReached(sums))
-            return Of(
+            return Risk(
                 sums.Spent + sums.OverspendBound,
                 [
                     .. later.Where(workload =>
@@ -50,12 +50,12 @@ internal sealed record NextWindowRisk(Window Window, Amount Limit, Amount Needed
         var needed = Needed([]);
         return needed <= sums.Allowed
             ? null
-            : Of(
+            : Risk(
                 needed,
                 Victims.Choose(ForecastRule.Candidates(claims, then), claims, suspended => Needed(suspended) - sums.Allowed, then, memory)
             );
 
-        NextWindowRisk? Of(Amount amount, IReadOnlyList<CostedWorkload> suspends) =>
+        NextWindowRisk? Risk(Amount amount, IReadOnlyList<CostedWorkload> suspends) =>
             suspends.Count == 0 ? null : new(then.Window, limit, amount, suspends);
     }
 }

@@ -49,7 +49,7 @@ public sealed record Outlook
 
     /// <param name="suspends">Whether this budget suspends workloads at its limit: it enforces and its window is open.</param>
     /// <param name="stopping">The workloads that this decision suspends, which only cost their stop. Null: none.</param>
-    public static Outlook Of(
+    public static Outlook From(
         BudgetSnapshot budget,
         BudgetTotals totals,
         IReadOnlyList<CostedWorkload> workloads,
@@ -69,7 +69,7 @@ public sealed record Outlook
                 );
             })
             .ToArray();
-        var unlimited = totals.Projection.Of(courses.Select(course => course.Claim));
+        var unlimited = totals.Projection.Total(courses.Select(course => course.Claim));
         var reached = totals.Spent > totals.Limit ? budget.Now : First(budget, totals, courses, horizon, _ => totals.Limit + new Amount(1));
         var stops = First(budget, totals, courses, horizon, bound => totals.Allowed - bound);
         var suspended = stops is { } at
@@ -89,7 +89,7 @@ public sealed record Outlook
                 ToCome = ByUid(courses),
             };
 
-        var ahead = ForecastAhead.Of(budget, totals, workloads, stops ?? reached!.Value, stopping);
+        var ahead = ForecastAhead.From(budget, totals, workloads, stops ?? reached!.Value, stopping);
         if (ahead is not null)
             suspended = [.. suspended.Where(course => ahead.Suspends.All(workload => workload.Uid != course.Item.Uid))];
         var end = reached ?? stops!.Value;
@@ -102,7 +102,7 @@ public sealed record Outlook
                         : course
                 )
                 .ToArray();
-        var projected = totals.Projection.Of(cut.Select(course => course.Claim));
+        var projected = totals.Projection.Total(cut.Select(course => course.Claim));
         return new()
         {
             Projected = reached is null ? projected : Amount.Max(projected, Amount.Max(totals.Spent, totals.Limit)),

@@ -117,8 +117,8 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals totals, IReadOnly
     public static Plan Begin(BudgetSnapshot budget)
     {
         var limit = BudgetDecider.LimitOf(budget);
-        var workloads = CostedWorkload.Of(budget);
-        return new(budget, BudgetTotals.Of(budget, limit, workloads), workloads, BudgetMemoryUpdate.Begin(budget, limit));
+        var workloads = CostedWorkload.From(budget);
+        return new(budget, BudgetTotals.From(budget, limit, workloads), workloads, BudgetMemoryUpdate.Begin(budget, limit));
     }
 
     private void Add(BudgetAction action)

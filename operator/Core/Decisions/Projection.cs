@@ -48,7 +48,7 @@ public sealed class Projection
         _past.Sort();
     }
 
-    public Amount Of(IEnumerable<Claim> claims) =>
+    public Amount Total(IEnumerable<Claim> claims) =>
         _rolls ? Course(claims).Max(point => point.Sum) : claims.Aggregate(_budget.Spent, (sum, claim) => sum + claim.Amount);
 
     /// <summary>

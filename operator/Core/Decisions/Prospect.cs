@@ -28,12 +28,12 @@ internal sealed record Prospect
     /// <summary>The workloads that still cost something after this decision.</summary>
     public required IReadOnlyList<CostedWorkload> RunsOn { get; init; }
 
-    public static Prospect Of(Plan plan)
+    public static Prospect From(Plan plan)
     {
         var (budget, totals, memory) = (plan.Budget, plan.Totals, plan.Memory);
         var announced = memory.SuspensionsAnnounced;
         bool IsLeaving(CostedWorkload workload) => plan.IsSuspending(workload) || announced.ContainsKey(workload.Uid);
-        var now = Outlook.Of(budget, totals, plan.Workloads, plan.IsEnforcing && plan.IsOpen);
+        var now = Outlook.From(budget, totals, plan.Workloads, plan.IsEnforcing && plan.IsOpen);
         var exhausted = plan.IsOpen && Exhaustion.IsExhausted(budget, totals);
         CostedWorkload[] runsOn =
         [
@@ -48,11 +48,11 @@ internal sealed record Prospect
             Now = now,
             After =
                 plan.IsEnforcing && (plan.SuspendsAny || announced.Count > 0)
-                    ? Outlook.Of(budget, totals, plan.Workloads, plan.IsOpen, IsLeaving)
+                    ? Outlook.From(budget, totals, plan.Workloads, plan.IsOpen, IsLeaving)
                     : now,
             // An announced suspension with a time makes a vaguer Event superfluous.
-            Growth = plan.IsOpen && plan.Warnings.Count == 0 ? GrowthRisk.Of(plan) : null,
-            NextWindow = NextWindowRisk.Of(plan),
+            Growth = plan.IsOpen && plan.Warnings.Count == 0 ? GrowthRisk.From(plan) : null,
+            NextWindow = NextWindowRisk.From(plan),
             Exhausted = exhausted,
             ExhaustedAt = exhausted ? memory.ExhaustedAt ?? Exhaustion.Began(budget, totals) : null,
             Overspent = plan.IsOpen ? Exhaustion.Overspent(budget, totals, runsOn) : Amount.Zero,

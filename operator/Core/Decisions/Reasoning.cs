@@ -41,11 +41,11 @@ public static class Reasoning
     /// <param name="budget">The snapshot of the decision.</param>
     /// <param name="searched">How many workloads to search for changes that would reverse the verdict. Each costs some hundred
     /// decisions.</param>
-    public static IReadOnlyList<WorkloadReasoning> Of(BudgetSnapshot budget, int searched = int.MaxValue)
+    public static IReadOnlyList<WorkloadReasoning> From(BudgetSnapshot budget, int searched = int.MaxValue)
     {
         var decision = BudgetDecider.Decide(budget);
         var memory = BudgetMemoryUpdate.Begin(budget, BudgetDecider.LimitOf(budget));
-        var workloads = CostedWorkload.Of(budget);
+        var workloads = CostedWorkload.From(budget);
         var verdicts = decision.Workloads.ToDictionary(verdict => verdict.Key.Uid, StringComparer.Ordinal);
         string[] resumes = [.. ResumeRule.InOrder(workloads).Select(workload => workload.Uid)];
         string[] suspensions =
@@ -75,7 +75,7 @@ public static class Reasoning
                                     ? Amount.Max(Amount.Zero, Victims.Saves(workload))
                                     : Amount.Zero,
                             Consequence = workload.Snapshot.Consequence,
-                            Changes = i < searched ? WhatWouldChange.Of(budget, workload.Uid) : null,
+                            Changes = i < searched ? WhatWouldChange.For(budget, workload.Uid) : null,
                         }
                 ),
         ];

@@ -372,7 +372,7 @@ internal static class ResumeRule
             plan.Totals.Ending
             + plan.Active.Where(other => other.Uid != workload.Uid && StopsNow(plan, other))
                 .Aggregate(Amount.Zero, (sum, other) => sum + other.Cost.StopCost);
-        var needed = plan.Totals.Projection.Of([
+        var needed = plan.Totals.Projection.Total([
             .. minimumReplicas,
             .. plan.Totals.ReleasedClaims,
             .. others

@@ -44,7 +44,7 @@ public static class SuspensionCheck
             if (!workload.Snapshot.RunsOn)
             {
                 if (known is { Reported: > 0 })
-                    plan.Announce(Of(workload, known, Reasons.SuspensionFollowed, Messages.Followed(workload), warning: false));
+                    plan.Announce(Create(workload, known, Reasons.SuspensionFollowed, Messages.Followed(workload), warning: false));
                 continue;
             }
             known ??= new(budget.Now);
@@ -54,7 +54,7 @@ public static class SuspensionCheck
             )
             {
                 plan.Announce(
-                    Of(workload, known, Reasons.SuspensionNotFollowed, Messages.NotFollowed(workload, plan.Budget), warning: true)
+                    Create(workload, known, Reasons.SuspensionNotFollowed, Messages.NotFollowed(workload, plan.Budget), warning: true)
                 );
                 known = known with { Reported = known.Reported + 1 };
             }
@@ -63,7 +63,7 @@ public static class SuspensionCheck
         if (seen.Count != before.Count || seen.Any(entry => !before.TryGetValue(entry.Key, out var known) || known != entry.Value))
             plan.Memory = plan.Memory with { RunsOn = seen };
 
-        Announcement Of(CostedWorkload workload, RunsOn known, string reason, string sentence, bool warning) =>
+        Announcement Create(CostedWorkload workload, RunsOn known, string reason, string sentence, bool warning) =>
             new(reason, $"{budget.Name}/{workload.Uid}/{known.Since.ToUnixTimeSeconds()}", sentence, warning, workload.Snapshot.Key);
     }
 

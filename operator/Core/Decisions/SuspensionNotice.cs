@@ -17,7 +17,7 @@ public static class SuspensionNotice
     /// <param name="needed">Computes the cost of the budget if each job counts with the given amount.</param>
     /// <returns>The jobs that keep running for now, by UID, and when their suspension was announced. Empty if the budget does not cover
     /// them until then.</returns>
-    internal static IReadOnlyDictionary<string, DateTimeOffset> Of(
+    internal static IReadOnlyDictionary<string, DateTimeOffset> From(
         IReadOnlyCollection<CostedWorkload> victims,
         BudgetSnapshot budget,
         Amount allowed,

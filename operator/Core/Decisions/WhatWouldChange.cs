@@ -68,7 +68,7 @@ public static class WhatWouldChange
     /// <summary>
     /// Returns the changes that would reverse the verdict on a workload, the limit first. Empty if none of the tried ones would.
     /// </summary>
-    public static IReadOnlyList<Change> Of(BudgetSnapshot budget, string uid)
+    public static IReadOnlyList<Change> For(BudgetSnapshot budget, string uid)
     {
         if (
             budget.Workloads.FirstOrDefault(workload => workload.Key.Uid == uid)
@@ -114,7 +114,7 @@ public static class WhatWouldChange
         // The smallest sufficient one.
         if (
             others
-                .Select(other => new Change.EndNow(other.Key, WorkloadCost.Of(other, budget).Likely))
+                .Select(other => new Change.EndNow(other.Key, WorkloadCost.From(other, budget).Likely))
                 .OrderBy(change => change.Frees)
                 .ThenBy(change => change.Work.Uid, StringComparer.Ordinal)
                 .FirstOrDefault(change => Apply(budget, change) is { } then && MayRun(then, uid)) is

@@ -49,7 +49,7 @@ public sealed record WorkloadCost(
     public Amount NeededInEmptyWindow { get; private init; }
 
     /// <summary>Computes all figures once per decision, because the rules compare each suspended workload with all others.</summary>
-    public static WorkloadCost Of(WorkloadSnapshot workload, BudgetSnapshot budget) =>
+    public static WorkloadCost From(WorkloadSnapshot workload, BudgetSnapshot budget) =>
         CostsOf(workload, budget) with
         {
             Needed = ToResume(workload, budget, Horizon(budget)),
@@ -184,7 +184,7 @@ public sealed record WorkloadCost(
 public sealed record CostedWorkload(WorkloadSnapshot Snapshot, WorkloadCost Cost, bool Suspendable)
 {
     /// <summary>Returns all workloads of a budget in a fixed order.</summary>
-    public static CostedWorkload[] Of(BudgetSnapshot budget) =>
+    public static CostedWorkload[] From(BudgetSnapshot budget) =>
         [
             .. budget
                 .Workloads.OrderBy(workload => workload.Key.Namespace, StringComparer.Ordinal)
@@ -193,7 +193,7 @@ public sealed record CostedWorkload(WorkloadSnapshot Snapshot, WorkloadCost Cost
                 .ThenBy(workload => workload.Key.Uid, StringComparer.Ordinal)
                 .Select(workload => new CostedWorkload(
                     workload,
-                    WorkloadCost.Of(workload, budget),
+                    WorkloadCost.From(workload, budget),
                     WorkloadCost.IsSuspendable(workload, budget)
                 )),
         ];

@@ -289,10 +289,10 @@ public static class Estimator
     /// <summary>After a restart the previous run is a better source, until this one has settled.</summary>
     private static Pace? PaceOf(ProgressSeries series, long left)
     {
-        var present = Pace.Of(series.Points, left);
+        var present = Pace.From(series.Points, left);
         if (present is { Settled: true } || series.Earlier.Count < 3)
             return present;
-        var earlier = Pace.Of(series.Earlier, left);
+        var earlier = Pace.From(series.Earlier, left);
         return earlier is { Settled: true } || series.Points.Count < 3 ? earlier : present;
     }
 

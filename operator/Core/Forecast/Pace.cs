@@ -39,7 +39,7 @@ public sealed record Pace(double Low, double Likely, double High, long Steps, bo
     /// <summary>Returns null for fewer than two points.</summary>
     /// <param name="points">The reports, oldest first.</param>
     /// <param name="left">The number of remaining steps. The fewer they are, the less chance averages out.</param>
-    public static Pace? Of(IReadOnlyList<ProgressPoint> points, long left)
+    public static Pace? From(IReadOnlyList<ProgressPoint> points, long left)
     {
         if (points.Count < 2)
             return null;

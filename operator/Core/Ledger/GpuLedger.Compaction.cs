@@ -56,8 +56,8 @@ public sealed partial class GpuLedger
         {
             if (_installed is not { } since)
                 return false;
-            var first = _detailDay ?? UtcDay.Of(since);
-            var beyond = Math.Min(UtcDay.Of(before.ToUnixTimeMilliseconds()), UtcDay.Of(now.ToUnixTimeMilliseconds()) - 1);
+            var first = _detailDay ?? UtcDay.From(since);
+            var beyond = Math.Min(UtcDay.From(before.ToUnixTimeMilliseconds()), UtcDay.From(now.ToUnixTimeMilliseconds()) - 1);
             beyond = Math.Min(beyond, first + MostDaysAtOnce);
             if (beyond <= first)
                 return false;
@@ -76,7 +76,7 @@ public sealed partial class GpuLedger
     {
         lock (_gate)
         {
-            var beyond = UtcDay.Of(before.ToUnixTimeMilliseconds());
+            var beyond = UtcDay.From(before.ToUnixTimeMilliseconds());
             var old = _keptDays.Where(kept => kept.Key < beyond).ToArray();
             foreach (var (day, count) in old)
             {
@@ -130,7 +130,7 @@ public sealed partial class GpuLedger
 
     private IEnumerable<DaySums> SummedDays(DateTimeOffset from, DateTimeOffset to)
     {
-        var (first, beyond) = (UtcDay.Of(from.ToUnixTimeMilliseconds()), UtcDay.AtOrAfter(to.ToUnixTimeMilliseconds()));
+        var (first, beyond) = (UtcDay.From(from.ToUnixTimeMilliseconds()), UtcDay.AtOrAfter(to.ToUnixTimeMilliseconds()));
         return _sums.Where(day => day.Key >= first && day.Key < beyond).SelectMany(day => day.Value);
     }
 

@@ -427,7 +427,7 @@ public sealed partial class GpuLedger
     /// <summary>Returns the UTC days that an interval touches, and their part that is charged by now.</summary>
     private Touched TouchedDays(DateTimeOffset from, DateTimeOffset to, DateTimeOffset now)
     {
-        var first = UtcDay.Of(from.ToUnixTimeMilliseconds());
+        var first = UtcDay.From(from.ToUnixTimeMilliseconds());
         var beyond = UtcDay.AtOrAfter(to.ToUnixTimeMilliseconds());
         return new(first, beyond, Math.Max(UtcDay.Start(first), CountedFrom), Math.Min(UtcDay.Start(beyond), now.ToUnixTimeMilliseconds()));
     }

@@ -188,7 +188,7 @@ public sealed partial class GpuLedger
     private void AssignShard(PodAccount pod)
     {
         var ns = pod.Workload.Namespace;
-        var day = UtcDay.Text(UtcDay.Of(pod.From));
+        var day = UtcDay.Text(UtcDay.From(pod.From));
         var key = $"{ns}-{day}";
         var bytes = EstimateBytes(pod);
         if (!_openPodShards.TryGetValue(key, out var shard) || shard.EstimatedBytes + bytes > PodShardBytes)
@@ -293,7 +293,7 @@ public sealed partial class GpuLedger
                 node.Capacity.Count > 0 ? node.Capacity[0].At
                 : node.Lost.Count > 0 ? node.Lost[0].From
                 : _installed ?? 0;
-            var day = UtcDay.Text(UtcDay.Of(at));
+            var day = UtcDay.Text(UtcDay.From(at));
             var bytes = 400 + node.Name.Length;
             if (!_openNodeShards.TryGetValue(day, out var shard) || shard.EstimatedBytes + bytes > NodeShardBytes)
             {

@@ -198,12 +198,12 @@ internal sealed class PodAccount(string uid)
             Gpus = Devices.Count;
             Share = DeviceShare.Parse(interval.Share);
         }
-        var day = UtcDay.Of(from);
+        var day = UtcDay.From(from);
         if (to <= UtcDay.Start(day + 1) || to - from > MostSplit)
         {
             Add(
                 interval,
-                DayOf(to <= UtcDay.Start(day + 1) ? day : UtcDay.Of(to - 1)),
+                DayOf(to <= UtcDay.Start(day + 1) ? day : UtcDay.From(to - 1)),
                 to - from,
                 interval.BusyMs,
                 interval.EnergyMj ?? 0,
@@ -236,7 +236,8 @@ internal sealed class PodAccount(string uid)
         if (!Counters.TryGetValue(name, out var counter))
             Counters.Add(name, counter = new() { IsNamed = Counters.Count < DayUsage.MaxModels });
         // The growth lies before the sample, so a sample at midnight belongs to the day before, like an interval that ends there.
-        DayOf(UtcDay.Of(sample.At.ToUnixTimeMilliseconds() - 1)).Add(counter.IsNamed ? name : DayUsage.OtherModels, counter.Grow(sample));
+        DayOf(UtcDay.From(sample.At.ToUnixTimeMilliseconds() - 1))
+            .Add(counter.IsNamed ? name : DayUsage.OtherModels, counter.Grow(sample));
     }
 
     public void Add(CheckpointSample sample)

@@ -41,7 +41,7 @@ public readonly record struct PodEnd(DateTimeOffset NotBefore, DateTimeOffset No
     private static readonly TimeSpan MostClockSkew = TimeSpan.FromMinutes(5);
 
     /// <summary>Derives the bounds from all facts.</summary>
-    public static PodEnd Of(PodEndFacts facts)
+    public static PodEnd From(PodEndFacts facts)
     {
         if (facts.RefusedAt is { } refused)
             return Exactly(Earlier(Later(refused, facts.ScheduledAt), facts.ObservedAt));

@@ -7,16 +7,16 @@ internal static class UtcDay
 {
     public const long Milliseconds = 86_400_000;
 
-    public static int Of(long at) => (int)((at >= 0 ? at : at - Milliseconds + 1) / Milliseconds);
+    public static int From(long at) => (int)((at >= 0 ? at : at - Milliseconds + 1) / Milliseconds);
 
     public static long Start(int day) => day * Milliseconds;
 
     /// <summary>Returns the first day that begins at or after a time.</summary>
-    public static int AtOrAfter(long at) => -Of(-at);
+    public static int AtOrAfter(long at) => -From(-at);
 
     public static int Parse(string text) =>
         DateTimeOffset.TryParseExact(text, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var day)
-            ? Of(day.ToUnixTimeMilliseconds())
+            ? From(day.ToUnixTimeMilliseconds())
             : int.MinValue;
 
     public static string Text(int day) =>

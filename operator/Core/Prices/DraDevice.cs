@@ -23,7 +23,13 @@ public sealed record DraDevice(string Driver, string Pool, string Name)
 
     /// <param name="attributes">The attributes as text, with or without the driver's domain.</param>
     /// <param name="memoryBytes">The capacity <c>memory</c>.</param>
-    public static DraDevice Of(string driver, string pool, string name, IReadOnlyDictionary<string, string> attributes, long memoryBytes)
+    public static DraDevice Create(
+        string driver,
+        string pool,
+        string name,
+        IReadOnlyDictionary<string, string> attributes,
+        long memoryBytes
+    )
     {
         var read =
             attributes.Count == 0
@@ -40,7 +46,7 @@ public sealed record DraDevice(string Driver, string Pool, string Name)
             "mig" => Text("profile") is { } profile ? MigProfile.ShareOf(profile, product) ?? DeviceShare.Unknown : DeviceShare.Unknown,
             "vf" or "vgpu" => DeviceShare.Unknown,
             _ => (Text("partitionProfile") ?? Text("computePartition")) is { } partition
-                ? AmdPartition.Of(partition, product) ?? DeviceShare.Unknown
+                ? AmdPartition.Parse(partition, product) ?? DeviceShare.Unknown
                 : DeviceShare.Whole,
         };
         return new(driver, pool, name)

@@ -39,8 +39,8 @@ public sealed record GpuModel(
     /// <summary>
     /// Returns the model of a product, or null if unknown. Slices (with suffixes such as <c>-SHARED</c>) and vGPU types have none.
     /// </summary>
-    public static GpuModel? Of(string product) =>
-        VgpuProfile.Of(product) is not null ? null : All.FirstOrDefault(model => Glob.IsMatch(model.Pattern, product.Replace(' ', '-')));
+    public static GpuModel? Find(string product) =>
+        VgpuProfile.Find(product) is not null ? null : All.FirstOrDefault(model => Glob.IsMatch(model.Pattern, product.Replace(' ', '-')));
 
     /// <summary>Returns the part of this card's work that another could do at most, by compute and bandwidth.</summary>
     public double CarriedBy(GpuModel other) =>

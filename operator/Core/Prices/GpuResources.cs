@@ -111,7 +111,7 @@ public sealed partial class GpuResources
         var known = domain switch
         {
             "nvidia.com" => name is "gpu" or "pgpu" || name.StartsWith("mig-", StringComparison.Ordinal) || NvidiaNames().IsMatch(name),
-            "amd.com" => name == "gpu" || AmdPartition.Of(name) is not null,
+            "amd.com" => name == "gpu" || AmdPartition.Parse(name) is not null,
             "gpu.intel.com" => name is "i915" or "xe",
             "habana.ai" => name == "gaudi",
             _ => false,
@@ -168,7 +168,7 @@ public static class AmdPartition
     private const int Dies = 8;
 
     /// <summary>Returns the part of a card, or null if the name is not a partition.</summary>
-    public static DeviceShare? Of(string profile, string product = "")
+    public static DeviceShare? Parse(string profile, string product = "")
     {
         var underscore = profile.IndexOf('_');
         if (underscore >= 0 && !profile.AsSpan(underscore).StartsWith("_nps", StringComparison.OrdinalIgnoreCase))

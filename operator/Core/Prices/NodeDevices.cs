@@ -60,7 +60,7 @@ public sealed record NodeDevices
     /// <param name="hami">HAMi's list of cards.</param>
     /// <param name="table">The table of GPU resources. Null: the built-in one.</param>
     /// <param name="dra">The node's devices published by DRA drivers.</param>
-    public static NodeDevices Of(
+    public static NodeDevices From(
         IReadOnlyDictionary<string, string> labels,
         IReadOnlyDictionary<string, string> capacity,
         HamiRegister? hami = null,
@@ -148,16 +148,17 @@ public sealed record NodeDevices
         // Cards that are all partitioned alike appear as whole GPUs.
         if (resource == AmdGpu)
             return Text(_labels, "amd.com/compute-memory-partition") is { Length: > 0 } partition
-                ? AmdPartition.Of(partition, Product) ?? DeviceShare.Unknown
+                ? AmdPartition.Parse(partition, Product) ?? DeviceShare.Unknown
                 : DeviceShare.Whole;
         if (
-            resource.StartsWith("amd.com/", StringComparison.Ordinal) && AmdPartition.Of(resource["amd.com/".Length..], Product) is { } part
+            resource.StartsWith("amd.com/", StringComparison.Ordinal)
+            && AmdPartition.Parse(resource["amd.com/".Length..], Product) is { } part
         )
             return part;
         var name = resource.EndsWith(Shared, StringComparison.Ordinal) ? resource[..^Shared.Length] : resource;
         if (resource.StartsWith(Nvidia, StringComparison.Ordinal) && !resource.StartsWith(Mig, StringComparison.Ordinal))
         {
-            if (VgpuProfile.Of(name) is not null)
+            if (VgpuProfile.Find(name) is not null)
                 return DeviceShare.Unknown;
             var device = SingleProfile is null ? DeviceShare.Whole : MigProfile.ShareOf(SingleProfile, Product) ?? DeviceShare.Unknown;
             return device / SlotsOf(WholeGpu);

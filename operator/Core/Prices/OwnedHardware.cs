@@ -31,7 +31,7 @@ public sealed record OwnedHardware
     /// <summary>Returns null if power has a price but is neither given nor known for this board.</summary>
     public GpuHourPrice? RateFor(string product)
     {
-        var watts = PowerPricePerKWh == 0 ? 0 : PowerWatts ?? BoardPower.Of(product);
+        var watts = PowerPricePerKWh == 0 ? 0 : PowerWatts ?? BoardPower.Find(product);
         return watts is { } known ? RateAt(known) : null;
     }
 
@@ -92,11 +92,11 @@ public static class BoardPower
         ("*MI300X*", 750),
     ];
 
-    public static int? Of(string product)
+    public static int? Find(string product)
     {
         product = product.Replace(' ', '-');
         // A vGPU type has the card's name but not its power.
-        if (VgpuProfile.Of(product) is not null)
+        if (VgpuProfile.Find(product) is not null)
             return null;
         foreach (var (pattern, watts) in Table)
             if (Glob.IsMatch(pattern, product))

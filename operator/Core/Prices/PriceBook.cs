@@ -27,7 +27,7 @@ public sealed record PriceMatch(string Product = "*")
         var pattern = Product.Replace(' ', '-');
         if (!Glob.IsMatch(pattern, product.Replace(' ', '-')))
             return false;
-        return VgpuProfile.Of(product) is not { } profile || VgpuProfile.IsNamedBy(pattern, profile) || pattern == "*" && NamesMachine;
+        return VgpuProfile.Find(product) is not { } profile || VgpuProfile.IsNamedBy(pattern, profile) || pattern == "*" && NamesMachine;
     }
 
     /// <summary>Whether the rate is limited to machines of one kind, whose GPUs the user knows.</summary>

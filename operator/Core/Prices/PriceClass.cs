@@ -12,7 +12,7 @@ public static class PriceClass
 
     private const string Opening = " [";
 
-    public static string Of(PriceBook? book, PricedNode node)
+    public static string Get(PriceBook? book, PricedNode node)
     {
         if (book is null || node.Product.Length == 0 && !IsEverPriced(book, node))
             return node.Product;

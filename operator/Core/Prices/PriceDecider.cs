@@ -44,7 +44,7 @@ public static class PriceDecider
         DateTimeOffset now
     )
     {
-        var priceClass = PriceClass.Of(book, node);
+        var priceClass = PriceClass.Get(book, node);
         // A node without a product keeps a price that it had by its other attributes.
         if (priceClass.Length == 0)
             return current.Length > 0 && PriceClass.ProductOf(current).Length == 0

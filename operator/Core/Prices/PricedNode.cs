@@ -19,7 +19,7 @@ public sealed record PricedNode(string Product)
     public IReadOnlyDictionary<string, string> Labels { get; init; } = ImmutableDictionary<string, string>.Empty;
 
     /// <summary>Reads a node's labels. The product comes from <see cref="NodeDevices"/>.</summary>
-    public static PricedNode Of(string product, IReadOnlyDictionary<string, string> labels) =>
+    public static PricedNode From(string product, IReadOnlyDictionary<string, string> labels) =>
         new(product)
         {
             CapacityType = CapacityTypeOf(labels),

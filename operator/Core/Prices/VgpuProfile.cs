@@ -9,7 +9,7 @@ namespace Bursar.Core.Prices;
 public static partial class VgpuProfile
 {
     /// <summary>Returns the type's size and series, such as <c>10C</c>. Null: a whole card.</summary>
-    public static string? Of(string product) =>
+    public static string? Find(string product) =>
         Shape().Match(product.Replace(' ', '-')) is { Success: true } match ? match.Groups["profile"].Value : null;
 
     /// <summary>Whether a glob over products names this profile, and not just every product with the card's model in its name.</summary>

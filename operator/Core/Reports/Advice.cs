@@ -32,13 +32,13 @@ public static class Advice
 
     /// <param name="row">The row of a workload.</param>
     /// <param name="rateOf">Returns the price of a model in this cluster. Null: unknown.</param>
-    public static IReadOnlyList<string> Of(ReportRow row, Func<GpuModel, GpuHourPrice?> rateOf)
+    public static IReadOnlyList<string> For(ReportRow row, Func<GpuModel, GpuHourPrice?> rateOf)
     {
         var done = row.Done;
         if (done.Activity is not { } activity || TimeSpan.FromMilliseconds(done.Usage.MeasuredMs) < EnoughMeasured)
             return [];
         var advice = new List<string>();
-        var model = GpuModel.Of(row.Product);
+        var model = GpuModel.Find(row.Product);
         var tokens = done.Tokens;
         var perSecond = tokens.Generated / (done.Usage.MeasuredMs / 1000.0);
         var seen = Text(

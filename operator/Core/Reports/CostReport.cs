@@ -38,7 +38,7 @@ public sealed record CostReport
     /// <param name="now">Open workloads are charged up to now, or up to the time at which the ledger is complete if that is
     /// earlier.</param>
     /// <param name="stepsOf">Returns the steps of a workload's training since it began, by UID. Null: unknown.</param>
-    public static CostReport Of(GpuLedger ledger, ReportQuery query, DateTimeOffset now, Func<string, long?> stepsOf)
+    public static CostReport Create(GpuLedger ledger, ReportQuery query, DateTimeOffset now, Func<string, long?> stepsOf)
     {
         if (ledger.AsOf < now)
             now = ledger.AsOf.Value;
@@ -303,7 +303,7 @@ public sealed record CostReport
             Spent = Amount.Zero,
             ReservedGpuMs = 0,
             UnpricedGpuMs = 0,
-            Done = WorkDone.Of(work),
+            Done = WorkDone.From(work),
         };
         foreach (var spend in work)
             row = row with

@@ -97,7 +97,7 @@ public sealed record WorkDone
         }
     }
 
-    public static WorkDone Of(IEnumerable<WorkloadSpend> work)
+    public static WorkDone From(IEnumerable<WorkloadSpend> work)
     {
         var (spent, reserved, usage, serving) = (Amount.Zero, (Int128)0, UsageSums.None, (Spent: Amount.Zero, EnergyMj: 0L));
         foreach (var spend in work)

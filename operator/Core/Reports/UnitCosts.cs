@@ -24,7 +24,7 @@ public sealed record UnitCosts
     /// <param name="done">Its usage.</param>
     /// <param name="rate">The rate of all its GPUs.</param>
     /// <param name="secondsPerStep">The duration of a step. Null: unknown.</param>
-    public static UnitCosts Of(WorkDone done, HourlyCost? rate, double? secondsPerStep) =>
+    public static UnitCosts From(WorkDone done, HourlyCost? rate, double? secondsPerStep) =>
         new()
         {
             GpuHour = PerGpuHour(done),

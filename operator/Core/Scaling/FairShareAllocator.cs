@@ -56,11 +56,11 @@ public static class FairShareAllocator
             var (request, most) = (requests[i], shares.Replicas[i]);
             if (
                 shares.Left > 0
-                && request.Prices.Of(most) is { } cost
+                && request.Prices.RateOf(most) is { } cost
                 && request.Prices.Within(cost + new HourlyCost(shares.Left), Math.Max(most, request.Max)) is { } within
             )
                 most = Math.Max(most, within);
-            granted[i] = new(request.Key, shares.Replicas[i], most, request.Prices.Of(most));
+            granted[i] = new(request.Key, shares.Replicas[i], most, request.Prices.RateOf(most));
         }
         return granted;
     }
@@ -143,7 +143,7 @@ public static class FairShareAllocator
         (AboveMinimumReplicas(request, replicas) ?? 0) / (decimal)Math.Max(1, request.Weight);
 
     private static long? AboveMinimumReplicas(ShareRequest request, int replicas) =>
-        request.Prices.Of(replicas) is { } all && request.Prices.Of(request.MinimumReplicas) is { } minimum
+        request.Prices.RateOf(replicas) is { } all && request.Prices.RateOf(request.MinimumReplicas) is { } minimum
             ? Math.Max(0, all.NanoPerHour - minimum.NanoPerHour)
             : null;
 

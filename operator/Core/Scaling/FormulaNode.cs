@@ -28,11 +28,11 @@ internal readonly record struct FormulaValue(FormulaState State, double Number, 
 
     public bool IsTrue => IsKnown && Number != 0;
 
-    public static FormulaValue Of(double number) => double.IsNaN(number) ? Wrong : new(FormulaState.Known, number);
+    public static FormulaValue From(double number) => double.IsNaN(number) ? Wrong : new(FormulaState.Known, number);
 
-    public static FormulaValue Of(bool truth) => new(FormulaState.Known, truth ? 1 : 0);
+    public static FormulaValue From(bool truth) => new(FormulaState.Known, truth ? 1 : 0);
 
-    public static FormulaValue Of(FormulaValue[] items) => new(FormulaState.Known, 0, items);
+    public static FormulaValue From(FormulaValue[] items) => new(FormulaState.Known, 0, items);
 }
 
 /// <summary>The values that a formula is evaluated with, and the remaining number of steps.</summary>
@@ -45,8 +45,8 @@ internal sealed class FormulaScope(IReadOnlyDictionary<string, double?> values)
 
     public bool Step() => ++_steps <= Formula.MaxSteps;
 
-    public FormulaValue Of(string name) =>
-        values.TryGetValue(name, out var value) && value is { } number ? FormulaValue.Of(number) : FormulaValue.Nil;
+    public FormulaValue Get(string name) =>
+        values.TryGetValue(name, out var value) && value is { } number ? FormulaValue.From(number) : FormulaValue.Nil;
 }
 
 /// <summary>A node of a formula.</summary>

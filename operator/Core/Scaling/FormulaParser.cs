@@ -139,7 +139,7 @@ internal sealed class FormulaParser(string text)
                     var (first, second) = (left.Evaluate(scope), right.Evaluate(scope));
                     if (first.State == FormulaState.Wrong || second.State == FormulaState.Wrong)
                         return FormulaValue.Wrong;
-                    return FormulaValue.Of((first == second) == (sign == "=="));
+                    return FormulaValue.From((first == second) == (sign == "=="));
                 });
             case "??":
                 if (Common(left.Type, right.Type) is not (FormulaType.Number or FormulaType.Nil))
@@ -152,16 +152,16 @@ internal sealed class FormulaParser(string text)
                     return Fail($"{sign} needs numbers on both sides", at);
                 Func<double, double, FormulaValue> take = sign switch
                 {
-                    "+" => (a, b) => FormulaValue.Of(a + b),
-                    "-" => (a, b) => FormulaValue.Of(a - b),
-                    "*" => (a, b) => FormulaValue.Of(a * b),
-                    "/" => (a, b) => b == 0 ? FormulaValue.Wrong : FormulaValue.Of(a / b),
-                    "%" => (a, b) => b == 0 ? FormulaValue.Wrong : FormulaValue.Of(a % b),
-                    "**" or "^" => (a, b) => FormulaValue.Of(Math.Pow(a, b)),
-                    "<" => (a, b) => FormulaValue.Of(a < b),
-                    "<=" => (a, b) => FormulaValue.Of(a <= b),
-                    ">" => (a, b) => FormulaValue.Of(a > b),
-                    _ => (a, b) => FormulaValue.Of(a >= b),
+                    "+" => (a, b) => FormulaValue.From(a + b),
+                    "-" => (a, b) => FormulaValue.From(a - b),
+                    "*" => (a, b) => FormulaValue.From(a * b),
+                    "/" => (a, b) => b == 0 ? FormulaValue.Wrong : FormulaValue.From(a / b),
+                    "%" => (a, b) => b == 0 ? FormulaValue.Wrong : FormulaValue.From(a % b),
+                    "**" or "^" => (a, b) => FormulaValue.From(Math.Pow(a, b)),
+                    "<" => (a, b) => FormulaValue.From(a < b),
+                    "<=" => (a, b) => FormulaValue.From(a <= b),
+                    ">" => (a, b) => FormulaValue.From(a > b),
+                    _ => (a, b) => FormulaValue.From(a >= b),
                 };
                 return Make(sign[0] is '<' or '>' ? FormulaType.Truth : FormulaType.Number, [left, right], scope =>
                     left.Evaluate(scope) is { IsKnown: true } a && right.Evaluate(scope) is { IsKnown: true } b
@@ -194,7 +194,7 @@ internal sealed class FormulaParser(string text)
             return next == '+'
                 ? operand
                 : Make(FormulaType.Number, [operand], scope =>
-                    operand.Evaluate(scope) is { IsKnown: true } value ? FormulaValue.Of(-value.Number) : FormulaValue.Wrong
+                    operand.Evaluate(scope) is { IsKnown: true } value ? FormulaValue.From(-value.Number) : FormulaValue.Wrong
                 );
         }
         if (Accept('!'))
@@ -211,9 +211,9 @@ internal sealed class FormulaParser(string text)
             case "nil" or "null":
                 return Make(FormulaType.Nil, [], _ => FormulaValue.Nil);
             case "true":
-                return Make(FormulaType.Truth, [], _ => FormulaValue.Of(true));
+                return Make(FormulaType.Truth, [], _ => FormulaValue.From(true));
             case "false":
-                return Make(FormulaType.Truth, [], _ => FormulaValue.Of(false));
+                return Make(FormulaType.Truth, [], _ => FormulaValue.From(false));
             case "not":
                 return Not(at);
             case "and" or "or" or "in":
@@ -223,7 +223,7 @@ internal sealed class FormulaParser(string text)
         if (Accept('('))
             return Function(name, at);
         _names.Add(name);
-        return Make(FormulaType.Number, [], scope => scope.Of(name));
+        return Make(FormulaType.Number, [], scope => scope.Get(name));
     }
 
     private FormulaNode? Not(int at)
@@ -233,7 +233,7 @@ internal sealed class FormulaParser(string text)
         if (operand.Type != FormulaType.Truth)
             return Fail("! needs a boolean after it", at);
         return Make(FormulaType.Truth, [operand], scope =>
-            operand.Evaluate(scope) is { IsKnown: true } value ? FormulaValue.Of(!value.IsTrue) : FormulaValue.Wrong
+            operand.Evaluate(scope) is { IsKnown: true } value ? FormulaValue.From(!value.IsTrue) : FormulaValue.Wrong
         );
     }
 
@@ -258,7 +258,7 @@ internal sealed class FormulaParser(string text)
                 CultureInfo.InvariantCulture,
                 out double number
             ) && double.IsFinite(number)
-            ? Make(FormulaType.Number, [], _ => FormulaValue.Of(number))
+            ? Make(FormulaType.Number, [], _ => FormulaValue.From(number))
             : Fail($"'{digits}' is not a number", at);
     }
 
@@ -275,7 +275,7 @@ internal sealed class FormulaParser(string text)
             type = common;
         }
         return Make(type == FormulaType.Truth ? FormulaType.Truths : FormulaType.Numbers, items, scope =>
-            FormulaValue.Of([.. items.Select(item => item.Evaluate(scope))])
+            FormulaValue.From([.. items.Select(item => item.Evaluate(scope))])
         );
     }
 
@@ -316,7 +316,7 @@ internal sealed class FormulaParser(string text)
                     _ => value => value,
                 };
                 return Make(FormulaType.Number, single, scope =>
-                    operand.Evaluate(scope) is { IsKnown: true } value ? FormulaValue.Of(take(value.Number)) : FormulaValue.Wrong
+                    operand.Evaluate(scope) is { IsKnown: true } value ? FormulaValue.From(take(value.Number)) : FormulaValue.Wrong
                 );
             case "len":
                 if (Items(')') is not { } lists)
@@ -324,7 +324,7 @@ internal sealed class FormulaParser(string text)
                 if (lists is not [{ Type: FormulaType.Numbers or FormulaType.Truths } list])
                     return Fail("len takes one list", at);
                 return Make(FormulaType.Number, lists, scope =>
-                    list.Evaluate(scope) is { Items: { } items } ? FormulaValue.Of(items.Length) : FormulaValue.Wrong
+                    list.Evaluate(scope) is { Items: { } items } ? FormulaValue.From(items.Length) : FormulaValue.Wrong
                 );
             case "min" or "max" or "sum" or "mean" or "avg" or "median":
                 if (Items(')') is not { } arguments)
@@ -360,16 +360,16 @@ internal sealed class FormulaParser(string text)
     private static FormulaValue Together(string name, List<double> numbers)
     {
         if (name == "sum")
-            return FormulaValue.Of(numbers.Sum());
+            return FormulaValue.From(numbers.Sum());
         if (numbers.Count == 0)
             return FormulaValue.Nil;
         if (name == "median")
         {
             numbers.Sort();
             int middle = numbers.Count / 2;
-            return FormulaValue.Of(numbers.Count % 2 == 1 ? numbers[middle] : (numbers[middle - 1] + numbers[middle]) / 2);
+            return FormulaValue.From(numbers.Count % 2 == 1 ? numbers[middle] : (numbers[middle - 1] + numbers[middle]) / 2);
         }
-        return FormulaValue.Of(
+        return FormulaValue.From(
             name switch
             {
                 "min" => numbers.Min(),
@@ -441,12 +441,12 @@ internal sealed class FormulaParser(string text)
         scope.Item = outer;
         return name switch
         {
-            "count" => FormulaValue.Of(found.Count),
-            "any" => FormulaValue.Of(found.Count > 0),
-            "all" => FormulaValue.Of(found.Count == items.Length),
-            "none" => FormulaValue.Of(found.Count == 0),
-            "one" => FormulaValue.Of(found.Count == 1),
-            _ => FormulaValue.Of([.. found]),
+            "count" => FormulaValue.From(found.Count),
+            "any" => FormulaValue.From(found.Count > 0),
+            "all" => FormulaValue.From(found.Count == items.Length),
+            "none" => FormulaValue.From(found.Count == 0),
+            "one" => FormulaValue.From(found.Count == 1),
+            _ => FormulaValue.From([.. found]),
         };
     }
 

@@ -49,7 +49,7 @@ public static class ReplicaCaps
                 Weight = request.Scaler.Terms.Weight,
                 MinimumReplicas = request.Scaler.Terms.Min,
                 // If a replica has no price, keep the current replica count.
-                Least = request.Scaler.Prices.Of(Math.Max(request.Scaler.Replicas, request.Scaler.Terms.Min) + 1) is null
+                Least = request.Scaler.Prices.RateOf(Math.Max(request.Scaler.Replicas, request.Scaler.Terms.Min) + 1) is null
                     ? request.Scaler.Replicas
                     : least,
                 Wanted = request.Demand.Wanted,
@@ -65,7 +65,7 @@ public static class ReplicaCaps
         for (var i = 0; i < requests.Count; i++)
         {
             var scaler = requests[i].Scaler;
-            var unknown = scaler.Prices.Of(fair[i].Affordable + 1) is null && fair[i].Affordable < scaler.Terms.Max;
+            var unknown = scaler.Prices.RateOf(fair[i].Affordable + 1) is null && fair[i].Affordable < scaler.Terms.Max;
             var among = requests.Count == 1 ? "" : $", shared with {requests.Count - 1} other scaler{(requests.Count == 2 ? "" : "s")}";
             caps[requests[i].Key] = new(
                 budget,
@@ -81,7 +81,7 @@ public static class ReplicaCaps
     }
 
     private static string Each(ScalerSnapshot scaler) =>
-        scaler.Prices is { Live: > 0 } prices ? $"a replica costs {prices.Of(1)}"
+        scaler.Prices is { Live: > 0 } prices ? $"a replica costs {prices.RateOf(1)}"
         : scaler.Prices.Next is { } next ? $"a replica costs {next}"
         : "a replica's price is not known";
 

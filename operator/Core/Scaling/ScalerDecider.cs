@@ -22,7 +22,7 @@ public static class ScalerDecider
         var memory = DetectContest(scaler, demand.Memory, out var contested);
         var capped = affordable < demand.Wanted;
         var missing =
-            capped && scaler.Prices.Of(demand.Wanted) is { } whole && scaler.Prices.Of(affordable!.Value) is { } part
+            capped && scaler.Prices.RateOf(demand.Wanted) is { } whole && scaler.Prices.RateOf(affordable!.Value) is { } part
                 ? new HourlyCost(Math.Max(0, whole.NanoPerHour - part.NanoPerHour))
                 : (HourlyCost?)null;
 

@@ -29,7 +29,7 @@ public sealed record ScalerDemand
     /// <summary>A trigger without a value and without a fallback.</summary>
     public string? Error { get; init; }
 
-    public static ScalerDemand Of(ScalerSnapshot scaler)
+    public static ScalerDemand From(ScalerSnapshot scaler)
     {
         var terms = scaler.Terms;
         var failing = Failing(scaler);

@@ -88,7 +88,7 @@ public sealed record TriggerReading
 public readonly record struct ReplicaPrices(int Live, HourlyCost Burn, HourlyCost? Next)
 {
     /// <summary>Returns the rate of so many replicas together. Null: unknown.</summary>
-    public HourlyCost? Of(int replicas)
+    public HourlyCost? RateOf(int replicas)
     {
         if (replicas <= 0)
             return HourlyCost.Zero;
@@ -105,8 +105,8 @@ public readonly record struct ReplicaPrices(int Live, HourlyCost Burn, HourlyCos
         while (low < high)
         {
             var middle = low + (high - low + 1) / 2;
-            if (Of(middle) is not { } cost)
-                return Of(Math.Min(upTo, Live)) is { } known && known > most ? Within(most, Live) : null;
+            if (RateOf(middle) is not { } cost)
+                return RateOf(Math.Min(upTo, Live)) is { } known && known > most ? Within(most, Live) : null;
             if (cost > most)
                 high = middle - 1;
             else

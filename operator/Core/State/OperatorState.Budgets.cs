@@ -65,7 +65,7 @@ public sealed partial class OperatorState
     /// <param name="open">The current window.</param>
     /// <param name="closed">The windows that ended since the last call, oldest first.</param>
     /// <param name="keptSince">Windows that ended before are dropped.</param>
-    public bool NoteWindow(
+    public bool RecordWindow(
         string ns,
         string name,
         string budgetUid,

@@ -16,7 +16,7 @@ public sealed partial class OperatorState
     /// <summary>
     /// Records fields before they are written, in place of the record of the same scaler and object. Returns false if nothing changed.
     /// </summary>
-    public bool NoteScaled(ScalerRecord record)
+    public bool RecordScaled(ScalerRecord record)
     {
         lock (_gate)
         {

@@ -15,7 +15,7 @@ public sealed partial class OperatorState
     public const int KeptSeries = 100;
 
     /// <summary>Records a completed run. Returns false if it is known, or older than those that are kept.</summary>
-    public bool NoteRun(string ns, string series, SeriesRun run)
+    public bool RecordRun(string ns, string series, SeriesRun run)
     {
         lock (_gate)
         {

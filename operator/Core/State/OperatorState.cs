@@ -87,19 +87,19 @@ public sealed partial class OperatorState
                 {
                     BudgetUid = budget.Uid,
                     BudgetName = budget.Name,
-                    Suspensions = [.. shard.Suspensions.Select(StoredForm.Of)],
+                    Suspensions = [.. shard.Suspensions.Select(StoredForm.From)],
                 };
                 return shard.PartOf is not null
                     ? stored
                     : stored with
                     {
-                        Memory = StoredForm.Of(budget.Memory),
-                        Decisions = [.. budget.Decisions.Select(StoredForm.Of)],
+                        Memory = StoredForm.From(budget.Memory),
+                        Decisions = [.. budget.Decisions.Select(StoredForm.From)],
                         Window = budget.Open,
                         Windows = budget.Closed.Count == 0 ? null : [.. budget.Closed],
                     };
             case LedgerShard.ScaledKind:
-                return stored with { Scaled = [.. shard.Scalers.Select(StoredForm.Of)] };
+                return stored with { Scaled = [.. shard.Scalers.Select(StoredForm.From)] };
             default:
                 return stored with { Series = [.. shard.Series.Select(runs => new ShardSeries(runs.Key, [.. runs.Value]))] };
         }

@@ -17,13 +17,13 @@ public static class StoredForm
 
     private const string StoredSuspend = "Park";
 
-    public static string? Of(BudgetMemory? memory) =>
+    public static string? From(BudgetMemory? memory) =>
         memory is null ? null : JsonSerializer.Serialize(memory, DecisionJson.Default.BudgetMemory);
 
     public static BudgetMemory? Read(string? memory) =>
         memory is null ? null : JsonSerializer.Deserialize(memory, DecisionJson.Default.BudgetMemory);
 
-    public static ShardSuspension Of(SuspensionRecord record) =>
+    public static ShardSuspension From(SuspensionRecord record) =>
         new()
         {
             ApiVersion = record.ApiVersion,
@@ -82,7 +82,7 @@ public static class StoredForm
         };
 
     /// <summary>A suspension is stored as the action <c>Suspend</c>.</summary>
-    public static DecisionRecord Of(DecisionRecord record) =>
+    public static DecisionRecord From(DecisionRecord record) =>
         record.Action == nameof(ActionKind.Suspend) ? record with { Action = StoredSuspend } : record;
 
     public static DecisionRecord Read(DecisionRecord stored) =>
@@ -96,7 +96,7 @@ public static class StoredForm
     public static FieldOverride CronJob(string kind, string name, string uid, string original) =>
         new(new(CronJobVersion, kind, name, uid), CronJobField, original, CronJobStopped);
 
-    public static ShardScaler Of(ScalerRecord record) =>
+    public static ShardScaler From(ScalerRecord record) =>
         new()
         {
             Namespace = record.Namespace,
@@ -129,11 +129,11 @@ public static class StoredForm
     /// <summary>The size of a record as it is stored. A cause counts twice, because it grows when the suspension is reverted.</summary>
     internal static int Bytes(SuspensionRecord record)
     {
-        var stored = Of(record);
+        var stored = From(record);
         return JsonSerializer.SerializeToUtf8Bytes(stored with { Cause = "" }, LedgerJson.Default.ShardSuspension).Length
             + stored.Cause.Length * 2;
     }
 
     internal static int Bytes(ScalerRecord record) =>
-        JsonSerializer.SerializeToUtf8Bytes(Of(record), LedgerJson.Default.ShardScaler).Length + 1;
+        JsonSerializer.SerializeToUtf8Bytes(From(record), LedgerJson.Default.ShardScaler).Length + 1;
 }

@@ -144,14 +144,14 @@ internal sealed class Credentials(KubeConfig config, TimeProvider time) : IToken
 
         if (code != 0)
             throw new KubeConfigException($"The credential plugin {plugin.Command} ended with {code}: {errors.Trim()}");
-        Take(plugin, output);
+        ReadOutput(plugin, output);
     }
 
     /// <summary>
     /// Example:
     /// {"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"…","expirationTimestamp":"2026-01-01T00:00:00Z"}}
     /// </summary>
-    private void Take(ExecPlugin plugin, string output)
+    private void ReadOutput(ExecPlugin plugin, string output)
     {
         try
         {

@@ -17,7 +17,7 @@ public static class RbacBuilder
     {
         var cluster = new Rights();
         var options = new SortedDictionary<string, Rights>(StringComparer.Ordinal);
-        Rights Of(string option)
+        Rights RightsOf(string option)
         {
             if (option.Length == 0)
                 return cluster;
@@ -30,15 +30,15 @@ public static class RbacBuilder
         {
             foreach (var right in type.GetCustomAttributes<EntityRbacAttribute>())
             foreach (var entity in right.Entities)
-                Of(right.Option).Add(entity, [], right.Verbs);
+                RightsOf(right.Option).Add(entity, [], right.Verbs);
             foreach (var right in type.GetCustomAttributes<GenericRbacAttribute>())
             {
                 if (right.Names.Length > 0 && right.Verbs.HasFlag(RbacVerb.Create))
                     throw new InvalidOperationException($"{type.Name}: the right to create cannot be bound to names");
                 foreach (var group in right.Groups)
                 foreach (var resource in right.Resources)
-                    Of(right.Option).Add(group, resource, right.Names, right.Verbs);
-                Of(right.Option).AddUrls(right.Urls, right.Verbs);
+                    RightsOf(right.Option).Add(group, resource, right.Names, right.Verbs);
+                RightsOf(right.Option).AddUrls(right.Urls, right.Verbs);
             }
             foreach (var right in type.GetCustomAttributes<NamespaceRbacAttribute>())
             {

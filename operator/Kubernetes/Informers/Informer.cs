@@ -228,10 +228,10 @@ public sealed partial class Informer<T> : IInformer
                 switch (change.Type)
                 {
                     case WatchEventType.Added or WatchEventType.Modified:
-                        items[ObjectKey.Of(change.Object)] = change.Object;
+                        items[ObjectKey.From(change.Object)] = change.Object;
                         break;
                     case WatchEventType.Deleted:
-                        items.Remove(ObjectKey.Of(change.Object));
+                        items.Remove(ObjectKey.From(change.Object));
                         break;
                     case WatchEventType.Bookmark when change.IsInitialEnd:
                         Replace(items.Values, change.Object.Metadata.ResourceVersion);
@@ -310,7 +310,7 @@ public sealed partial class Informer<T> : IInformer
             {
                 if (change.Type == WatchEventType.Deleted)
                 {
-                    if (_store.Remove(ObjectKey.Of(obj)) is not null)
+                    if (_store.Remove(ObjectKey.From(obj)) is not null)
                         Deleted_NeedsLock(obj);
                 }
                 else
@@ -346,10 +346,10 @@ public sealed partial class Informer<T> : IInformer
             _store.EnsureCapacity(items.Count);
             HashSet<ObjectKey> present = new(items.Count);
             foreach (T obj in items)
-                present.Add(ObjectKey.Of(obj));
+                present.Add(ObjectKey.From(obj));
             foreach (T former in _store.List())
             {
-                ObjectKey key = ObjectKey.Of(former);
+                ObjectKey key = ObjectKey.From(former);
                 if (!present.Contains(key) && _store.Remove(key) is not null)
                     Deleted_NeedsLock(former, seen: false);
             }
@@ -377,7 +377,7 @@ public sealed partial class Informer<T> : IInformer
 
     private void Put_NeedsLock(T obj)
     {
-        T? former = _store.Get(ObjectKey.Of(obj));
+        T? former = _store.Get(ObjectKey.From(obj));
         if (
             former is not null
             && former.Metadata.ResourceVersion == obj.Metadata.ResourceVersion

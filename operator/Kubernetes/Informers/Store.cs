@@ -81,7 +81,7 @@ internal sealed class Store<T> : IStore<T>
     {
         lock (_lock)
         {
-            ObjectKey key = ObjectKey.Of(obj);
+            ObjectKey key = ObjectKey.From(obj);
             T? former = Remove_NeedsLock(key);
             _byKey[key] = obj;
             if (obj.Metadata.IsUnreadable)

@@ -40,7 +40,7 @@ internal static class EntityJson
 
             if (obj is null && mayNeedFitting)
             {
-                json = FittedJson.Of(json, type, mistyped = []);
+                json = FittedJson.Fit(json, type, mistyped = []);
                 MistypedTokens.Begin();
                 obj = JsonSerializer.Deserialize(json, type);
             }

@@ -28,7 +28,7 @@ internal static class FittedJson
         return false;
     }
 
-    public static byte[] Of(ReadOnlySpan<byte> json, JsonTypeInfo type, List<MistypedField> mistyped)
+    public static byte[] Fit(ReadOnlySpan<byte> json, JsonTypeInfo type, List<MistypedField> mistyped)
     {
         ArrayBufferWriter<byte> fitted = new(json.Length);
         using (Utf8JsonWriter writer = new(fitted, new JsonWriterOptions { SkipValidation = true }))

@@ -54,17 +54,17 @@ internal static class SharedParts
     private static readonly PartPool<V1ContainerStatus[]> Statuses = new(new ItemComparer<V1ContainerStatus>(), 1 << 12);
     private static readonly PartPool<V1PodResourceClaim[]> Claims = new(new ItemComparer<V1PodResourceClaim>(), 1 << 10);
 
-    public static StringMap Of(StringMap map) => map.Count == 0 ? StringMap.Empty : Maps.Share(map);
+    public static StringMap Share(StringMap map) => map.Count == 0 ? StringMap.Empty : Maps.Share(map);
 
-    public static V1OwnerReference[] Of(V1OwnerReference[] owners) => owners.Length == 0 ? [] : Owners.Share(owners);
+    public static V1OwnerReference[] Share(V1OwnerReference[] owners) => owners.Length == 0 ? [] : Owners.Share(owners);
 
-    public static V1Container[] Of(V1Container[] containers) => containers.Length == 0 ? [] : Containers.Share(containers);
+    public static V1Container[] Share(V1Container[] containers) => containers.Length == 0 ? [] : Containers.Share(containers);
 
-    public static V1ContainerPort[] Of(V1ContainerPort[] ports) => ports.Length == 0 ? [] : Ports.Share(ports);
+    public static V1ContainerPort[] Share(V1ContainerPort[] ports) => ports.Length == 0 ? [] : Ports.Share(ports);
 
-    public static V1PodResourceClaim[] Of(V1PodResourceClaim[] claims) => claims.Length == 0 ? [] : Claims.Share(claims);
+    public static V1PodResourceClaim[] Share(V1PodResourceClaim[] claims) => claims.Length == 0 ? [] : Claims.Share(claims);
 
-    public static V1PodCondition[] Of(V1PodCondition[] conditions) => conditions.Length == 0 ? [] : Conditions.Share(conditions);
+    public static V1PodCondition[] Share(V1PodCondition[] conditions) => conditions.Length == 0 ? [] : Conditions.Share(conditions);
 
-    public static V1ContainerStatus[] Of(V1ContainerStatus[] statuses) => statuses.Length == 0 ? [] : Statuses.Share(statuses);
+    public static V1ContainerStatus[] Share(V1ContainerStatus[] statuses) => statuses.Length == 0 ? [] : Statuses.Share(statuses);
 }

@@ -58,7 +58,7 @@ public sealed record V1Container
         {
             Name = name!,
             Resources = resources,
-            Ports = SharedParts.Of(ports),
+            Ports = SharedParts.Share(ports),
             RestartPolicy = restart,
         };
     }

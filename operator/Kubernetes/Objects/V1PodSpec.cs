@@ -127,16 +127,16 @@ public sealed record V1PodSpec
 
         Common common = new()
         {
-            Containers = SharedParts.Of(containers),
-            InitContainers = SharedParts.Of(init),
+            Containers = SharedParts.Share(containers),
+            InitContainers = SharedParts.Share(init),
             Grace = grace < 0 ? -1 : Clamped(grace),
             PriorityClassName = priorityClass,
             Priority = priority,
-            NodeSelector = SharedParts.Of(selector),
+            NodeSelector = SharedParts.Share(selector),
             RestartPolicy = restart,
             HostNetwork = hostNetwork,
             HasScratch = scratch,
-            ResourceClaims = SharedParts.Of(claims),
+            ResourceClaims = SharedParts.Share(claims),
         };
         return new V1PodSpec { NodeName = nodeName, _common = Pool.Share(common) };
     }

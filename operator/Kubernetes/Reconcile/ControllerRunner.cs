@@ -51,15 +51,15 @@ public sealed partial class ControllerRunner<T> : IDisposable
         informer.AddHandler(
             new InformerHandler<T>
             {
-                Added = obj => Queue.Add(ObjectKey.Of(obj)),
+                Added = obj => Queue.Add(ObjectKey.From(obj)),
                 Updated = (former, obj) =>
                 {
                     if (_options.Concerns is null || _options.Concerns(former, obj))
-                        Queue.Add(ObjectKey.Of(obj));
+                        Queue.Add(ObjectKey.From(obj));
                 },
                 Deleted = obj =>
                 {
-                    ObjectKey key = ObjectKey.Of(obj);
+                    ObjectKey key = ObjectKey.From(obj);
                     lock (_lock)
                     {
                         if (!_deleted.TryGetValue(key, out List<T>? gone))

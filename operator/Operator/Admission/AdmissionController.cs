@@ -70,7 +70,7 @@ internal sealed partial class AdmissionController(
             return ([], verdict.Warnings);
         return (
             verdict.Gate ? [.. AdmissionGate.Gate(work)]
-            : queued ? [AdmissionGate.Erase()]
+            : queued ? [AdmissionGate.Erase(work)]
             : [.. AdmissionGate.Remove(work)],
             verdict.Warnings
         );
@@ -98,7 +98,7 @@ internal sealed partial class AdmissionController(
                     budget.Metadata.Name,
                     errors.Count > 0 ? null : terms,
                     exempt?.Matches(labels) == true,
-                    BudgetFigures.Of(budget, decisions.Of(budget))
+                    BudgetFigures.From(budget, decisions.Get(budget))
                 )
                 {
                     IsReleased = errors.Count == 0 && ReleasedAt(budget, terms!.Window) is not null,
@@ -131,8 +131,8 @@ internal sealed partial class AdmissionController(
             return null;
         var observes = ObserveOnlyMode.IsObserve(stores.Control.Store.Get(ownNamespace, ObserveOnlyMode.Name));
         // If the owner is not cached yet, use the pod's own labels, which come from its template.
-        var top = PodWorkload.Of(pod, stores);
-        var work = top is null ? null : stores.Of(top.Key.Kind)?.Get(top.Key.Namespace, top.Key.Name);
+        var top = PodWorkload.From(pod, stores);
+        var work = top is null ? null : stores.CacheOf(top.Key.Kind)?.Get(top.Key.Namespace, top.Key.Name);
         foreach (
             var budget in stores
                 .Budgets.Store.ByIndex(Indexes.Namespace, pod.Metadata.Namespace ?? "")
@@ -151,7 +151,7 @@ internal sealed partial class AdmissionController(
             )
                 continue;
             if (
-                BudgetFigures.Of(budget, decisions.Of(budget)) is not { UsedUp: true } figures
+                BudgetFigures.From(budget, decisions.Get(budget)) is not { UsedUp: true } figures
                 || terms.Window.Period == WindowPeriod.Once && !Window.At(terms.Window, time.GetUtcNow()).Contains(time.GetUtcNow())
             )
                 continue;
@@ -226,7 +226,7 @@ internal sealed partial class AdmissionController(
             }
         )
             return null;
-        if (WorkloadKinds.Of($"{group}/{version}", kind) is not { Suspends: true } known || known.Entity.Version != version)
+        if (WorkloadKinds.Find($"{group}/{version}", kind) is not { Suspends: true } known || known.Entity.Version != version)
             return null;
         try
         {

@@ -17,13 +17,13 @@ internal sealed record BudgetFigures(Amount Spent, Amount Limit, string Currency
     /// <summary>
     /// Returns the amounts of the latest decision or, on a replica that does not lead, of the status. Null if neither exists.
     /// </summary>
-    public static BudgetFigures? Of(V1Alpha1GpuBudget budget, BudgetDecision? latest) =>
-        latest is not null ? Of(latest.Spent, latest.Limit, latest.Currency, latest.State)
+    public static BudgetFigures? From(V1Alpha1GpuBudget budget, BudgetDecision? latest) =>
+        latest is not null ? From(latest.Spent, latest.Limit, latest.Currency, latest.State)
         : Amount.TryParse(budget.Status?.Spent, out var spent) && Amount.TryParse(budget.Status?.Limit, out var limit)
-            ? Of(spent, limit, budget.Status?.Currency ?? "", budget.Status?.State)
+            ? From(spent, limit, budget.Status?.Currency ?? "", budget.Status?.State)
         : null;
 
-    private static BudgetFigures Of(Amount spent, Amount limit, string currency, string? state) =>
+    private static BudgetFigures From(Amount spent, Amount limit, string currency, string? state) =>
         new(spent, limit, currency, state is Reasons.Exhausted or Reasons.Overspent || spent >= limit);
 }
 

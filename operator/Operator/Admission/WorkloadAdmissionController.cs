@@ -105,7 +105,7 @@ internal sealed partial class WorkloadAdmissionController(
     private AdmissionAnswer? Answer(V1Workload workload)
     {
         var ns = workload.Metadata.Namespace ?? "";
-        if (workload.Metadata.ControllerReference() is not { } owner || stores.Of(owner) is not { IsServed: true } cache)
+        if (workload.Metadata.ControllerReference() is not { } owner || stores.CacheOf(owner) is not { IsServed: true } cache)
             return new(true, "Bursar cannot suspend this kind: it is counted if a budget selects it.");
         if (cache.Get(ns, owner.Name, owner.Uid) is not { } work)
             return null;
@@ -129,10 +129,10 @@ internal sealed partial class WorkloadAdmissionController(
 
     /// <summary>Returns the budget's answer; null while it has not evaluated the workload.</summary>
     private AdmissionAnswer? Answer(V1Alpha1GpuBudget budget, string uid) =>
-        decisions.Of(budget) is { } decision
+        decisions.Get(budget) is { } decision
         && decision.Workloads.FirstOrDefault(one => one.Key.Uid == uid && one.State is WorkloadState.Pending or WorkloadState.Running)
             is { } verdict
-            ? AdmissionAnswer.Of(decision, verdict, budget.Metadata.Name, observes: !decision.IsEnforcing || control.ObserveOnly)
+            ? AdmissionAnswer.From(decision, verdict, budget.Metadata.Name, observes: !decision.IsEnforcing || control.ObserveOnly)
             : null;
 
     [LoggerMessage(

@@ -91,7 +91,7 @@ internal sealed class PodMeter(
         foreach (var open in vanished)
         {
             var bounds = PodBounds
-                .Of(open.Workload, open.Pod, open.Uid, open.Since, stores)
+                .Get(open.Workload, open.Pod, open.Uid, open.Since, stores)
                 .Concat(replaced.TryGetValue(open.Uid, out var at) ? [at] : []);
             ledger.Observe(
                 new PodObservation
@@ -110,7 +110,7 @@ internal sealed class PodMeter(
                 }.EndedAt(
                     deletedPods?.Find(open.Uid) is { } seen
                         ? EndOf(seen.Pod, open.Since, gone: true, seen.At, seen.LastSeenAt, () => bounds)
-                        : PodEnd.Of(
+                        : PodEnd.From(
                             new()
                             {
                                 ScheduledAt = open.Since,
@@ -148,7 +148,7 @@ internal sealed class PodMeter(
                 continue;
             var request = owner.PodSets.First(set => set.Request.IsAny).Request;
             var devices = stores.Nodes.Store.Get(null, node) is { } known ? stores.Gpus.DevicesOf(known) : null;
-            var top = PodWorkload.Of(owner);
+            var top = PodWorkload.From(owner);
             ledger.Observe(
                 new()
                 {
@@ -189,9 +189,9 @@ internal sealed class PodMeter(
         if (!over && !(lastSeen < observed))
             return new(observed, observed, IsExact: false);
         var facts = PodTimes.EndFacts(pod, scheduled, observed);
-        return PodEnd.Of(facts) is { IsExact: true } exact
+        return PodEnd.From(facts) is { IsExact: true } exact
             ? exact
-            : PodEnd.Of(facts with { LastSeenAt = over ? facts.LastSeenAt : lastSeen, Bounds = [.. bounds()] });
+            : PodEnd.From(facts with { LastSeenAt = over ? facts.LastSeenAt : lastSeen, Bounds = [.. bounds()] });
     }
 
     /// <param name="pod">Its last state.</param>
@@ -203,7 +203,7 @@ internal sealed class PodMeter(
         // The GPU of a reservation pod is billed to the pods that share it. The rest counts as unallocated on the node.
         if (!request.IsAny || KaiSharing.IsReservation(pod) || PodTimes.ScheduledAt(pod) is not { } scheduled)
             return;
-        if (PodWorkload.Of(pod, stores) is not { } top)
+        if (PodWorkload.From(pod, stores) is not { } top)
         {
             if (!gone)
                 lock (_gate)
@@ -212,7 +212,7 @@ internal sealed class PodMeter(
         }
         var now = time.GetUtcNow();
         var end = EndOf(pod, scheduled, gone, now, lastSeen, () =>
-            PodBounds.Of(top.Key, pod.Metadata.Name, pod.Metadata.Uid, scheduled, stores)
+            PodBounds.Get(top.Key, pod.Metadata.Name, pod.Metadata.Uid, scheduled, stores)
         );
         var devices = stores.Nodes.Store.Get(null, pod.Spec.NodeName!) is { } node ? stores.Gpus.DevicesOf(node) : null;
         var share = request.ShareOn(devices);

@@ -199,7 +199,7 @@ internal sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProv
         var verdict = PriceDecider.Decide(
             reading.Book,
             reading.Problem,
-            PricedNode.Of(product, node.Metadata.Labels),
+            PricedNode.From(product, node.Metadata.Labels),
             recorded.Product,
             c => ledger.RateOf(c, now),
             now

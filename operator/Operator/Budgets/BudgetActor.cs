@@ -123,7 +123,8 @@ internal sealed class BudgetActor(
         )
         {
             var isOver =
-                stores.Of(record.Kind) is { } cache && cache.Get(record.Namespace, record.Name, record.Uid) is not { IsFinished: false };
+                stores.CacheOf(record.Kind) is { } cache
+                && cache.Get(record.Namespace, record.Name, record.Uid) is not { IsFinished: false };
             if (isOver)
                 await suspender.ForgetAsync(record, budget.Object, MayWrite(budget, snapshot), cancellationToken);
             else if (MayWrite(budget, snapshot))
@@ -256,8 +257,8 @@ internal sealed class BudgetActor(
             }
             : record with
             {
-                Labels = budget.Asked(
-                    stores.Of(action.Workload.Kind)?.Get(action.Workload.Namespace, action.Workload.Name)?.Labels ?? StringMap.Empty
+                Labels = budget.LabelsOf(
+                    stores.CacheOf(action.Workload.Kind)?.Get(action.Workload.Namespace, action.Workload.Name)?.Labels ?? StringMap.Empty
                 ),
             };
         record = await suspender.RecordAsync(record, inherited, cancellationToken);

@@ -100,7 +100,7 @@ internal sealed class BudgetRecorder(
             var next = Window.At(budget.Terms.Window, window.End);
             window = next.Start >= window.End ? new(next.Key, next.Start, next.End, BudgetDecider.LimitOf(budget.Terms, next.Key)) : null;
         }
-        state.NoteWindow(
+        state.RecordWindow(
             budget.Namespace,
             budget.Name,
             budget.Uid,

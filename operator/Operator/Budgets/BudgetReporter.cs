@@ -47,7 +47,7 @@ internal sealed partial class BudgetReporter(
     /// <summary>Writes the status if it is due. Returns the time until it is due, or null if there is nothing left to write.</summary>
     public async Task<TimeSpan?> WriteStatusAsync(V1Alpha1GpuBudget budget, BudgetDecision decision, CancellationToken cancellationToken)
     {
-        var status = BudgetStatus.Of(budget, decision, store.Ledger, store.State);
+        var status = BudgetStatus.From(budget, decision, store.Ledger, store.State);
         var now = client.TimeProvider.GetUtcNow();
         var known = _written.TryGetValue(budget.Metadata.Uid, out var written);
         if (BudgetStatus.DueIn(known ? written.Status : budget.Status, status, known ? now - written.At : TimeSpan.MaxValue) is not { } due)

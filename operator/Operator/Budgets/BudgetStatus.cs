@@ -19,7 +19,7 @@ internal static class BudgetStatus
     /// <summary>Number of ended workloads that the status lists.</summary>
     public const int MostEnded = 10;
 
-    public static GpuBudgetStatus Of(V1Alpha1GpuBudget budget, BudgetDecision decision, GpuLedger ledger, OperatorState state)
+    public static GpuBudgetStatus From(V1Alpha1GpuBudget budget, BudgetDecision decision, GpuLedger ledger, OperatorState state)
     {
         // The record of a workload that another client resumed stays while the budget may not act on it. The workload is not suspended.
         var running = decision

@@ -50,7 +50,7 @@ internal sealed partial class CheckpointActor(
                 work.Metadata.Annotations.TryGetValue(BursarAnnotations.CheckpointRequested, out var id)
                 && id.StartsWith(budget + "/", StringComparison.Ordinal)
             )
-                await workloads.MirrorRequestAsync(PodWorkload.Of(work).Key, id, isRequested: false, cancellationToken);
+                await workloads.MirrorRequestAsync(PodWorkload.From(work).Key, id, isRequested: false, cancellationToken);
     }
 
     [LoggerMessage(

@@ -21,21 +21,21 @@ internal sealed class DecisionStore
     public IEnumerable<(ObjectKey Budget, BudgetDecision Decision)> All => _latest.Select(pair => (pair.Key, pair.Value.Decision));
 
     /// <summary>Returns the latest decision; null if this leader has made none on this object. A recreated budget has none.</summary>
-    public BudgetDecision? Of(V1Alpha1GpuBudget budget) =>
-        _latest.TryGetValue(ObjectKey.Of(budget), out var known) && known.Uid == budget.Metadata.Uid ? known.Decision : null;
+    public BudgetDecision? Get(V1Alpha1GpuBudget budget) =>
+        _latest.TryGetValue(ObjectKey.From(budget), out var known) && known.Uid == budget.Metadata.Uid ? known.Decision : null;
 
     /// <summary>Stores a decision. Of its memory, which is as large as the rest, only the admitted workloads are kept.</summary>
     public void Record(V1Alpha1GpuBudget budget, BudgetDecision decision)
     {
-        var before = Of(budget);
-        _latest[ObjectKey.Of(budget)] = (budget.Metadata.Uid, decision with { Memory = new() { Admitted = decision.Memory.Admitted } });
+        var before = Get(budget);
+        _latest[ObjectKey.From(budget)] = (budget.Metadata.Uid, decision with { Memory = new() { Admitted = decision.Memory.Admitted } });
         Recorded?.Invoke(budget, before, decision);
     }
 
     /// <summary>Removes the decision of a budget that is deleted or has no valid spec.</summary>
     public void Forget(V1Alpha1GpuBudget budget)
     {
-        var key = ObjectKey.Of(budget);
+        var key = ObjectKey.From(budget);
         if (_latest.TryGetValue(key, out var known) && known.Uid == budget.Metadata.Uid && _latest.TryRemove(new(key, known)))
             Forgotten?.Invoke(budget);
     }

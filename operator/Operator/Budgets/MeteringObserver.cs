@@ -97,7 +97,7 @@ internal sealed class MeteringObserver(
         }
         foreach (var (uid, set) in byWorkload)
             texts.Add(uid, MeteringView.TextOf(set));
-        return (byNode.Count == 0 ? null : MeteringView.Of(byNode.Select(pair => (pair.Key, pair.Value))), texts);
+        return (byNode.Count == 0 ? null : MeteringView.From(byNode.Select(pair => (pair.Key, pair.Value))), texts);
     }
 
     private string? Stale(Dictionary<string, WorkloadSpend> spends)
@@ -140,7 +140,7 @@ internal sealed class MeteringObserver(
         foreach (
             var waiting in snapshot.Workloads.Where(w => w.BurnRate == HourlyCost.Zero && w.State is not WorkloadState.SuspendedByOther)
         )
-        foreach (var set in stores.Of(waiting.Key.Kind)?.Get(waiting.Key.Namespace, waiting.Key.Name)?.PodSets ?? [])
+        foreach (var set in stores.CacheOf(waiting.Key.Kind)?.Get(waiting.Key.Namespace, waiting.Key.Name)?.PodSets ?? [])
             if (set.Request.IsAny)
                 concerned = concerned.Concat(nodes.NodesFor(set.Template.Spec.NodeSelector).Select(node => node.Metadata.Name));
         return [.. concerned.Where(node => untrusted.ContainsKey(node) || asOnDemand.ContainsKey(node)).Distinct(StringComparer.Ordinal)];

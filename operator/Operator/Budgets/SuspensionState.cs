@@ -63,12 +63,12 @@ internal sealed record SuspensionState
     /// <param name="facts">The suspensions of all budgets, and the pods that still run, which are read only if the workload is stopped.</param>
     /// <param name="runs">Whether pods of it hold GPUs.</param>
     /// <param name="stores">The caches with the managers' objects.</param>
-    public static SuspensionState Of(WorkloadObject work, BudgetFacts facts, bool runs, ClusterStores stores)
+    public static SuspensionState From(WorkloadObject work, BudgetFacts facts, bool runs, ClusterStores stores)
     {
         var uid = work.Metadata.Uid;
         var record = facts.Suspensions.GetValueOrDefault(uid);
         var others = facts.SuspendedByOtherBudgets[uid];
-        var manager = ManagerAdapters.Of(work, stores);
+        var manager = ManagerAdapters.GetState(work, stores);
         var anyRecord = record ?? others.FirstOrDefault();
         var isNew = anyRecord is null && AdmissionGate.IsGated(work);
         var isStopped = anyRecord is not null

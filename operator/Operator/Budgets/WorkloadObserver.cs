@@ -45,7 +45,7 @@ internal sealed class WorkloadObserver(
         IReadOnlyList<V1Pod> pods = serves ? [] : PodsOf(uid);
         V1Pod[] live = [.. pods.Where(p => PodTimes.ScheduledAt(p) is not null && !PodTimes.IsOver(p))];
         var runs = serves ? spend is { Gpus: > 0 } : live.Length > 0;
-        var suspension = SuspensionState.Of(work, facts, runs, stores);
+        var suspension = SuspensionState.From(work, facts, runs, stores);
         // A scaled kind without replicas that no budget suspended is no workload once its pods have ended.
         if (work.IsStopped && (serves || work.Kind.Scales) && suspension.AnyRecord is null && !runs)
             return null;
@@ -55,7 +55,7 @@ internal sealed class WorkloadObserver(
         var burn = spend?.RatePerHour ?? HourlyCost.Zero;
         var snapshot = new WorkloadSnapshot
         {
-            Key = PodWorkload.Of(work).Key,
+            Key = PodWorkload.From(work).Key,
             // A job is training whatever its annotation says, so no annotation can exempt it from the limit.
             Class = serves ? record?.Class ?? PodWorkload.ClassOf(work.Kind.Name, work.Metadata, template) : WorkloadClass.Training,
             // A Deployment that another client scaled to zero is not suspended: its terminating pods still cost money.
@@ -97,7 +97,7 @@ internal sealed class WorkloadObserver(
     public WorkloadSnapshot? ObserveUnlisted(WorkloadSpend spend, BudgetFacts facts)
     {
         var key = spend.Workload;
-        if (stores.Of(key.Kind) is not { IsServed: true } cache)
+        if (stores.CacheOf(key.Kind) is not { IsServed: true } cache)
             return OfOther(spend, SuspensionEligibility.WhyNot(key.Kind), "Bursar has no adapter for its kind");
         if (facts.Running.Value.GetValueOrDefault(key.Uid) == RunningPods.None)
             return null;
@@ -206,7 +206,7 @@ internal sealed class WorkloadObserver(
 
     /// <summary>Returns the workload's unit costs. Null if it has cost nothing in this window.</summary>
     private UnitCosts? UnitCostsOf(WorkloadSpend? spend, HourlyCost? rate) =>
-        spend is null ? null : UnitCosts.Of(WorkDone.Of([spend]), rate, Estimator.SecondsPerStep(progress.Series(spend.Workload.Uid)));
+        spend is null ? null : UnitCosts.From(WorkDone.From([spend]), rate, Estimator.SecondsPerStep(progress.Series(spend.Workload.Uid)));
 
     /// <summary>Returns the pod sets after a resume: with the original replicas instead of zero.</summary>
     private static IReadOnlyList<PodSet> SetsOf(WorkloadObject work, SuspensionRecord? suspension)
@@ -234,7 +234,7 @@ internal sealed class WorkloadObserver(
         var pods = new List<V1Pod>(stores.Pods.Store.ByIndex(Indexes.OwnerUid, uid));
         // Only of leaders among its direct pods. The recursion below covers the others.
         foreach (var leader in pods.Where(pod => pod.Metadata.Labels.ContainsKey(LeaderWorkerSetKind.NameLabel)).ToArray())
-        foreach (var workers in stores.Of("StatefulSet")!.OwnedBy(leader.Metadata.Uid))
+        foreach (var workers in stores.CacheOf("StatefulSet")!.OwnedBy(leader.Metadata.Uid))
             pods.AddRange(stores.Pods.Store.ByIndex(Indexes.OwnerUid, workers.Uid));
         foreach (var cache in stores.Kinds)
         foreach (var part in cache.OwnedBy(uid))

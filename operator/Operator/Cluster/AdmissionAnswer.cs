@@ -16,7 +16,7 @@ internal sealed record AdmissionAnswer(bool Admits, string Sentence)
     public const string ControllerName = "bursar.dev/budget";
 
     /// <summary>Returns the answer for one workload. In doubt it waits, because a start would add cost.</summary>
-    public static AdmissionAnswer Of(BudgetDecision decision, WorkloadVerdict verdict, string budget, bool observes)
+    public static AdmissionAnswer From(BudgetDecision decision, WorkloadVerdict verdict, string budget, bool observes)
     {
         if (observes)
             return new(true, $"Budget {budget} only observes.");

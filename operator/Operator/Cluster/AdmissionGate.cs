@@ -12,16 +12,19 @@ namespace Bursar.Operator.Cluster;
 /// </remarks>
 internal static class AdmissionGate
 {
-    public const string Annotation = "bursar.dev/held-on-creation";
+    public const string Annotation = "bursar.dev/gated-on-creation";
+
+    /// <summary>The annotation's name before it was renamed. A workload gated by an earlier version has it until it is evaluated.</summary>
+    public const string FormerAnnotation = "bursar.dev/held-on-creation";
+
+    public static readonly IReadOnlyList<string> Names = [Annotation, FormerAnnotation];
 
     /// <summary>Value of the annotation if the field was absent.</summary>
     public const string WasAbsent = "absent";
 
     public const string WasFalse = "false";
 
-    private static readonly string AnnotationPointer = PatchOperation.Pointer("metadata", "annotations", Annotation);
-
-    public static bool IsOn(WorkloadObject work) => work.Metadata.Annotations.ContainsKey(Annotation);
+    public static bool IsOn(WorkloadObject work) => work.Metadata.Annotations.ContainsKey(NameOn(work));
 
     /// <summary>Whether the webhook suspended it and its spec has not changed since.</summary>
     public static bool IsGated(WorkloadObject work) =>
@@ -29,14 +32,14 @@ internal static class AdmissionGate
 
     /// <summary>Returns the original value of the field, as JSON.</summary>
     public static string OriginalOf(WorkloadObject work) =>
-        work.Metadata.Annotations.TryGetValue(Annotation, out var before) && before == WasAbsent ? WorkloadObject.Absent : WasFalse;
+        work.Metadata.Annotations.TryGetValue(NameOn(work), out var before) && before == WasAbsent ? WorkloadObject.Absent : WasFalse;
 
     /// <summary>Suspends a new workload and records the original value in the annotation.</summary>
     public static IEnumerable<PatchOperation> Gate(WorkloadObject work)
     {
         if (work.Metadata.Annotations.Count == 0)
             yield return PatchOperation.Add("/metadata/annotations", new System.Text.Json.Nodes.JsonObject());
-        yield return PatchOperation.Add(AnnotationPointer, work.Field == WorkloadObject.Absent ? WasAbsent : WasFalse);
+        yield return PatchOperation.Add(Pointer(Annotation), work.Field == WorkloadObject.Absent ? WasAbsent : WasFalse);
         if (work.MissingPart is { } part)
             yield return PatchOperation.Add(part, new System.Text.Json.Nodes.JsonObject());
         yield return PatchOperation.Add(work.Kind.Field, true);
@@ -47,8 +50,14 @@ internal static class AdmissionGate
         yield return OriginalOf(work) == WorkloadObject.Absent
             ? PatchOperation.Remove(work.Kind.Field)
             : PatchOperation.Replace(work.Kind.Field, false);
-        yield return Erase();
+        yield return Erase(work);
     }
 
-    public static PatchOperation Erase() => PatchOperation.Remove(AnnotationPointer);
+    public static PatchOperation Erase(WorkloadObject work) => PatchOperation.Remove(Pointer(NameOn(work)));
+
+    /// <summary>Returns the name under which a gated workload has the annotation.</summary>
+    public static string NameOn(WorkloadObject work) =>
+        work.Metadata.Annotations.ContainsKey(FormerAnnotation) ? FormerAnnotation : Annotation;
+
+    private static string Pointer(string annotation) => PatchOperation.Pointer("metadata", "annotations", annotation);
 }

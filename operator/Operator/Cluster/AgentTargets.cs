@@ -39,7 +39,7 @@ internal static class AgentTargets
     /// <param name="classOf">The class of a pod's workload; null while its owners are unknown, and then it is not scraped yet.</param>
     /// <param name="checkpointOf">The checkpoint request for a pod's workload.</param>
     /// <param name="isScaled">Whether a scaler uses the pod's metrics, so that it is scraped every second.</param>
-    public static TargetList Of(
+    public static TargetList Create(
         IReadOnlyList<V1Pod> pods,
         Func<V1Pod, WorkloadClass?> classOf,
         Func<V1Pod, CheckpointWanted?>? checkpointOf = null,

@@ -52,6 +52,7 @@ internal static class AnnotationRules
         BursarAnnotations.SuspendedReason,
         BursarAnnotations.CheckpointRequested,
         AdmissionGate.Annotation,
+        AdmissionGate.FormerAnnotation,
     };
 
     /// <summary>Returns the annotations that have no effect, those of the workload first.</summary>
@@ -68,17 +69,17 @@ internal static class AnnotationRules
         bool readsClass = true
     )
     {
-        return Of(workload.Annotations, "", _ => "")
+        return Check(workload.Annotations, "", _ => "")
             .Concat(
                 inherited.SelectMany(one =>
-                    Of(one.Annotations, $" of {one.Place}", name =>
+                    Check(one.Annotations, $" of {one.Place}", name =>
                         name is BursarAnnotations.Resume or BursarAnnotations.Class ? "it is read from the workload itself" : ""
                     )
                 )
             )
             .Concat(
                 templates.SelectMany(template =>
-                    Of(template.Metadata.Annotations, " of the pod template", name => WhyNotOn(template, name))
+                    Check(template.Metadata.Annotations, " of the pod template", name => WhyNotOn(template, name))
                 )
             )
             .DistinctBy(one => (one.Name, one.Value, one.Message));
@@ -97,7 +98,7 @@ internal static class AnnotationRules
     /// <param name="annotations">The annotations of one place.</param>
     /// <param name="where">The place, as text after the annotation's name; empty for the workload itself.</param>
     /// <param name="whyNot">Returns why an annotation is not read there; empty if it is read.</param>
-    private static IEnumerable<AnnotationProblem> Of(
+    private static IEnumerable<AnnotationProblem> Check(
         IReadOnlyDictionary<string, string> annotations,
         string where,
         Func<string, string> whyNot

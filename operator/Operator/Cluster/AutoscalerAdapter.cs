@@ -12,7 +12,7 @@ internal sealed class AutoscalerAdapter() : ManagerAdapter(OptionName)
     /// <summary>The option for the permission to cap an autoscaler. Stopping its target needs no permission on it.</summary>
     public const string OptionName = "HorizontalPodAutoscaler";
 
-    public override ManagerState? Of(WorkloadObject work, ClusterStores stores)
+    public override ManagerState? GetState(WorkloadObject work, ClusterStores stores)
     {
         if (!work.Kind.Scales)
             return null;

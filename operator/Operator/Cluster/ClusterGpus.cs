@@ -83,7 +83,7 @@ internal sealed partial class ClusterGpus
         var read = new NodeReading(
             _table,
             slices,
-            NodeDevices.Of(
+            NodeDevices.From(
                 node.Metadata.Labels,
                 node.Status.Capacity.Count > 0 ? node.Status.Capacity : node.Status.Allocatable,
                 node.Metadata.Annotations.TryGetValue(HamiRegister.Annotation, out var register) ? HamiRegister.Read(register) : null,
@@ -307,7 +307,7 @@ internal sealed partial class ClusterGpus
             : _published.GetValue(slice, static one =>
                 [
                     .. one.Spec.Devices.Select(device =>
-                        DraDevice.Of(
+                        DraDevice.Create(
                             one.Spec.Driver,
                             one.Spec.Pool.Name,
                             device.Name,

@@ -133,14 +133,14 @@ internal sealed class ClusterStores
     public Informer<V1ConfigMap> Control { get; }
 
     /// <summary>Returns the cache of a supported kind by its name; null for other kinds.</summary>
-    public KindCache? Of(string kind) => _kinds.GetValueOrDefault(kind);
+    public KindCache? CacheOf(string kind) => _kinds.GetValueOrDefault(kind);
 
     /// <summary>Returns the cache of an owner's kind; null if the kind is not supported.</summary>
-    public KindCache? Of(V1OwnerReference? owner) => WorkloadKinds.Of(owner) is { } kind ? _kinds[kind.Name] : null;
+    public KindCache? CacheOf(V1OwnerReference? owner) => WorkloadKinds.Find(owner) is { } kind ? _kinds[kind.Name] : null;
 
     public IStore<T> StoreOf<T>()
         where T : class, IKubernetesEntity<T> =>
-        ((KindCache<T>)_kinds[WorkloadKinds.Of(T.EntityKind.ApiVersion, T.EntityKind.Kind)!.Name]).Informer.Store;
+        ((KindCache<T>)_kinds[WorkloadKinds.Find(T.EntityKind.ApiVersion, T.EntityKind.Kind)!.Name]).Informer.Store;
 
     public IReadOnlyList<IInformer> All { get; }
 

@@ -25,8 +25,8 @@ internal sealed class DeploymentKind() : WorkloadKind<V1Deployment>(WorkloadClas
     {
         if (stores.StoreOf<V1Deployment>().Get(ns, name) is not { } deployment)
             return null;
-        var work = stores.Of(Name)!.Get(ns, name);
-        return ScaleTarget.Of(Entity, deployment.Metadata, deployment.Spec.Replicas ?? 1) with
+        var work = stores.CacheOf(Name)!.Get(ns, name);
+        return ScaleTarget.From(Entity, deployment.Metadata, deployment.Spec.Replicas ?? 1) with
         {
             StatusReplicas = deployment.Status.Replicas,
             IsRollingOut = IsRolling(deployment),

@@ -18,7 +18,7 @@ internal sealed class DynamoKind : IScalableKind
     public ScaleTarget? Find(string ns, string name, ClusterStores stores) =>
         stores.DynamoAdapters.Store.Get(ns, name) is not { } adapter
             ? null
-            : ScaleTarget.Of(Entity, adapter.Metadata, adapter.Spec.Replicas) with
+            : ScaleTarget.From(Entity, adapter.Metadata, adapter.Spec.Replicas) with
             {
                 StatusReplicas = adapter.Status.Replicas,
                 ReplicaPods =

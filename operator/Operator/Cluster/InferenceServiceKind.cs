@@ -66,7 +66,7 @@ internal sealed class InferenceServiceKind()
     {
         if (work.IsStopped)
             return work;
-        var deployments = stores.Of("Deployment")!;
+        var deployments = stores.CacheOf("Deployment")!;
         var sets = new List<PodSet>();
         foreach (var part in deployments.OwnedBy(work.Metadata.Uid))
             if (deployments.Get(work.Namespace, part.Name, part.Uid) is { } deployment)
@@ -91,12 +91,12 @@ internal sealed class InferenceServiceKind()
     {
         if (stores.StoreOf<V1Beta1InferenceService>().Get(ns, name) is not { } service)
             return null;
-        var work = stores.Of(Name)!.Get(ns, name)!;
+        var work = stores.CacheOf(Name)!.Get(ns, name)!;
         var deployments = Deployments(service, stores);
         var pods = TargetReplica.Each(
             stores.Pods.Store.ByIndex(ScaleIndexes.Service, ScaleIndexes.Key(ns, name)).Where(pod => IsPredictor(pod.Metadata))
         );
-        return ScaleTarget.Of(Entity, service.Metadata, ReplicasOf(service, work.IsStopped, deployments, pods)) with
+        return ScaleTarget.From(Entity, service.Metadata, ReplicasOf(service, work.IsStopped, deployments, pods)) with
         {
             StatusReplicas = deployments.Count > 0 ? deployments.Sum(deployment => deployment.Status.Replicas) : pods.Count,
             IsRollingOut =

@@ -36,7 +36,7 @@ internal sealed class JobKind() : WorkloadKind<V1Job>(WorkloadClass.Training, Su
                     ? "it has no completions and one of its pods has succeeded, so Kubernetes would complete it as soon as the others are stopped"
                 : null,
             PodSets = [new(AtOnce(job.Spec, job.Status), job.Spec.Template)],
-            Pieces = PieceSet.Of(job) is { } pieces ? [pieces] : [],
+            Pieces = PieceSet.From(job) is { } pieces ? [pieces] : [],
             ActiveDeadlineSeconds = job.Spec.ActiveDeadlineSeconds,
             StartTime = job.Status.StartTime,
         };

@@ -56,7 +56,7 @@ internal sealed class JobSetKind() : WorkloadKind<V1Alpha2JobSet>(WorkloadClass.
         if (work.Parts is not { } spec)
             return work;
         var jobs = stores
-            .Of("Job")!
+            .CacheOf("Job")!
             .OwnedBy(work.Metadata.Uid)
             .Select(part => stores.Jobs.Store.Get(work.Namespace, part.Name))
             .OfType<V1Job>()

@@ -12,7 +12,7 @@ internal sealed class KServeAdapter() : ManagerAdapter("KServe")
 {
     public override IReadOnlyList<EntityKind> Entities { get; } = [V1Beta1InferenceService.EntityKind];
 
-    public override ManagerState? Of(WorkloadObject work, ClusterStores stores) =>
+    public override ManagerState? GetState(WorkloadObject work, ClusterStores stores) =>
         work.Kind is not InferenceServiceKind kind
             ? null
             : new()
@@ -30,5 +30,5 @@ internal sealed class KServeAdapter() : ManagerAdapter("KServe")
             };
 
     public override string? ValueOf(string ns, ObjectRef target, string field, ClusterStores stores) =>
-        stores.Of("InferenceService")!.Get(ns, target.Name, target.Uid)?.Field;
+        stores.CacheOf("InferenceService")!.Get(ns, target.Name, target.Uid)?.Field;
 }

@@ -22,13 +22,13 @@ internal sealed class KedaAdapter() : ManagerAdapter(OptionName)
 
     public override IReadOnlyList<EntityKind> Entities { get; } = [V1ScaledObject.EntityKind];
 
-    public override ManagerState? Of(WorkloadObject work, ClusterStores stores)
+    public override ManagerState? GetState(WorkloadObject work, ClusterStores stores)
     {
         if (!work.Kind.Scales)
             return null;
         foreach (var scaler in stores.ScaledObjects.Store.ByIndex(Indexes.Namespace, work.Namespace))
             if (scaler.Spec.ScaleTargetRef is var target && target.IsOf(work.Kind.Entity) && target.Name == work.Metadata.Name)
-                return Of(scaler);
+                return GetState(scaler);
         return null;
     }
 
@@ -39,7 +39,7 @@ internal sealed class KedaAdapter() : ManagerAdapter(OptionName)
     /// Returns the state of a ScaledObject. If a user paused it without a number, KEDA neither scales nor watches, so the workload's own
     /// replicas stop it. If it is paused at a number, it is stopped at zero and restored to that number.
     /// </summary>
-    private static ManagerState Of(V1ScaledObject scaler)
+    private static ManagerState GetState(V1ScaledObject scaler)
     {
         var manager = $"KEDA scales it (ScaledObject {scaler.Metadata.Name})";
         if (

@@ -24,7 +24,7 @@ internal sealed class KueueAdapter() : ManagerAdapter(OptionName)
 
     public override IReadOnlyList<EntityKind> Entities { get; } = [V1Workload.EntityKind, V1Beta1Workload.EntityKind];
 
-    public override ManagerState? Of(WorkloadObject work, ClusterStores stores)
+    public override ManagerState? GetState(WorkloadObject work, ClusterStores stores)
     {
         if (work.Kind.Serves || !IsServed(stores))
             return null;

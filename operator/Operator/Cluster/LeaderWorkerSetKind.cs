@@ -48,8 +48,8 @@ internal sealed class LeaderWorkerSetKind() : WorkloadKind<V1LeaderWorkerSet>(Wo
     {
         if (stores.StoreOf<V1LeaderWorkerSet>().Get(ns, name) is not { } set)
             return null;
-        var work = stores.Of(Name)!.Get(ns, name);
-        return ScaleTarget.Of(Entity, set.Metadata, set.Spec.Replicas ?? 1) with
+        var work = stores.CacheOf(Name)!.Get(ns, name);
+        return ScaleTarget.From(Entity, set.Metadata, set.Spec.Replicas ?? 1) with
         {
             StatusReplicas = set.Status.Replicas,
             IsRollingOut =

@@ -16,7 +16,7 @@ internal abstract class ManagerAdapter(string name)
     public virtual IReadOnlyList<EntityKind> Entities => [];
 
     /// <summary>Returns the manager's state for a workload; null if it does not manage the workload.</summary>
-    public abstract ManagerState? Of(WorkloadObject work, ClusterStores stores);
+    public abstract ManagerState? GetState(WorkloadObject work, ClusterStores stores);
 
     /// <summary>Returns the current value of a field of one of its objects, as JSON; null if the object is gone.</summary>
     public virtual string? ValueOf(string ns, ObjectRef target, string field, ClusterStores stores) => null;

@@ -15,10 +15,10 @@ internal static class ManagerAdapters
     [KueueAdapter.OptionName, KedaAdapter.OptionName, AutoscalerAdapter.OptionName, AdmissionAnswer.OptionName];
 
     /// <summary>Returns a workload's manager and how to stop it; null if it has none.</summary>
-    public static ManagerState? Of(WorkloadObject work, ClusterStores stores)
+    public static ManagerState? GetState(WorkloadObject work, ClusterStores stores)
     {
         foreach (var manager in All)
-            if (manager.Of(work, stores) is { } state)
+            if (manager.GetState(work, stores) is { } state)
                 return state.Field is not null && Names.Contains(manager.Name) && stores.Managers?.Contains(manager.Name) == false
                     ? state with
                     {
@@ -30,7 +30,7 @@ internal static class ManagerAdapters
 
     /// <summary>Whether Kueue or another manager suspends and starts the workload.</summary>
     public static bool IsQueued(WorkloadObject work, ClusterStores stores) =>
-        work.Metadata.Labels.ContainsKey(KueueAdapter.QueueLabel) || Of(work, stores) is not null;
+        work.Metadata.Labels.ContainsKey(KueueAdapter.QueueLabel) || GetState(work, stores) is not null;
 
     /// <summary>
     /// Whether the field of a record still stops its workload. For a manager that this version does not know, the record counts.

@@ -29,7 +29,7 @@ internal sealed record PieceSet(int Total, int AtOnce, V1PodTemplateSpec Templat
     public bool Suffices { get; init; }
 
     /// <summary>Returns null for a Job with one pod, and for a work-queue Job, whose pods are not completions.</summary>
-    public static PieceSet? Of(V1Job job) =>
+    public static PieceSet? From(V1Job job) =>
         job.Spec.Completions is > 1 and var completions
             ? new(completions, Math.Max(0, job.Spec.Parallelism ?? 1), job.Spec.Template) { Jobs = [job] }
             : null;
@@ -62,7 +62,7 @@ internal sealed record PieceSet(int Total, int AtOnce, V1PodTemplateSpec Templat
             var attempts = pods.Where(pod =>
                     pod.Metadata.ControllerReference()?.Uid == job.Metadata.Uid && pod.Metadata.DeletionTimestamp is null
                 )
-                .Select(pod => Attempt.Of(pod, indexed ? IndexOf(pod) : null, now))
+                .Select(pod => Attempt.From(pod, indexed ? IndexOf(pod) : null, now))
                 .OfType<Attempt>()
                 .ToList();
             if (
@@ -78,7 +78,7 @@ internal sealed record PieceSet(int Total, int AtOnce, V1PodTemplateSpec Templat
                     0,
                     ended()
                         .Where(pod => !present.Contains(pod.Uid) && !(pod.From < job.Metadata.CreationTimestamp))
-                        .Select(pod => Attempt.Of(pod, job, indexed))
+                        .Select(pod => Attempt.From(pod, job, indexed))
                         .OfType<Attempt>()
                 );
             }
@@ -177,7 +177,7 @@ internal sealed record PieceSet(int Total, int AtOnce, V1PodTemplateSpec Templat
         private const int RandomPart = 5;
         private const int LongestName = 63;
 
-        public static Attempt? Of(V1Pod pod, int? index, DateTimeOffset now)
+        public static Attempt? From(V1Pod pod, int? index, DateTimeOffset now)
         {
             if (PodTimes.ScheduledAt(pod) is not { } from)
                 return null;
@@ -196,7 +196,7 @@ internal sealed record PieceSet(int Total, int AtOnce, V1PodTemplateSpec Templat
         /// Parses a pod's name: its Job's name, the index, and a random part. The Job's name is truncated if the whole is too long
         /// (Kubernetes, pkg/controller/job/indexed_job_utils.go). Null for a pod of another Job.
         /// </summary>
-        public static Attempt? Of(EndedPod pod, V1Job job, bool indexed)
+        public static Attempt? From(EndedPod pod, V1Job job, bool indexed)
         {
             if (pod.Pod.Length <= RandomPart)
                 return null;

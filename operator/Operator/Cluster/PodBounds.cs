@@ -15,7 +15,7 @@ internal static class PodBounds
     /// <summary>Letters of the random parts that Kubernetes generates (apimachinery, pkg/util/rand), which has no vowels.</summary>
     private const string RandomLetters = "bcdfghjklmnpqrstvwxz2456789";
 
-    public static IEnumerable<DateTimeOffset> Of(WorkloadKey workload, string pod, string uid, DateTimeOffset since, ClusterStores stores)
+    public static IEnumerable<DateTimeOffset> Get(WorkloadKey workload, string pod, string uid, DateTimeOffset since, ClusterStores stores)
     {
         // Another pod can have the name only after this pod is gone.
         if (
@@ -23,8 +23,8 @@ internal static class PodBounds
             && namesake.Uid != uid
         )
             yield return taken;
-        if (stores.Of(workload.Kind)?.Get(workload.Namespace, workload.Name) is { } top)
-            foreach (var bound in Of(top, top.Metadata.Uid == workload.Uid, since))
+        if (stores.CacheOf(workload.Kind)?.Get(workload.Namespace, workload.Name) is { } top)
+            foreach (var bound in Get(top, top.Metadata.Uid == workload.Uid, since))
                 yield return bound;
         else if (workload.Kind == "Job")
             foreach (var bound in NextRunsOf(workload, since, stores))
@@ -32,7 +32,7 @@ internal static class PodBounds
         if (JobOf(workload, pod, stores) is not { } job || job.Metadata.Uid == workload.Uid)
             yield break;
         // A JobSet that restarts creates its Jobs again with the same names.
-        foreach (var bound in Of(job, !(job.Metadata.CreationTimestamp > since + SameStart), since))
+        foreach (var bound in Get(job, !(job.Metadata.CreationTimestamp > since + SameStart), since))
             yield return bound;
     }
 
@@ -52,7 +52,7 @@ internal static class PodBounds
         foreach (var gone in vanished.GroupBy(open => open.Workload))
         {
             var workload = gone.Key;
-            if (stores.Of(workload.Kind)?.Get(workload.Namespace, workload.Name) is not { } work || work.Metadata.Uid != workload.Uid)
+            if (stores.CacheOf(workload.Kind)?.Get(workload.Namespace, workload.Name) is not { } work || work.Metadata.Uid != workload.Uid)
                 continue;
             var most = work.PodSets.Where(set => set.Request.IsAny).Sum(set => set.Count);
             var open = gone.OrderBy(one => one.Since).ThenBy(one => one.Uid, StringComparer.Ordinal).ToList();
@@ -106,7 +106,7 @@ internal static class PodBounds
         return kind.Scales || kind.Name == "Job" ? segments.All(IsOrdinalOrRandom) : IsOrdinalOrRandom(segments[^1]);
     }
 
-    private static IEnumerable<DateTimeOffset> Of(WorkloadObject owner, bool isTheSame, DateTimeOffset since)
+    private static IEnumerable<DateTimeOffset> Get(WorkloadObject owner, bool isTheSame, DateTimeOffset since)
     {
         // The owner and its pods were deleted before another object could have its name.
         if (!isTheSame)
@@ -129,7 +129,7 @@ internal static class PodBounds
     /// then, or its pods had only their termination grace left. A run is named after the CronJob and the minute of its schedule.
     /// </summary>
     private static IEnumerable<DateTimeOffset> NextRunsOf(WorkloadKey run, DateTimeOffset since, ClusterStores stores) =>
-        from job in stores.Of("Job")!.In(run.Namespace)
+        from job in stores.CacheOf("Job")!.In(run.Namespace)
         where
             job.Metadata.ControllerReference() is { Kind: "CronJob" } owner
             && IsRunOf(owner.Name, run.Name)
@@ -152,7 +152,7 @@ internal static class PodBounds
             .Where(job => pod.StartsWith(job.Metadata.Name + "-", StringComparison.Ordinal) && BelongsTo(job.Metadata, workload, stores))
             .MaxBy(job => job.Metadata.Name.Length)
             is { } found
-            ? stores.Of("Job")!.Get(workload.Namespace, found.Metadata.Name)
+            ? stores.CacheOf("Job")!.Get(workload.Namespace, found.Metadata.Name)
             : null;
 
     private static bool BelongsTo(V1ObjectMeta metadata, WorkloadKey workload, ClusterStores stores)
@@ -163,7 +163,7 @@ internal static class PodBounds
                 return false;
             if (owner.Uid == workload.Uid)
                 return true;
-            if (stores.Of(owner)?.MetadataOf(workload.Namespace, owner.Name) is not { } above || above.Uid != owner.Uid)
+            if (stores.CacheOf(owner)?.MetadataOf(workload.Namespace, owner.Name) is not { } above || above.Uid != owner.Uid)
                 return false;
             metadata = above;
         }

@@ -30,7 +30,7 @@ internal static class PodTimes
     /// <summary>Returns when a pod ended, from its own object; null while a container may still run.</summary>
     public static DateTimeOffset? FinishedAt(V1Pod pod) =>
         IsOver(pod) && ScheduledAt(pod) is { } scheduled
-            ? PodEnd.Of(EndFacts(pod, scheduled, DateTimeOffset.MaxValue)).NotAfter is var end && end < DateTimeOffset.MaxValue
+            ? PodEnd.From(EndFacts(pod, scheduled, DateTimeOffset.MaxValue)).NotAfter is var end && end < DateTimeOffset.MaxValue
                 ? end
                 : scheduled
             : null;

@@ -11,15 +11,15 @@ namespace Bursar.Operator.Cluster;
 internal sealed record PodWorkload(WorkloadKey Key, IReadOnlyDictionary<string, string> Labels, WorkloadClass Class)
 {
     /// <summary>Returns null while an owner that must exist is not cached yet. Try again later.</summary>
-    public static PodWorkload? Of(V1Pod pod, ClusterStores stores)
+    public static PodWorkload? From(V1Pod pod, ClusterStores stores)
     {
         var ns = pod.Metadata.Namespace ?? "";
         if (pod.Metadata.ControllerReference() is not { } first)
             return new(new(ns, "Pod", pod.Metadata.Name, pod.Metadata.Uid), pod.Metadata.Labels, ClassOf("Pod", pod.Metadata, null));
         if (Climb(pod, first, stores) is not { } top)
             return null;
-        if (stores.Of(top)?.Get(ns, top.Name, top.Uid) is { } work)
-            return Of(work);
+        if (stores.CacheOf(top)?.Get(ns, top.Name, top.Uid) is { } work)
+            return From(work);
         // The owner may be gone while its pod is ending. The pod has its template's labels.
         var kind = WorkloadKinds.NameOf(top);
         return new(new(ns, kind, top.Name, top.Uid), pod.Metadata.Labels, ClassOf(kind, pod.Metadata, null));
@@ -29,7 +29,7 @@ internal sealed record PodWorkload(WorkloadKey Key, IReadOnlyDictionary<string, 
     public static string? UidOf(V1Pod pod, ClusterStores stores) =>
         pod.Metadata.ControllerReference() is { } first ? Climb(pod, first, stores)?.Uid : pod.Metadata.Uid;
 
-    public static PodWorkload Of(WorkloadObject work) =>
+    public static PodWorkload From(WorkloadObject work) =>
         new(
             new(work.Namespace, work.Kind.Name, work.Metadata.Name, work.Metadata.Uid),
             work.Labels,
@@ -46,7 +46,7 @@ internal sealed record PodWorkload(WorkloadKey Key, IReadOnlyDictionary<string, 
             "training" => WorkloadClass.Training,
             "inference" => WorkloadClass.Inference,
             "interactive" => WorkloadClass.Interactive,
-            _ => WorkloadKinds.Of(kind)?.Class
+            _ => WorkloadKinds.Find(kind)?.Class
                 ?? kind switch
                 {
                     // Kinds that are observed but not suspended.
@@ -59,11 +59,11 @@ internal sealed record PodWorkload(WorkloadKey Key, IReadOnlyDictionary<string, 
     /// Returns false for custom kinds that are training by default. An annotation with another class exempts a workload from suspension,
     /// and the admission policy checks it on the object but not in the pod templates of custom kinds.
     /// </summary>
-    internal static bool IsClassReadFromTemplate(string kind) => kind == "Job" || WorkloadKinds.Of(kind)?.Class != WorkloadClass.Training;
+    internal static bool IsClassReadFromTemplate(string kind) => kind == "Job" || WorkloadKinds.Find(kind)?.Class != WorkloadClass.Training;
 
     /// <summary>Whether Bursar follows this owner: it is a supported kind, or a pod, which is an owner only in a LeaderWorkerSet.</summary>
     public static bool IsFollowed(V1OwnerReference? controller) =>
-        WorkloadKinds.Of(controller) is not null || controller is { Kind: "Pod", ApiVersion: "v1" };
+        WorkloadKinds.Find(controller) is not null || controller is { Kind: "Pod", ApiVersion: "v1" };
 
     /// <summary>Follows the controllers upward while the next one is a supported kind or a link to one.</summary>
     private static V1OwnerReference? Climb(V1Pod pod, V1OwnerReference owner, ClusterStores stores)
@@ -72,7 +72,7 @@ internal sealed record PodWorkload(WorkloadKey Key, IReadOnlyDictionary<string, 
         // No controller creates a longer chain.
         for (var step = 0; step < 8; step++)
         {
-            if (stores.Of(owner) is { } cache)
+            if (stores.CacheOf(owner) is { } cache)
             {
                 if (cache.MetadataOf(ns, owner.Name) is not { } metadata || metadata.Uid != owner.Uid)
                     return WaitsFor(pod, cache) ? null : owner;
@@ -107,7 +107,7 @@ internal sealed record PodWorkload(WorkloadKey Key, IReadOnlyDictionary<string, 
     private static V1OwnerReference? ServedBy(V1ObjectMeta deployment, string ns, ClusterStores stores) =>
         deployment.ControllerReference() is { Kind: "Revision" }
         && deployment.Labels.TryGetValue(InferenceServiceKind.ServiceLabel, out var name)
-        && stores.Of("InferenceService")?.MetadataOf(ns, name) is { } service
+        && stores.CacheOf("InferenceService")?.MetadataOf(ns, name) is { } service
             ? new()
             {
                 ApiVersion = V1Beta1InferenceService.EntityKind.ApiVersion,

@@ -17,7 +17,7 @@ internal sealed class RolloutKind : IScalableKind
         if (stores.Rollouts.Store.Get(ns, name) is not { } rollout)
             return null;
         var (replicas, status) = (rollout.Spec.Replicas ?? 1, rollout.Status);
-        return ScaleTarget.Of(Entity, rollout.Metadata, replicas) with
+        return ScaleTarget.From(Entity, rollout.Metadata, replicas) with
         {
             StatusReplicas = status.Replicas,
             // Versions before 1.0 store a hash here, which is ignored.

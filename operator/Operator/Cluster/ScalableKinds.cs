@@ -5,16 +5,16 @@ namespace Bursar.Operator.Cluster;
 internal static class ScalableKinds
 {
     public static IReadOnlyList<IScalableKind> All { get; } =
-    [Of("Deployment"), Of("StatefulSet"), Of("LeaderWorkerSet"), new RolloutKind(), new DynamoKind(), Of("InferenceService")];
+    [Find("Deployment"), Find("StatefulSet"), Find("LeaderWorkerSet"), new RolloutKind(), new DynamoKind(), Find("InferenceService")];
 
     /// <summary>Kinds that are scaled but never suspended. The option <c>kinds</c> accepts them too.</summary>
     public static IReadOnlyList<string> ScaledOnly { get; } =
-    [.. All.Select(kind => kind.Name).Where(name => WorkloadKinds.Of(name) is null)];
+    [.. All.Select(kind => kind.Name).Where(name => WorkloadKinds.Find(name) is null)];
 
     /// <summary>
     /// Returns the kind of a scaleTargetRef. The default is Deployment, as in KEDA. Only the group of apiVersion matters.
     /// </summary>
-    public static IScalableKind? Of(string apiVersion, string kind)
+    public static IScalableKind? Find(string apiVersion, string kind)
     {
         if (kind.Length == 0)
             kind = "Deployment";
@@ -26,5 +26,5 @@ internal static class ScalableKinds
 
     public static string Display { get; } = string.Join(", ", All.Select(kind => $"{kind.Name} ({kind.Entity.ApiVersion})"));
 
-    private static IScalableKind Of(string workKind) => (IScalableKind)WorkloadKinds.Of(workKind)!;
+    private static IScalableKind Find(string workKind) => (IScalableKind)WorkloadKinds.Find(workKind)!;
 }

@@ -44,7 +44,7 @@ internal sealed record ScaleTarget
     /// <summary>The fields that scale a kind without a scale subresource. Writes are tested against these values.</summary>
     internal ServedFields? Served { get; init; }
 
-    public static ScaleTarget Of(EntityKind entity, V1ObjectMeta metadata, int replicas) =>
+    public static ScaleTarget From(EntityKind entity, V1ObjectMeta metadata, int replicas) =>
         new()
         {
             Entity = entity,

@@ -32,8 +32,8 @@ internal sealed class StatefulSetKind() : WorkloadKind<V1StatefulSet>(WorkloadCl
     {
         if (stores.StoreOf<V1StatefulSet>().Get(ns, name) is not { } set)
             return null;
-        var work = stores.Of(Name)!.Get(ns, name);
-        return ScaleTarget.Of(Entity, set.Metadata, set.Spec.Replicas ?? 1) with
+        var work = stores.CacheOf(Name)!.Get(ns, name);
+        return ScaleTarget.From(Entity, set.Metadata, set.Spec.Replicas ?? 1) with
         {
             StatusReplicas = set.Status.Replicas,
             IsRollingOut = IsRolling(set),

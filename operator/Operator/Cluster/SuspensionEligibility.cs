@@ -6,7 +6,7 @@ namespace Bursar.Operator.Cluster;
 /// </summary>
 internal static class SuspensionEligibility
 {
-    public static string? WhyNot(WorkloadObject work, ClusterStores stores) => WhyNot(work, ManagerAdapters.Of(work, stores), stores);
+    public static string? WhyNot(WorkloadObject work, ClusterStores stores) => WhyNot(work, ManagerAdapters.GetState(work, stores), stores);
 
     public static string? WhyNot(WorkloadObject work, ManagerState? manager, ClusterStores stores)
     {

@@ -48,7 +48,7 @@ internal sealed class TrainJobKind() : WorkloadKind<V1Alpha1TrainJob>(WorkloadCl
 
     public override WorkloadObject Complete(WorkloadObject work, ClusterStores stores)
     {
-        var sets = stores.Of("JobSet")!;
+        var sets = stores.CacheOf("JobSet")!;
         foreach (var part in sets.OwnedBy(work.Metadata.Uid))
             if (sets.Get(work.Namespace, part.Name, part.Uid) is { } set)
             {

@@ -40,7 +40,7 @@ internal sealed class UnreadableObjects(ClusterStores stores, EventRecorder reco
         {
             if (
                 verdict.Reason != Reasons.NotSuspendable
-                || stores.Of(verdict.Key.Kind)?.Get(verdict.Key.Namespace, verdict.Key.Name, verdict.Key.Uid)
+                || stores.CacheOf(verdict.Key.Kind)?.Get(verdict.Key.Namespace, verdict.Key.Name, verdict.Key.Uid)
                     is not { Unreadable: { } why } work
             )
                 continue;

@@ -59,7 +59,7 @@ internal abstract class WorkloadKind(EntityKind entity, WorkloadClass @class, st
 
     public ObjectRef ObjectOf(string name, string uid) => new(Entity.ApiVersion, Entity.Kind, name, uid);
 
-    public bool IsServed(ClusterStores stores) => stores.Of(Name)!.IsServed;
+    public bool IsServed(ClusterStores stores) => stores.CacheOf(Name)!.IsServed;
 
     /// <summary>Adds what is only in other objects, such as pods that the object itself does not define.</summary>
     public virtual WorkloadObject Complete(WorkloadObject work, ClusterStores stores) => work;

@@ -80,7 +80,7 @@ internal static class ExplainCommand
         if (json)
             await output.WriteLineAsync(JsonSerializer.SerializeToNode(scaler, ApiJson.InferenceScaler)!.ToJsonString(Indented));
         else
-            await output.WriteAsync(ExplainScaler.Of(scaler));
+            await output.WriteAsync(ExplainScaler.Format(scaler));
         return 0;
     }
 
@@ -110,7 +110,7 @@ internal static class ExplainCommand
         else
         {
             await output.WriteAsync(
-                ExplainText.Of(
+                ExplainText.Format(
                     ns,
                     name,
                     budget,
@@ -133,7 +133,7 @@ internal static class ExplainCommand
             )
             {
                 var (ledger, now) = (GpuLedger.Load(everything), ClusterAccess.NowIn(client));
-                var cost = ExplainCost.Of(
+                var cost = ExplainCost.Format(
                     ledger,
                     await DefaultBook.ReadAsync(client, cancellationToken),
                     ns,

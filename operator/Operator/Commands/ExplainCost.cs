@@ -14,7 +14,14 @@ internal static class ExplainCost
     private const int ShownTerms = 10;
     private const decimal MillijoulesPerKWh = 3_600_000_000m;
 
-    public static string Of(GpuLedger ledger, PriceBook? book, string ns, LabelSelector selector, DateTimeOffset from, DateTimeOffset now)
+    public static string Format(
+        GpuLedger ledger,
+        PriceBook? book,
+        string ns,
+        LabelSelector selector,
+        DateTimeOffset from,
+        DateTimeOffset now
+    )
     {
         var text = new StringBuilder();
         text.Append(

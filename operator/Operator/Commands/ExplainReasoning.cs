@@ -17,14 +17,14 @@ internal static class ExplainReasoning
     private const int Searched = 60;
 
     /// <param name="inputs">The stored snapshot of the last decision.</param>
-    public static string Of(BudgetSnapshot inputs)
+    public static string Format(BudgetSnapshot inputs)
     {
         var text = new StringBuilder();
         text.Append(
             CultureInfo.InvariantCulture,
             $"\nFull reasoning for the last action, at {Rfc3339.Format(inputs.Now)}: spent {inputs.Spent}, limit {BudgetDecider.LimitOf(inputs)} {inputs.Currency}\n"
         );
-        var all = Reasoning.Of(inputs, Searched);
+        var all = Reasoning.From(inputs, Searched);
         if (all.Count == 0)
             text.Append("  no work\n");
         foreach (var one in all)
@@ -52,7 +52,7 @@ internal static class ExplainReasoning
     public static string? ChangesFor(BudgetSnapshot inputs, string kind, string name, bool withLimit = true)
     {
         if (
-            Reasoning.Of(inputs, Searched).FirstOrDefault(one => one.Verdict.Key.Kind == kind && one.Verdict.Key.Name == name)
+            Reasoning.From(inputs, Searched).FirstOrDefault(one => one.Verdict.Key.Kind == kind && one.Verdict.Key.Name == name)
             is not { Changes: { } changes } work
         )
             return null;

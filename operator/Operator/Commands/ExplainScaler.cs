@@ -12,7 +12,7 @@ namespace Bursar.Operator.Commands;
 /// </summary>
 internal static class ExplainScaler
 {
-    public static string Of(V1Alpha1InferenceScaler scaler)
+    public static string Format(V1Alpha1InferenceScaler scaler)
     {
         var text = new StringBuilder();
         var ns = scaler.Metadata.Namespace;

@@ -14,7 +14,7 @@ internal static class ExplainText
     private const int ShownDecisions = 5;
     private const int ShownWindows = 12;
 
-    public static string Of(
+    public static string Format(
         string ns,
         string name,
         V1Alpha1GpuBudget? budget,
@@ -41,7 +41,7 @@ internal static class ExplainText
         Requested(text, requests ?? []);
         Suspended(text, budget?.Status?.Workloads ?? [], suspended, decisions);
         if (decisions.Select(Inputs).LastOrDefault(inputs => inputs is not null) is { } last)
-            text.Append(ExplainReasoning.Of(last));
+            text.Append(ExplainReasoning.Format(last));
         Decisions(text, decisions);
         Windows(text, windows);
         return text.ToString();
@@ -202,7 +202,7 @@ internal static class ExplainText
             var work = inputs.Workloads.FirstOrDefault(w => $"{w.Key.Kind}/{w.Key.Name}" == decision.Object);
             text.Append(
                 CultureInfo.InvariantCulture,
-                $"    inputs: limit {again.Limit}, spent {again.Spent}, reserved {again.Reserved}, {inputs.Workloads.Count} workload{(inputs.Workloads.Count == 1 ? "" : "s")}{Of(work)}\n    {Compare(decision, again)}\n"
+                $"    inputs: limit {again.Limit}, spent {again.Spent}, reserved {again.Reserved}, {inputs.Workloads.Count} workload{(inputs.Workloads.Count == 1 ? "" : "s")}{Format(work)}\n    {Compare(decision, again)}\n"
             );
         }
     }
@@ -226,7 +226,7 @@ internal static class ExplainText
         );
     }
 
-    private static string Of(WorkloadSnapshot? work) =>
+    private static string Format(WorkloadSnapshot? work) =>
         work is null
             ? ""
             : $"; {work.Key.Kind}/{work.Key.Name}: {work.State}, {work.Rate?.ToString() ?? "unpriced"}/h, spent {work.Spent}, "

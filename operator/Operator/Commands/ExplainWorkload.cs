@@ -38,7 +38,7 @@ internal static class ExplainWorkload
         var (shards, missing) = await LedgerAsync(client, bursarNamespace, ns, cancellationToken);
         var workload = chain.Count > 0 ? chain[^1].Name : named;
         var views = budgets
-            .Select(budget => View.Of(budget, workload, chain.Count > 0 ? chain[^1].Labels : null, shards))
+            .Select(budget => View.From(budget, workload, chain.Count > 0 ? chain[^1].Labels : null, shards))
             .OfType<View>()
             .OrderBy(view => view.Budget.Metadata.Name, StringComparer.Ordinal)
             .ToArray();
@@ -128,7 +128,7 @@ internal static class ExplainWorkload
     )
     {
         /// <summary>Returns null if the budget neither selects nor has a record of the workload.</summary>
-        public static View? Of(
+        public static View? From(
             V1Alpha1GpuBudget budget,
             WorkloadName workload,
             IReadOnlyDictionary<string, string>? labels,
@@ -230,7 +230,7 @@ internal static class ExplainWorkload
                     ?.DeepClone(),
                 ["suspended"] = Record is null
                     ? null
-                    : JsonSerializer.SerializeToNode(StoredForm.Of(Record), LedgerJson.Default.ShardSuspension),
+                    : JsonSerializer.SerializeToNode(StoredForm.From(Record), LedgerJson.Default.ShardSuspension),
                 ["decision"] = Decision is null
                     ? null
                     : JsonSerializer.SerializeToNode(Decision with { Inputs = "" }, LedgerJson.Default.DecisionRecord),

@@ -185,7 +185,9 @@ internal static class ReleaseCommand
         }
         SuspensionRecord[] suspended = [.. every.SelectMany(Suspensions)];
         foreach (var (shard, record) in suspensions)
-            failed += await ReleaseAsync(source.Of(shard, record, OthersOf(record, every.Except(shards)), suspended, isReleased)) ? 0 : 1;
+            failed += await ReleaseAsync(source.Create(shard, record, OthersOf(record, every.Except(shards)), suspended, isReleased))
+                ? 0
+                : 1;
         if (suspensions.Length == 0)
             await output.WriteLineAsync(
                 request.Budget is null

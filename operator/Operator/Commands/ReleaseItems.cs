@@ -21,7 +21,13 @@ internal sealed class ReleaseItems(KubeClient client, string bursarNamespace, bo
     /// <param name="others">The other budgets that suspend the workload, as text. If not empty, the workload stays suspended.</param>
     /// <param name="every">All records, for CronJobs with several runs.</param>
     /// <param name="isReleased">Whether the budget is marked as released, so that an operator does the rest.</param>
-    public ReleaseItem Of(string shard, SuspensionRecord record, string others, IReadOnlyList<SuspensionRecord> every, bool isReleased) =>
+    public ReleaseItem Create(
+        string shard,
+        SuspensionRecord record,
+        string others,
+        IReadOnlyList<SuspensionRecord> every,
+        bool isReleased
+    ) =>
         new()
         {
             Name = $"{record.Namespace}/{record.Kind}/{record.Name}",
@@ -40,7 +46,7 @@ internal sealed class ReleaseItems(KubeClient client, string bursarNamespace, bo
             ForgetAsync = async cancellationToken =>
             {
                 if (await StoredLedger.ForgetAsync(client, bursarNamespace, shard, record, cancellationToken) is { } newer)
-                    return Of(shard, newer, others, every, isReleased);
+                    return Create(shard, newer, others, every, isReleased);
                 _released.Add((record.BudgetUid, record.Uid));
                 return null;
             },
@@ -52,7 +58,7 @@ internal sealed class ReleaseItems(KubeClient client, string bursarNamespace, bo
             .. (await StoredLedger.ReadScaledAsync(client, bursarNamespace, cancellationToken))
                 .OrderBy(one => one.Record.Since)
                 .ThenBy(one => one.Record.Target.Name, StringComparer.Ordinal)
-                .Select(one => Of(one.Shard, one.Record)),
+                .Select(one => Create(one.Shard, one.Record)),
         ];
 
     /// <summary>Returns workloads that Bursar suspended without a record, and workloads that are still gated on admission.</summary>
@@ -126,7 +132,7 @@ internal sealed class ReleaseItems(KubeClient client, string bursarNamespace, bo
             },
         };
 
-    private ReleaseItem Of(string shard, ScalerRecord record)
+    private ReleaseItem Create(string shard, ScalerRecord record)
     {
         const string failure = "could not be restored";
         var changes = record.Fields.Select(field => $"{field.Pointer} from {field.Value} back to {Back(field)}");
@@ -164,7 +170,7 @@ internal sealed class ReleaseItems(KubeClient client, string bursarNamespace, bo
             },
             ForgetAsync = async cancellationToken =>
                 await StoredLedger.ForgetAsync(client, bursarNamespace, shard, record, cancellationToken) is { } newer
-                    ? Of(shard, newer)
+                    ? Create(shard, newer)
                     : null,
         };
     }

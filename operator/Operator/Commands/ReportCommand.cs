@@ -108,7 +108,7 @@ internal static class ReportCommand
                 $"the report would end ({Rfc3339.Format(query.To)}) before it begins ({Rfc3339.Format(query.From)})."
             );
         var steps = StepsOf(OperatorState.Load(shards));
-        var report = CostReport.Of(ledger, query, now, uid => steps.TryGetValue(uid, out var step) ? step : null);
+        var report = CostReport.Create(ledger, query, now, uid => steps.TryGetValue(uid, out var step) ? step : null);
         // An empty report for a misspelt name would be misleading.
         if (
             request.Namespace is { } only
@@ -156,7 +156,7 @@ internal static class ReportCommand
     {
         var here = ledger
             .PricedProducts()
-            .Where(known => GpuModel.Of(PriceClass.ProductOf(known)) == model)
+            .Where(known => GpuModel.Find(PriceClass.ProductOf(known)) == model)
             .Select(known => ledger.RateOf(known, now))
             .OfType<GpuHourPrice>()
             .ToArray();

@@ -41,7 +41,7 @@ internal static class ReportText
             text.Append("\nCOST and GPU-HOURS cover the interval; the columns to their right cover the whole UTC days that it touches.\n");
         if (report.By == ReportBy.Workload)
         {
-            var advice = report.Rows.SelectMany(row => Advice.Of(row, rateOf).Select(sentence => (row, sentence))).ToArray();
+            var advice = report.Rows.SelectMany(row => Advice.For(row, rateOf).Select(sentence => (row, sentence))).ToArray();
             if (advice.Length > 0)
                 text.Append("\nAdvice\n");
             foreach (var (row, sentence) in advice)

@@ -170,9 +170,9 @@ internal static class StoredLedger
     }
 
     private static string Json(SuspensionRecord record) =>
-        JsonSerializer.Serialize(StoredForm.Of(record), LedgerJson.Default.ShardSuspension);
+        JsonSerializer.Serialize(StoredForm.From(record), LedgerJson.Default.ShardSuspension);
 
-    private static string Json(ScalerRecord record) => JsonSerializer.Serialize(StoredForm.Of(record), LedgerJson.Default.ShardScaler);
+    private static string Json(ScalerRecord record) => JsonSerializer.Serialize(StoredForm.From(record), LedgerJson.Default.ShardScaler);
 
     private static async Task ChangeAsync(
         KubeClient client,

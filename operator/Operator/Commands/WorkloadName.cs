@@ -92,7 +92,7 @@ internal sealed record WorkloadName(string Kind, string Name)
     {
         var (_, entity) = Kinds.First(one => one.Name == Kind);
         var right = $"get {Resource(entity)} in namespace {ns}";
-        if (WorkloadKinds.Of(Kind) is { } kind)
+        if (WorkloadKinds.Find(Kind) is { } kind)
             return await ClusterAccess.WithRightAsync(right, () => kind.GetAsync(client, ns, Name, cancellationToken)) is { } work
                 ? (work.Metadata, work.Labels)
                 : null;

@@ -51,7 +51,7 @@ internal sealed class AdmissionModule : IDisposable
         {
             foreach (var workload in stores.KueueWorkloads.Store.ByIndex(Indexes.Namespace, budget.Metadata.Namespace ?? ""))
                 if (WorkloadAdmissionController.Reviewed(workload, stores) >= 0)
-                    _workloads.Enqueue(ObjectKey.Of(workload));
+                    _workloads.Enqueue(ObjectKey.From(workload));
         };
     }
 

@@ -48,7 +48,7 @@ internal sealed class BillingModule : IDisposable
         Prices.TrustChanged += () =>
         {
             foreach (var book in stores.PriceBooks.Store.List())
-                _bookRunner.Enqueue(ObjectKey.Of(book));
+                _bookRunner.Enqueue(ObjectKey.From(book));
             PricesChanged?.Invoke();
         };
         _books.Changed += () => PricesChanged?.Invoke();
@@ -62,7 +62,7 @@ internal sealed class BillingModule : IDisposable
         telemetry.Agents.Named += Nodes.ObserveName;
         telemetry.Agents.Counted += Pods.ObserveJournalOf;
         telemetry.Exporters.Named += Nodes.ObserveName;
-        context.Metrics.Watch(() => telemetry.Agents.GpuNodes.Select(telemetry.Sources.Of), () => Prices.Untrusted.Count);
+        context.Metrics.Watch(() => telemetry.Agents.GpuNodes.Select(telemetry.Sources.Get), () => Prices.Untrusted.Count);
         context.Metrics.WatchLedger(() => context.Store.Fault);
     }
 

@@ -40,14 +40,14 @@ internal sealed class BudgetsModule : IDisposable
             ledger,
             state,
             new WorkloadObserver(stores, ledger, state, billing.Rates, telemetry.Progress, telemetry.Agents.CheckpointAt, Elastic),
-            new MeteringObserver(stores, ledger, billing.Prices, billing.Nodes, telemetry.Sources.Of, () => store.Fault),
+            new MeteringObserver(stores, ledger, billing.Prices, billing.Nodes, telemetry.Sources.Get, () => store.Fault),
             safety.Control,
             time
         );
         var events = new BudgetEvents(context.Recorder);
         var expectations = new Expectations(stores, time);
         var workloads = new WorkloadActor(client);
-        _gated = new(client, stores, state, workloads, expectations, context.Decisions.Of, context.Logger<GatedWorkloadActor>());
+        _gated = new(client, stores, state, workloads, expectations, context.Decisions.Get, context.Logger<GatedWorkloadActor>());
         var restorer = new FieldRestorer(client);
         var cronJobs = new CronJobSuspender(client, stores, state, restorer, events, context.Logger<CronJobSuspender>());
         var actor = new BudgetActor(
@@ -155,7 +155,7 @@ internal sealed class BudgetsModule : IDisposable
     public void Wake(string ns)
     {
         foreach (var budget in _context.Stores.Budgets.Store.ByIndex(Indexes.Namespace, ns))
-            _runner.Enqueue(ObjectKey.Of(budget));
+            _runner.Enqueue(ObjectKey.From(budget));
     }
 
     public void Dispose() => _runner.Dispose();
@@ -171,7 +171,7 @@ internal sealed class BudgetsModule : IDisposable
     private void WakeAll()
     {
         foreach (var budget in _context.Stores.Budgets.Store.List())
-            _runner.Enqueue(ObjectKey.Of(budget));
+            _runner.Enqueue(ObjectKey.From(budget));
     }
 
     private void Handle(WorkloadObject work)
@@ -186,7 +186,7 @@ internal sealed class BudgetsModule : IDisposable
         // A TrainJob's annotations are copied to its JobSet, so report them on the TrainJob too.
         if (
             work.Metadata.ControllerReference() is { Kind: "TrainJob" } above
-            && _context.Stores.Of(above)?.Get(work.Namespace, above.Name, above.Uid) is { } whole
+            && _context.Stores.CacheOf(above)?.Get(work.Namespace, above.Name, above.Uid) is { } whole
         )
             _annotations.Observe(whole);
         // Ignore progress reported during a suspension: it may arrive late, and the waiting time would count as step time.
@@ -201,7 +201,7 @@ internal sealed class BudgetsModule : IDisposable
 
     private void HandleRuns(V1CronJob cronJob)
     {
-        var jobs = _context.Stores.Of("Job")!;
+        var jobs = _context.Stores.CacheOf("Job")!;
         foreach (var run in jobs.OwnedBy(cronJob.Metadata.Uid))
             if (jobs.Get(cronJob.Metadata.Namespace ?? "", run.Name, run.Uid) is { } work)
                 Handle(work);

@@ -96,7 +96,7 @@ internal sealed class LedgerFigures
             var reserved = (double)past / 1000;
             var work = ledger.SpentByWorkload(ns, LabelSelector.Everything, installed, now, now);
             var recent = ledger.SpentByWorkload(ns, LabelSelector.Everything, yesterday, now, now);
-            if (UnitCosts.PerGpuHour(WorkDone.Of(recent)) is { } perHour)
+            if (UnitCosts.PerGpuHour(WorkDone.From(recent)) is { } perHour)
                 _perGpuHour.Report(perHour.ToDouble(), ns, currency);
             foreach (var row in CostReport.ByModel(ns, recent).Where(row => row.Model.Length > 0))
             {

@@ -72,7 +72,7 @@ internal sealed class ScalerEvaluator(
                 continue;
             var scaler = entry.Scaler;
             var suspendedBy = suspended[target.Uid].FirstOrDefault();
-            var (payers, problem) = budgets.Of(target.Namespace, ScalerObserver.LabelsOf(target), terms!.Budget, target.Display);
+            var (payers, problem) = budgets.For(target.Namespace, ScalerObserver.LabelsOf(target), terms!.Budget, target.Display);
             var snapshot = observer.Observe(scaler, terms, target, entry.Memory, suspendedBy, entry.Since) with { BudgetProblem = problem };
             // A budget that has suspended the target pays for none of its replicas.
             var evaluated = new Evaluated(scaler.Metadata.Uid, snapshot, payers, RequestsShare: suspendedBy is null, decision =>
@@ -82,7 +82,7 @@ internal sealed class ScalerEvaluator(
                 evaluated.Caps.Add(ReplicaCaps.Keep(terms.Budget!, snapshot, problem));
             entry.Burn = observer.BurnOf(target);
             targets.Add(evaluated);
-            elastic.Set(ObjectKey.Of(scaler), suspendedBy is null ? Elastic(target, snapshot) : null);
+            elastic.Set(ObjectKey.From(scaler), suspendedBy is null ? Elastic(target, snapshot) : null);
         }
         var present = new HashSet<ObjectKey>();
         foreach (var (client, scaled, target, snapshot) in namespaces.SelectMany(externalClients.In))
@@ -93,7 +93,7 @@ internal sealed class ScalerEvaluator(
                 targets.First(evaluated => evaluated.Key == scalerOfTarget.Scaler.Metadata.Uid).ExternalClients.Add(client);
                 continue;
             }
-            var (payers, _) = budgets.Of(target.Namespace, ScalerObserver.LabelsOf(target), null, target.Display);
+            var (payers, _) = budgets.For(target.Namespace, ScalerObserver.LabelsOf(target), null, target.Display);
             var evaluated = new Evaluated(scaled.Metadata.Uid, snapshot, payers, RequestsShare: true, decision =>
                 client.Memory = decision.Memory
             );
@@ -122,7 +122,7 @@ internal sealed class ScalerEvaluator(
     private ElasticTarget Elastic(ScaleTarget target, ScalerSnapshot snapshot)
     {
         var workload = observer.WorkloadOf(target);
-        return new(workload, observer.BurnOf(target), snapshot.Prices.Of(snapshot.Terms.Min), workload == target.Uid);
+        return new(workload, observer.BurnOf(target), snapshot.Prices.RateOf(snapshot.Terms.Min), workload == target.Uid);
     }
 
     private void Settle(ScalerEntry entry, ScalerSnapshot snapshot, ScalerDecision decision)
@@ -162,7 +162,7 @@ internal sealed record Evaluated(
     Action<ScalerDecision> Settle
 )
 {
-    public ScalerDemand Demand { get; } = ScalerDemand.Of(Snapshot);
+    public ScalerDemand Demand { get; } = ScalerDemand.From(Snapshot);
 
     public List<ReplicaCap> Caps { get; } = [];
 

@@ -44,7 +44,7 @@ internal sealed class ScalerReporter(EventRecorder recorder, OperatorMetrics met
     /// <summary>Reports that a scaler cannot be evaluated.</summary>
     public void Refuse(ScalerEntry entry, string reason, string message)
     {
-        Forget(ObjectKey.Of(entry.Scaler));
+        Forget(ObjectKey.From(entry.Scaler));
         ReportHindrance(entry, reason, message, time.GetUtcNow());
     }
 

@@ -28,7 +28,7 @@ internal static class ScalerStatus
         "triggers",
     ];
 
-    public static InferenceScalerStatus Of(
+    public static InferenceScalerStatus From(
         V1Alpha1InferenceScaler scaler,
         ScalerSnapshot snapshot,
         ScalerDecision decision,

@@ -20,7 +20,7 @@ internal sealed partial class ScalerStatusWriter(
     {
         var now = time.GetUtcNow();
         var status = entry.Latest is ({ } snapshot, { } decision)
-            ? ScalerStatus.Of(entry.Scaler, snapshot, decision, entry.Burn, entry.ScaledAt)
+            ? ScalerStatus.From(entry.Scaler, snapshot, decision, entry.Burn, entry.ScaledAt)
             : ScalerStatus.Refused(entry.Scaler, entry.Hindrance?.Reason ?? Reasons.TargetNotFound, entry.Refusal ?? "", now);
         if (entry.Latest is not null && entry.Refusal is { } refusal)
             status.Message = $"{status.Message} {ScalerEvaluator.Message(refusal)}";

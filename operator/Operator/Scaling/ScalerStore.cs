@@ -57,7 +57,7 @@ internal sealed class ScalerStore(
             }
             foreach (var scaler in stores.Scalers.Store.ByIndex(Indexes.Namespace, ns))
             {
-                var key = ObjectKey.Of(scaler);
+                var key = ObjectKey.From(scaler);
                 if (!_entries.TryGetValue(key, out var entry) || entry.Scaler.Metadata.Uid != scaler.Metadata.Uid)
                     _entries[key] = entry = new(scaler, time.GetUtcNow());
                 entry.Update(scaler);
@@ -110,7 +110,7 @@ internal sealed class ScalerStore(
         entry.Target = null;
         entry.Refusal = message;
         meter.Forget(entry.Scaler.Metadata.Uid);
-        elastic.Set(ObjectKey.Of(entry.Scaler), null);
+        elastic.Set(ObjectKey.From(entry.Scaler), null);
         reporter.Refuse(entry, reason, message);
     }
 }

@@ -12,7 +12,7 @@ namespace Bursar.Operator.Scaling;
 internal sealed class TargetBudgets(ClusterStores stores, DecisionStore decisions)
 {
     /// <summary>Returns the budgets that select the target and do not exempt it, and the problem of the named budget, or null.</summary>
-    public (IReadOnlyList<V1Alpha1GpuBudget> Budgets, string? Problem) Of(
+    public (IReadOnlyList<V1Alpha1GpuBudget> Budgets, string? Problem) For(
         string ns,
         IReadOnlyDictionary<string, string>? labels,
         string? named,
@@ -51,8 +51,8 @@ internal sealed class TargetBudgets(ClusterStores stores, DecisionStore decision
                 evaluated.Caps.Add(own);
             foreach (var budget in evaluated.Payers)
             {
-                var (key, name) = (ObjectKey.Of(budget), budget.Metadata.Name);
-                var decision = decisions.Of(budget);
+                var (key, name) = (ObjectKey.From(budget), budget.Metadata.Name);
+                var decision = decisions.Get(budget);
                 if (decision is null)
                     evaluated.Caps.Add(ReplicaCaps.Keep(name, evaluated.Snapshot, $"budget {name} has not been evaluated yet"));
                 else if (!decision.IsEnforcing || decision.AffordableRate is null && decision.At < decision.WindowStart)

@@ -53,7 +53,7 @@ internal sealed class TriggerMeter(
     {
         foreach (var replica in target.ReplicaPods)
         foreach (var pod in replica.Pods)
-            if (signals.Of(pod.Metadata.Uid) is { } known && (known.RequestsRunning ?? 0) + (known.RequestsWaiting ?? 0) > 0)
+            if (signals.Get(pod.Metadata.Uid) is { } known && (known.RequestsRunning ?? 0) + (known.RequestsWaiting ?? 0) > 0)
                 return true;
         return false;
     }
@@ -98,7 +98,7 @@ internal sealed class TriggerMeter(
         at = DateTimeOffset.MinValue;
         foreach (var pod in replica.Pods)
         {
-            if (signals.Of(pod.Metadata.Uid) is not { } known || now - known.At > Stale)
+            if (signals.Get(pod.Metadata.Uid) is not { } known || now - known.At > Stale)
                 continue;
             var figure = trigger.Type switch
             {
@@ -136,7 +136,7 @@ internal sealed class TriggerMeter(
         foreach (var replica in target.ReplicaPods)
         foreach (var pod in replica.Pods)
         {
-            if (signals.Of(pod.Metadata.Uid) is not { } known || now - known.At > Stale)
+            if (signals.Get(pod.Metadata.Uid) is not { } known || now - known.At > Stale)
                 continue;
             var one = trigger.Metadata[TriggerReader.Metric] switch
             {
@@ -201,7 +201,7 @@ internal sealed class TriggerMeter(
         if (SourceOf(trigger, out var wrong) is not { } source)
             return TriggerReading.Failed(wrong) with { At = now };
         // Not queried yet, which is no failure.
-        if (prometheus.Of(source, trigger.Metadata[TriggerReader.Query]) is not { } reading)
+        if (prometheus.Get(source, trigger.Metadata[TriggerReader.Query]) is not { } reading)
             return new() { At = now };
         if (now - reading.At > pollingInterval * 3 + Stale)
             return TriggerReading.Failed($"the last answer of Prometheus source {source} is too old") with { At = reading.At };

@@ -47,7 +47,7 @@ internal sealed class BudgetEvents(EventRecorder recorder)
                 ? (
                     action.IsSuspendedByOtherBudget ? Reasons.SuspendedByOtherBudget
                     : action.IsAgain ? Reasons.SuspendedAgain
-                    : WorkloadKinds.Of(action.Workload.Kind) is { Serves: true } ? "ScaledToZero"
+                    : WorkloadKinds.Find(action.Workload.Kind) is { Serves: true } ? "ScaledToZero"
                     : Suspended,
                     KubeEvent.Warning
                 )
@@ -108,7 +108,7 @@ internal sealed class BudgetEvents(EventRecorder recorder)
     private static V1ObjectReference ReferenceTo(WorkloadKey workload) =>
         new()
         {
-            ApiVersion = WorkloadKinds.Of(workload.Kind)?.Entity.ApiVersion ?? "v1",
+            ApiVersion = WorkloadKinds.Find(workload.Kind)?.Entity.ApiVersion ?? "v1",
             Kind = WorkloadKey.ObjectKindOf(workload.Kind),
             Namespace = workload.Namespace,
             Name = workload.Name,

@@ -32,7 +32,7 @@ internal sealed partial class CronJobSuspender(
         if (earlier?.CronJob is { } known)
             return record with { CronJob = known };
         if (
-            stores.Of(record.Kind)?.Get(record.Namespace, record.Name, record.Uid)?.Metadata.ControllerReference()
+            stores.CacheOf(record.Kind)?.Get(record.Namespace, record.Name, record.Uid)?.Metadata.ControllerReference()
             is not { IsCronJob: true } owner
         )
             return record;

@@ -36,6 +36,6 @@ internal sealed class Expectations(ClusterStores stores, TimeProvider time)
     }
 
     private bool Shows(SuspensionRecord record, bool suspended) =>
-        stores.Of(record.Kind)?.Get(record.Namespace, record.Name, record.Uid) is not { } work
+        stores.CacheOf(record.Kind)?.Get(record.Namespace, record.Name, record.Uid) is not { } work
         || ManagerAdapters.IsSuspended(record, work, stores) == suspended;
 }

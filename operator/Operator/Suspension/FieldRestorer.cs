@@ -24,7 +24,7 @@ internal sealed class FieldRestorer(KubeClient client)
 
     /// <summary>Returns the permission that restoring a field needs, as text.</summary>
     public static string RightOn(FieldOverride field) =>
-        field.Pointer == WorkloadKind.ReplicasField && WorkloadKinds.Of(field.Object) is { } kind
+        field.Pointer == WorkloadKind.ReplicasField && WorkloadKinds.Find(field.Object) is { } kind
             ? kind.Right
             : FieldWriter.RightOn(field.Object);
 
@@ -66,7 +66,7 @@ internal sealed class FieldRestorer(KubeClient client)
             return WriteOutcome.Refused(whyNot);
         if (fields is [{ Pointer: WorkloadKind.ReplicasField } replicas])
             return await _writer.ScaleAsync(
-                WorkloadKinds.Of(target)!.Entity,
+                WorkloadKinds.Find(target)!.Entity,
                 ns,
                 target.Name,
                 target.Uid,
@@ -98,11 +98,11 @@ internal sealed class FieldRestorer(KubeClient client)
                                 ?
                                 [
                                     .. FieldWriter.Mirror(null),
-                                    new FieldValue(
-                                        FieldWriter.Annotation(AdmissionGate.Annotation),
+                                    .. AdmissionGate.Names.Select(name => new FieldValue(
+                                        FieldWriter.Annotation(name),
                                         WorkloadObject.Absent,
                                         IsTested: false
-                                    ),
+                                    )),
                                 ]
                                 : Array.Empty<FieldValue>(),
                         ])

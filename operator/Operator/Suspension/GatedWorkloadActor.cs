@@ -95,7 +95,7 @@ internal sealed partial class GatedWorkloadActor(
     {
         if (state.Suspensions().FirstOrDefault(record => record.Uid == uid) is { } record)
         {
-            if (stores.Of(marked.Kind)?.Get(marked.Namespace, marked.Name, uid) is { } suspended && AdmissionGate.IsGated(suspended))
+            if (stores.CacheOf(marked.Kind)?.Get(marked.Namespace, marked.Name, uid) is { } suspended && AdmissionGate.IsGated(suspended))
                 await workloads.SuspendAsync(record, cancellationToken);
             return;
         }
@@ -109,7 +109,7 @@ internal sealed partial class GatedWorkloadActor(
 
     /// <summary>Returns a workload that is still gated and not suspended; otherwise null.</summary>
     private WorkloadObject? Find(string uid, Marked marked) =>
-        stores.Of(marked.Kind)?.Get(marked.Namespace, marked.Name, uid) is { } work
+        stores.CacheOf(marked.Kind)?.Get(marked.Namespace, marked.Name, uid) is { } work
         && AdmissionGate.IsGated(work)
         && !state.Suspensions().Any(record => record.Uid == uid)
             ? work

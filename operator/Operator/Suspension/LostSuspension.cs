@@ -79,7 +79,7 @@ internal sealed partial class LostSuspension(
             var uid = work.Metadata.Uid;
             if (recorded.Contains(uid) || work.IsFinished || !work.HasGpus || work.IsPart)
                 continue;
-            var manager = ManagerAdapters.Of(work, stores);
+            var manager = ManagerAdapters.GetState(work, stores);
             var through = manager?.Field;
             var wasGated = manager is null && WasGated(work);
             if (

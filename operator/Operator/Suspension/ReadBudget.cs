@@ -17,7 +17,7 @@ internal sealed record ReadBudget(V1Alpha1GpuBudget Object, BudgetTerms Terms, L
     /// Returns those of the labels that the selector and the exemption depend on; null if there are none. The value is null for a label
     /// that is missing.
     /// </summary>
-    public IReadOnlyDictionary<string, string?>? Asked(IReadOnlyDictionary<string, string> labels)
+    public IReadOnlyDictionary<string, string?>? LabelsOf(IReadOnlyDictionary<string, string> labels)
     {
         var selected = new SortedDictionary<string, string?>(StringComparer.Ordinal);
         foreach (var key in Selector.Keys.Concat(Exempt?.Keys ?? []))

@@ -30,12 +30,12 @@ internal sealed class WorkloadActor(KubeClient client)
         SuspendedSnapshot cause
     )
     {
-        if (WorkloadKinds.Of(workload.Kind) is not { } kind)
+        if (WorkloadKinds.Find(workload.Kind) is not { } kind)
             return null;
-        var work = stores.Of(workload.Kind)?.Get(workload.Namespace, workload.Name);
+        var work = stores.CacheOf(workload.Kind)?.Get(workload.Namespace, workload.Name);
         if (kind.Scales && work is null)
             return null;
-        var through = work is null ? null : ManagerAdapters.Of(work, stores)?.Field;
+        var through = work is null ? null : ManagerAdapters.GetState(work, stores)?.Field;
         // If the manager's field is already stopped, restore its running value.
         var original = through is not null
             ? through.IsStopped
@@ -82,7 +82,7 @@ internal sealed class WorkloadActor(KubeClient client)
     /// <param name="cancellationToken">Cancels the write.</param>
     public async Task<WriteResult> SuspendAsync(SuspensionRecord record, string present, CancellationToken cancellationToken)
     {
-        if (WorkloadKinds.Of(record.Kind) is not { } kind || FieldRestorer.WhyNot(record.Field) is not null)
+        if (WorkloadKinds.Find(record.Kind) is not { } kind || FieldRestorer.WhyNot(record.Field) is not null)
             return WriteResult.Refused;
         try
         {
@@ -119,7 +119,7 @@ internal sealed class WorkloadActor(KubeClient client)
         CancellationToken cancellationToken
     )
     {
-        if (WorkloadKinds.Of(workload.Kind) is not { Scales: false } kind)
+        if (WorkloadKinds.Find(workload.Kind) is not { Scales: false } kind)
             return WriteResult.AlreadySo;
         try
         {
@@ -165,7 +165,7 @@ internal sealed class WorkloadActor(KubeClient client)
                     var live = Parse(work.Kind, obj);
                     if (!AdmissionGate.IsGated(live))
                         return WriteOutcome.ChangedByOther();
-                    var gate = new FieldValue(FieldWriter.Annotation(AdmissionGate.Annotation), WorkloadObject.Absent);
+                    var gate = new FieldValue(FieldWriter.Annotation(AdmissionGate.NameOn(live)), WorkloadObject.Absent);
                     return (
                         isQueued
                             ? FieldChange.Set(gate)
@@ -254,7 +254,7 @@ internal sealed class WorkloadActor(KubeClient client)
                         new(kind.Field, "true"),
                         .. FieldWriter.Mirror(record.Budget, record.Reason),
                         new FieldValue(Requested, WorkloadObject.Absent, IsTested: false),
-                        new(FieldWriter.Annotation(AdmissionGate.Annotation), WorkloadObject.Absent, IsTested: false),
+                        new(FieldWriter.Annotation(AdmissionGate.NameOn(work)), WorkloadObject.Absent, IsTested: false),
                     ]);
                 },
                 cancellationToken

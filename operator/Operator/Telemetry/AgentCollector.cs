@@ -111,7 +111,7 @@ internal sealed partial class AgentCollector
                 ? null
                 : running.Session.Source switch
                 {
-                    UsageReport.NoSource => MeteringSource.Nobody,
+                    UsageReport.NoSource => MeteringSource.None,
                     UsageReport.DcgmSource => MeteringSource.DcgmExporter,
                     _ => MeteringSource.Agent,
                 };
@@ -122,7 +122,7 @@ internal sealed partial class AgentCollector
     internal bool HasOn(string node)
     {
         lock (_gate)
-            return _agents.Values.Any(pod => pod.Spec.NodeName == node && AgentPod.Of(pod) is not null);
+            return _agents.Values.Any(pod => pod.Spec.NodeName == node && AgentPod.From(pod) is not null);
     }
 
     /// <summary>
@@ -204,7 +204,7 @@ internal sealed partial class AgentCollector
                 pods = [.. _agents.Values];
             // During an update a node may have two agents. The newer one has the journal.
             foreach (var pod in pods.OrderBy(p => p.Metadata.CreationTimestamp).ThenBy(p => p.Metadata.Uid, StringComparer.Ordinal))
-                if (AgentPod.Of(pod) is { } agent)
+                if (AgentPod.From(pod) is { } agent)
                     wanted[agent.Node] = agent;
         }
         foreach (var node in Nodes())
@@ -253,11 +253,11 @@ internal sealed partial class AgentCollector
         var complete = true;
         WorkloadClass? ClassOf(V1Pod pod)
         {
-            var top = PodWorkload.Of(pod, _stores);
+            var top = PodWorkload.From(pod, _stores);
             complete &= top is not null;
             return top?.Class;
         }
-        return (AgentTargets.Of(_pods.On(node), ClassOf, Wanted, IsScaled), complete);
+        return (AgentTargets.Create(_pods.On(node), ClassOf, Wanted, IsScaled), complete);
     }
 
     /// <summary>Must be called when other pods are scaled than before.</summary>
@@ -280,7 +280,7 @@ internal sealed partial class AgentCollector
     }
 
     private CheckpointWanted? Wanted(V1Pod pod) =>
-        PodWorkload.Of(pod, _stores) is { } top && _requests.Of(top.Key.Uid) is { } request
+        PodWorkload.From(pod, _stores) is { } top && _requests.Get(top.Key.Uid) is { } request
             ? new()
             {
                 Id = request.Id,
@@ -352,7 +352,7 @@ internal sealed partial class AgentCollector
             LogForeignPod(node, sample.PodUid);
             return null;
         }
-        if (PodWorkload.Of(pod, _stores) is not { } top)
+        if (PodWorkload.From(pod, _stores) is not { } top)
             return null;
         var checkpointed = false;
         if (sample.CheckpointAt is { } at)

@@ -14,7 +14,7 @@ internal sealed record AgentPod(string Node, string Uid, IPEndPoint Address)
         pod.Metadata.Namespace == agentNamespace && pod.Metadata.Labels.TryGetValue(Label, out var name) && name == Name;
 
     /// <summary>Returns null while the pod cannot be polled.</summary>
-    public static AgentPod? Of(V1Pod pod)
+    public static AgentPod? From(V1Pod pod)
     {
         if (pod.Spec.NodeName is not { Length: > 0 } node || pod.Metadata.DeletionTimestamp is not null)
             return null;

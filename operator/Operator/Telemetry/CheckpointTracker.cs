@@ -46,7 +46,7 @@ internal sealed class CheckpointTracker
     /// Returns the request for a workload; null if there is none. If several budgets request one, the earliest deadline applies, because
     /// one checkpoint satisfies all.
     /// </summary>
-    public CheckpointRequest? Of(string workloadUid)
+    public CheckpointRequest? Get(string workloadUid)
     {
         lock (_gate)
         {

@@ -25,7 +25,7 @@ internal sealed class ExporterAccount
     /// <param name="page">The exporter's page.</param>
     /// <param name="pods">The node's pods that hold GPUs, from the API.</param>
     /// <param name="at">The time of the page.</param>
-    public IReadOnlyList<UsageInterval> Take(DcgmPage page, IReadOnlyList<V1Pod> pods, DateTimeOffset at)
+    public IReadOnlyList<UsageInterval> Accept(DcgmPage page, IReadOnlyList<V1Pod> pods, DateTimeOffset at)
     {
         var certain = _pending;
         var byName = new Dictionary<(string?, string), V1Pod>();

@@ -9,7 +9,7 @@ internal sealed record ExporterPod(string Node, string Uid, IPEndPoint Address)
     public const int DefaultPort = 9400;
 
     /// <summary>Returns null while the pod cannot be read.</summary>
-    public static ExporterPod? Of(V1Pod pod)
+    public static ExporterPod? From(V1Pod pod)
     {
         if (pod.Spec.NodeName is not { Length: > 0 } node || pod.Metadata.DeletionTimestamp is not null)
             return null;

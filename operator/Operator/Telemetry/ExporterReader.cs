@@ -87,7 +87,7 @@ internal sealed partial class ExporterReader : IDisposable
     internal bool HasOn(string node)
     {
         lock (_gate)
-            return _exporters.Values.Any(pod => pod.Spec.NodeName == node && ExporterPod.Of(pod) is not null);
+            return _exporters.Values.Any(pod => pod.Spec.NodeName == node && ExporterPod.From(pod) is not null);
     }
 
     /// <summary>Runs until cancelled, while this replica leads. Call it once.</summary>
@@ -130,7 +130,7 @@ internal sealed partial class ExporterReader : IDisposable
             foreach (
                 var pod in _exporters.Values.OrderBy(p => p.Metadata.CreationTimestamp).ThenBy(p => p.Metadata.Uid, StringComparer.Ordinal)
             )
-                if (ExporterPod.Of(pod) is { } exporter && !withAgent.Contains(exporter.Node))
+                if (ExporterPod.From(pod) is { } exporter && !withAgent.Contains(exporter.Node))
                     wanted[exporter.Node] = exporter;
         }
         foreach (var node in wanted.Keys.Except(_pods.Nodes, StringComparer.Ordinal).ToArray())
@@ -176,7 +176,7 @@ internal sealed partial class ExporterReader : IDisposable
             )
                 Named?.Invoke(node, product);
             var pods = _pods.On(node);
-            _ledger.RecordSeen(node, account.Take(page, pods, now));
+            _ledger.RecordSeen(node, account.Accept(page, pods, now));
             if (page.Pods.Count > 0)
             {
                 lock (_gate)

@@ -13,7 +13,7 @@ internal sealed class MeteringSources(AgentCollector agents, ExporterReader expo
     private readonly Lock _gate = new();
     private readonly Dictionary<string, (MeteringSource Source, DateTimeOffset At)> _known = new(StringComparer.Ordinal);
 
-    public MeteringSource Of(string node)
+    public MeteringSource Get(string node)
     {
         var now = time.GetUtcNow();
         var (agent, served) = (agents.SourceOf(node), exporters.ServedAt(node));
@@ -33,7 +33,7 @@ internal sealed class MeteringSources(AgentCollector agents, ExporterReader expo
                     now
                 );
             var (last, since) = _known[node];
-            return now - since <= Patience ? last : MeteringSource.Nobody;
+            return now - since <= Patience ? last : MeteringSource.None;
         }
     }
 }

@@ -16,7 +16,7 @@ internal sealed class ProgressTracker
     {
         lock (_gate)
         {
-            var reports = Of(workloadUid);
+            var reports = Get(workloadUid);
             var series = reports.Own.With(point);
             if (ReferenceEquals(series, reports.Own))
                 return false;
@@ -30,7 +30,7 @@ internal sealed class ProgressTracker
     {
         lock (_gate)
         {
-            var pods = Of(workloadUid).Pods;
+            var pods = Get(workloadUid).Pods;
             var before = pods.GetValueOrDefault(podUid, ProgressSeries.Empty);
             var series = before.With(point);
             if (ReferenceEquals(series, before))
@@ -58,7 +58,7 @@ internal sealed class ProgressTracker
     {
         lock (_gate)
         {
-            var reports = Of(workloadUid);
+            var reports = Get(workloadUid);
             // The first point read after a restart is the annotation's latest value, of unknown time. Added to the stored series it would
             // make the steps look as slow as the downtime was long. Keep it only if the run restarted.
             var seen = reports.Own.Points;
@@ -85,7 +85,7 @@ internal sealed class ProgressTracker
         }
     }
 
-    private Reports Of(string workloadUid)
+    private Reports Get(string workloadUid)
     {
         if (!_workloads.TryGetValue(workloadUid, out var reports))
             _workloads.Add(workloadUid, reports = new());

@@ -78,7 +78,7 @@ internal sealed class SeriesRecorder(GpuLedger ledger, OperatorState state, Prog
         var steps = progress.Series(workload.Uid).Points.LastOrDefault(point => point.Total is > 0).Total
             ?? BursarAnnotations.ReadTotalSteps(workload, template);
         var ofPiece = PieceTime(work, duration);
-        state.NoteRun(
+        state.RecordRun(
             ns,
             key,
             new(workload.Uid, endedAt, (long)(ofPiece ?? duration).TotalMilliseconds, steps, ofPiece is null ? null : true)

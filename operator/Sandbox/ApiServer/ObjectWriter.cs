@@ -411,7 +411,7 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
         {
             // On a real cluster a controller creates it a moment later.
             Create(
-                ResourceType.Of(accounts),
+                ResourceType.From(accounts),
                 name,
                 new JsonObject { ["metadata"] = new JsonObject { ["name"] = "default" } },
                 [],
@@ -644,21 +644,21 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
         {
             var written = next;
             next = before.Copy();
-            Take(next, written, "status");
+            CopyField(next, written, "status");
             if (!kind.IsCustom)
             {
-                Take(next.Child("metadata"), written.Child("metadata"), "annotations");
-                Take(next.Child("metadata"), written.Child("metadata"), "finalizers");
+                CopyField(next.Child("metadata"), written.Child("metadata"), "annotations");
+                CopyField(next.Child("metadata"), written.Child("metadata"), "finalizers");
             }
         }
         else if (kind.HasStatus)
         {
-            Take(next, before, "status");
+            CopyField(next, before, "status");
         }
 
         if (kind is { Group: "", Kind: "Namespace" } && subresource != "finalize")
         {
-            Take(next, before, "spec");
+            CopyField(next, before, "spec");
         }
 
         SchemaDefaults.Apply(next, type.Schema);
@@ -740,7 +740,7 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
         return Ordered(kind, next);
     }
 
-    private static void Take(JsonObject target, JsonObject source, string key)
+    private static void CopyField(JsonObject target, JsonObject source, string key)
     {
         if (source.At(key) is { } value)
         {
@@ -1147,5 +1147,6 @@ internal sealed class ObjectWriter(ObjectStore store, KindRegistry kinds, TimePr
     }
 
     /// <summary>Returns the kind through which the server itself writes an object; null if it is not served.</summary>
-    public ResourceType? TypeOf(ResourceKey key) => kinds.FindAnyVersion(key.Group, key.Plural) is { } kind ? ResourceType.Of(kind) : null;
+    public ResourceType? TypeOf(ResourceKey key) =>
+        kinds.FindAnyVersion(key.Group, key.Plural) is { } kind ? ResourceType.From(kind) : null;
 }

@@ -17,7 +17,7 @@ internal sealed record Representation(Form Form, string IncludeObject)
 {
     private const string Offered = "application/json";
 
-    public static Representation Of(HttpRequest request)
+    public static Representation From(HttpRequest request)
     {
         var include = request.Query["includeObject"].FirstOrDefault() ?? "";
         var accept = request.Headers.Accept.ToString();

@@ -33,7 +33,7 @@ internal sealed class ResourceEndpoint(
             throw ApiError.NoSuchPath();
         }
 
-        var type = ResourceType.Of(kind);
+        var type = ResourceType.From(kind);
         if (kind.Namespaced && info.Namespace.Length == 0 && info.Name.Length > 0)
         {
             throw ApiError.NoSuchPath();
@@ -46,7 +46,7 @@ internal sealed class ResourceEndpoint(
 
         var @namespace = kind.Namespaced ? info.Namespace : "";
         var everywhere = kind.Namespaced && info.Namespace.Length == 0;
-        var representation = Representation.Of(http.Request);
+        var representation = Representation.From(http.Request);
         switch (info.Verb)
         {
             case "get" when http.Request.Query["watch"].FirstOrDefault() is "true" or "1":
@@ -130,7 +130,7 @@ internal sealed class ResourceEndpoint(
         CancellationToken ct
     )
     {
-        var options = WriteOptions.Of(http.Request);
+        var options = WriteOptions.From(http.Request);
         var body = await RequestBody.ReadAsync(http.Request, ct).ConfigureAwait(false);
         var created = writer.Create(type, @namespace, body.Object(), body.Duplicates, options);
         Answer.Warn(http, options.Warnings);
@@ -146,7 +146,7 @@ internal sealed class ResourceEndpoint(
         CancellationToken ct
     )
     {
-        var options = WriteOptions.Of(http.Request);
+        var options = WriteOptions.From(http.Request);
         var body = await RequestBody.ReadAsync(http.Request, ct).ConfigureAwait(false);
         var obj = body.Object();
         if (obj.Text("metadata", "name") is null or "")
@@ -168,7 +168,7 @@ internal sealed class ResourceEndpoint(
         CancellationToken ct
     )
     {
-        var options = WriteOptions.Of(http.Request);
+        var options = WriteOptions.From(http.Request);
         var body = await RequestBody.ReadAsync(http.Request, ct).ConfigureAwait(false);
         var code = 200;
         JsonObject result;
@@ -251,7 +251,7 @@ internal sealed class ResourceEndpoint(
         CancellationToken ct
     )
     {
-        var options = WriteOptions.Of(http.Request);
+        var options = WriteOptions.From(http.Request);
         var deleteOptions = await DeleteOptionsAsync(http, ct).ConfigureAwait(false);
         if (deleteOptions.At("dryRun") is JsonArray { Count: > 0 })
         {
@@ -278,7 +278,7 @@ internal sealed class ResourceEndpoint(
 
     private async Task DeleteCollectionAsync(HttpContext http, ResourceType type, string @namespace, CancellationToken ct)
     {
-        var options = WriteOptions.Of(http.Request);
+        var options = WriteOptions.From(http.Request);
         var deleteOptions = await DeleteOptionsAsync(http, ct).ConfigureAwait(false);
         var query = http.Request.Query;
         var selection = Selection.Parse(

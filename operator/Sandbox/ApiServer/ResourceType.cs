@@ -64,7 +64,7 @@ internal sealed class ResourceType
     /// <summary>True if stored JSON may differ from this version's JSON.</summary>
     public bool Converts => IsNewEvent || Kind.IsCustom;
 
-    public static ResourceType Of(KindInfo kind) => Known.GetValue(kind, static k => new ResourceType(k));
+    public static ResourceType From(KindInfo kind) => Known.GetValue(kind, static k => new ResourceType(k));
 
     /// <summary>Converts an object of this version to its storage form.</summary>
     public JsonObject ToStorage(JsonObject obj)

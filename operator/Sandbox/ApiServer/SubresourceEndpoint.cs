@@ -76,7 +76,7 @@ internal sealed class SubresourceEndpoint(ObjectStore store, ObjectWriter writer
                 throw ApiError.MethodNotAllowed();
         }
 
-        var options = WriteOptions.Of(http.Request);
+        var options = WriteOptions.From(http.Request);
         var body = await RequestBody.ReadAsync(http.Request, ct).ConfigureAwait(false);
         Func<JsonObject, JsonObject> change;
         if (info.Verb == "update")
@@ -252,7 +252,7 @@ internal sealed class SubresourceEndpoint(ObjectStore store, ObjectWriter writer
             }
         }
 
-        writer.Delete(type, info.Namespace, info.Name, eviction.At("deleteOptions") as JsonObject, WriteOptions.Of(http.Request));
+        writer.Delete(type, info.Namespace, info.Name, eviction.At("deleteOptions") as JsonObject, WriteOptions.From(http.Request));
         await Answer
             .JsonAsync(
                 http,

@@ -14,7 +14,7 @@ internal sealed record WriteOptions(string Manager, bool DryRun, string FieldVal
     /// <summary>The options for the server's own writes.</summary>
     public static WriteOptions Internal { get; } = new("sandbox", false, "Ignore", true);
 
-    public static WriteOptions Of(HttpRequest request)
+    public static WriteOptions From(HttpRequest request)
     {
         var query = request.Query;
         var dryRun = query["dryRun"];

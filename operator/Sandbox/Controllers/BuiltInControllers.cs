@@ -70,11 +70,11 @@ public sealed class BuiltInControllers : IAsyncDisposable
 
         jobs.AddHandler(On<ControlledJob>(jobController.Saw, jobController.Gone));
         pods.AddHandler(On<ControlledPod>(jobController.Saw, jobController.Saw));
-        crons.AddHandler(On<ControlledCronJob>(cron => cronQueue.Add(ObjectKey.Of(cron)), static _ => { }));
+        crons.AddHandler(On<ControlledCronJob>(cron => cronQueue.Add(ObjectKey.From(cron)), static _ => { }));
         jobs.AddHandler(ForOwner<ControlledJob>("CronJob", cronQueue));
-        sets.AddHandler(On<ControlledReplicaSet>(set => setQueue.Add(ObjectKey.Of(set)), set => setQueue.Add(ObjectKey.Of(set))));
+        sets.AddHandler(On<ControlledReplicaSet>(set => setQueue.Add(ObjectKey.From(set)), set => setQueue.Add(ObjectKey.From(set))));
         pods.AddHandler(ForOwner<ControlledPod>("ReplicaSet", setQueue));
-        deployments.AddHandler(On<ControlledDeployment>(d => deploymentQueue.Add(ObjectKey.Of(d)), static _ => { }));
+        deployments.AddHandler(On<ControlledDeployment>(d => deploymentQueue.Add(ObjectKey.From(d)), static _ => { }));
         sets.AddHandler(ForOwner<ControlledReplicaSet>("Deployment", deploymentQueue));
 
         var stop = _stop.Token;

@@ -21,14 +21,14 @@ internal sealed class JobController(KubeClient client, WorkQueue<ObjectKey> queu
     {
         if (job.Spec.PodFailurePolicy is { } policy)
             _policies[job.Metadata.Uid] = policy;
-        queue.Add(ObjectKey.Of(job));
+        queue.Add(ObjectKey.From(job));
     }
 
     public void Gone(ControlledJob job)
     {
         _policies.TryRemove(job.Metadata.Uid, out _);
         _failJob.TryRemove(job.Metadata.Uid, out _);
-        queue.Add(ObjectKey.Of(job));
+        queue.Add(ObjectKey.From(job));
     }
 
     public void Saw(ControlledPod pod)

@@ -587,7 +587,7 @@ public sealed partial class NodeSimulator : IAsyncDisposable
         {
             return hosted.Pod.Workload is InferenceWorkload inference
                 ? hosted.Pod.Load is { } load
-                    ? VllmPage.Write(inference.Model, load.Of(hosted.Pod.Uid, now), inference.CacheBytes)
+                    ? VllmPage.Write(inference.Model, load.Get(hosted.Pod.Uid, now), inference.CacheBytes)
                     : VllmPage.Write(inference, hosted.Pod.Served(now))
                 : TrainingPage.Write(hosted.Pod.Progress(now));
         }

@@ -202,7 +202,7 @@ public sealed class ServedLoad
     }
 
     /// <summary>Returns the load of a server; null if it is unknown.</summary>
-    public ServerLoad? Of(string name, DateTimeOffset now)
+    public ServerLoad? Get(string name, DateTimeOffset now)
     {
         lock (_gate)
         {

@@ -153,7 +153,7 @@ internal sealed class SimulatedPod
 
     public double BusyShare(DateTimeOffset now) =>
         Served(now) <= TimeSpan.Zero ? 0
-        : Load is { } load ? load.Of(Uid, now)?.Busy ?? 0
+        : Load is { } load ? load.Get(Uid, now)?.Busy ?? 0
         : Workload.Busy;
 
     /// <summary>Returns the busy time of its devices over all its containers.</summary>
@@ -161,7 +161,7 @@ internal sealed class SimulatedPod
         _workedBefore + (now == DateTimeOffset.MaxValue ? TimeSpan.Zero : WorkedOfThisContainer(now));
 
     private TimeSpan WorkedOfThisContainer(DateTimeOffset now) =>
-        Load is { } load ? load.Of(Uid, now)?.Worked ?? TimeSpan.Zero : Served(now) * Workload.Busy;
+        Load is { } load ? load.Get(Uid, now)?.Worked ?? TimeSpan.Zero : Served(now) * Workload.Busy;
 
     /// <summary>Returns completed and total steps and the time of the last checkpoint; null if it does not train.</summary>
     public TrainingProgress? Progress(DateTimeOffset now)

@@ -45,7 +45,7 @@ public sealed class ObjectStore(int historyLength)
     }
 
     public StoredObject? Get(ResourceKey resource, string @namespace, string name) =>
-        Of(resource).Objects.TryGetValue(@namespace, out var names) && names.TryGetValue(name, out var found) ? found : null;
+        TableOf(resource).Objects.TryGetValue(@namespace, out var names) && names.TryGetValue(name, out var found) ? found : null;
 
     /// <summary>Returns a snapshot of a resource (all namespaces if null) and its version.</summary>
     public (IEnumerable<StoredObject> Objects, long Revision) List(ResourceKey resource, string? @namespace)
@@ -165,7 +165,7 @@ public sealed class ObjectStore(int historyLength)
         Committed?.Invoke(resource, change);
     }
 
-    private Table Of(ResourceKey resource)
+    private Table TableOf(ResourceKey resource)
     {
         lock (_gate)
         {

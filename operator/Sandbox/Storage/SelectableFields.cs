@@ -48,7 +48,7 @@ public static class SelectableFields
     public static bool IsSelectable(ResourceKey resource, string path) =>
         path is "metadata.name" or "metadata.namespace" || (Paths.TryGetValue(resource, out var paths) && paths.Contains(path));
 
-    public static KeyValuePair<string, string>[] Of(ResourceKey resource, JsonObject obj)
+    public static KeyValuePair<string, string>[] Get(ResourceKey resource, JsonObject obj)
     {
         if (!Paths.TryGetValue(resource, out var paths))
         {

@@ -75,7 +75,7 @@ public sealed class StoredObject
             Finalizers = metadata.At("finalizers") is JsonArray { Count: > 0 } finalizers
                 ? [.. finalizers.Select(f => f.Text() ?? "")]
                 : [],
-            Fields = SelectableFields.Of(resource, obj),
+            Fields = SelectableFields.Get(resource, obj),
         };
     }
 }

@@ -29,7 +29,7 @@ internal static class PodTable
 
     private static JsonNode?[] Row(JsonObject pod, DateTimeOffset now)
     {
-        var summary = Summary.Of(pod);
+        var summary = Summary.From(pod);
         var restarts =
             summary.Restarts > 0 && summary.LastRestart is { } last
                 ? string.Create(CultureInfo.InvariantCulture, $"{summary.Restarts} ({HumanDuration.Format(now - last)} ago)")
@@ -92,7 +92,7 @@ internal static class PodTable
 
         public string Status { get; private set; } = "";
 
-        public static Summary Of(JsonObject pod)
+        public static Summary From(JsonObject pod)
         {
             var summary = new Summary
             {

@@ -22,7 +22,7 @@ internal static class WorkloadTables
             (o, now) =>
                 [
                     Name(o),
-                    Of(o.Number("status", "readyReplicas"), o.Number("spec", "replicas")),
+                    Fraction(o.Number("status", "readyReplicas"), o.Number("spec", "replicas")),
                     o.Number("status", "updatedReplicas"),
                     o.Number("status", "availableReplicas"),
                     Age(o, now),
@@ -56,7 +56,7 @@ internal static class WorkloadTables
 
     public static TableLayout StatefulSet { get; } =
         new([NameColumn, Column("Ready", "Replicas that are ready, of those wanted."), AgeColumn, .. WideContainers], (o, now) =>
-            [Name(o), Of(o.Number("status", "readyReplicas"), o.Number("spec", "replicas")), Age(o, now), .. Template(o)]
+            [Name(o), Fraction(o.Number("status", "readyReplicas"), o.Number("spec", "replicas")), Age(o, now), .. Template(o)]
         );
 
     public static TableLayout DaemonSet { get; } =
@@ -168,7 +168,7 @@ internal static class WorkloadTables
 
     private static Schemas.ColumnInfo WideSelector => Wide("Selector", "Labels of the pods that belong to it.");
 
-    private static string Of(long part, long whole) => string.Create(CultureInfo.InvariantCulture, $"{part}/{whole}");
+    private static string Fraction(long part, long whole) => string.Create(CultureInfo.InvariantCulture, $"{part}/{whole}");
 
     private static JsonNode?[] Template(JsonNode? owner)
     {
@@ -218,11 +218,11 @@ internal static class WorkloadTables
         var succeeded = job.Number("status", "succeeded");
         if (job.At("spec", "completions") is not null)
         {
-            return Of(succeeded, job.Number("spec", "completions"));
+            return Fraction(succeeded, job.Number("spec", "completions"));
         }
 
         var parallelism = job.Number("spec", "parallelism");
-        return parallelism > 1 ? string.Create(CultureInfo.InvariantCulture, $"{succeeded}/1 of {parallelism}") : Of(succeeded, 1);
+        return parallelism > 1 ? string.Create(CultureInfo.InvariantCulture, $"{succeeded}/1 of {parallelism}") : Fraction(succeeded, 1);
     }
 
     private static string Duration(JsonObject job, DateTimeOffset now)

@@ -54,7 +54,7 @@ public sealed class BursarAutoscaler(string name, FollowScene scene, HourlyCost?
             return servers.Replicas;
         var snapshot = Observe(servers, now);
         var caps = ReplicaCaps.OfCostCap(snapshot) is { } cap ? new[] { cap } : [];
-        Decision = ScalerDecider.Decide(snapshot, ScalerDemand.Of(snapshot), caps);
+        Decision = ScalerDecider.Decide(snapshot, ScalerDemand.From(snapshot), caps);
         _memory = Decision.Memory;
         if (!Decision.Scales)
             return servers.Replicas;

@@ -85,7 +85,7 @@ public sealed class FollowedServers
                 server.IsReady = true;
                 Load.Join(server.Name, now);
             }
-            if (server.IsReady && Load.Of(server.Name, now) is { } load)
+            if (server.IsReady && Load.Get(server.Name, now) is { } load)
                 server.Show(new(now, load.Waiting, load.Running, load.GeneratedTokens));
             if (
                 server.LeavingSince is { } since

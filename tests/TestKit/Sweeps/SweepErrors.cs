@@ -43,7 +43,7 @@ public sealed record SweepErrors(string Family, double Share, double Median, dou
         };
     }
 
-    public static IReadOnlyList<SweepErrors> Of(string family, int runs)
+    public static IReadOnlyList<SweepErrors> Measure(string family, int runs)
     {
         var sweeps = Enumerable
             .Range(0, runs)

@@ -84,7 +84,7 @@ public sealed partial class DocumentTests
         [
             .. WorkloadKinds.All.Select(kind => (kind.Entity, kind.Field)),
             .. ScalableKinds
-                .All.Where(kind => WorkloadKinds.Of(kind.Name) is null)
+                .All.Where(kind => WorkloadKinds.Find(kind.Name) is null)
                 .Select(kind => (kind.Entity, WorkloadKind.ReplicasField)),
             (V1Beta1InferenceService.EntityKind, FieldRestorer.PredictorMin),
             (V1Beta1InferenceService.EntityKind, FieldRestorer.PredictorMax),

@@ -356,15 +356,15 @@ internal static class BudgetMessages
         table.Add(Budget(500, Train with { TerminationGrace = TimeSpan.FromHours(1) }));
         table.Add(Budget(50_000, [.. Enumerable.Range(0, 9).Select(i => pod with { Key = new("team", "Pod", $"pod-{i}", $"pod-{i}") })]));
         // Metering, prices and progress.
-        NodeNames none = NodeNames.Of([]);
+        NodeNames none = NodeNames.From([]);
         table.Add(November with { Metering = new(1, none, none) });
         table.Add(
             November with
             {
-                Metering = new(1, NodeNames.Of(["gpu-2"]), NodeNames.Of([.. Enumerable.Range(3, 6).Select(i => $"gpu-{i}")])),
+                Metering = new(1, NodeNames.From(["gpu-2"]), NodeNames.From([.. Enumerable.Range(3, 6).Select(i => $"gpu-{i}")])),
             }
         );
-        table.Add(November with { Metering = new(2, none, NodeNames.Of(["gpu-3"])) });
+        table.Add(November with { Metering = new(2, none, NodeNames.From(["gpu-3"])) });
         Paused(November with { MeteringStale = "node gpu-1 is unreachable (no heartbeat)" });
         Paused(November with { PricesUntrusted = "GpuPriceBook list cannot be read" });
         Paused(November with { UnpricedProducts = ["NVIDIA-B300"] });

@@ -57,7 +57,7 @@ internal static class OperatorMessages
         void Answered(BudgetSnapshot budget, bool observes = false)
         {
             var decision = BudgetDecider.Decide(budget);
-            var answer = AdmissionAnswer.Of(decision, decision.Workloads.Single(), budget.Name, observes);
+            var answer = AdmissionAnswer.From(decision, decision.Workloads.Single(), budget.Name, observes);
             table.Add(answer.Admits ? "Ready" : "Pending", answer.Sentence);
         }
         Answered(Budget(50, train), observes: true);
@@ -105,7 +105,7 @@ internal static class OperatorMessages
         table.Section("bursar explain: why each workload is as it is, and what would change it");
         void Explained(BudgetSnapshot budget)
         {
-            foreach (var line in ExplainReasoning.Of(budget).Split('\n', StringSplitOptions.RemoveEmptyEntries))
+            foreach (var line in ExplainReasoning.Format(budget).Split('\n', StringSplitOptions.RemoveEmptyEntries))
                 table.Add("bursar explain", line);
         }
         Explained(Budget(50));

@@ -94,11 +94,16 @@ internal static class ScalerMessages
         AffordableRate room = new(Price * 6, new Amount(0) + (Price * 6).For(TimeSpan.FromHours(10)), TimeSpan.FromHours(10));
         for (var scalers = 1; scalers <= 3; scalers++)
         {
-            var askers = Enumerable.Range(0, scalers).Select(i => new CapRequest($"team/chat-{i}", Busy, ScalerDemand.Of(Busy))).ToArray();
+            var askers = Enumerable
+                .Range(0, scalers)
+                .Select(i => new CapRequest($"team/chat-{i}", Busy, ScalerDemand.From(Busy)))
+                .ToArray();
             Cap(ReplicaCaps.OfBudget("nlp", room, askers)["team/chat-0"]);
         }
-        Cap(ReplicaCaps.OfBudget("nlp", AffordableRate.None, [new("team/chat", Busy, ScalerDemand.Of(Busy))])["team/chat"]);
+        Cap(ReplicaCaps.OfBudget("nlp", AffordableRate.None, [new("team/chat", Busy, ScalerDemand.From(Busy))])["team/chat"]);
         var unpriced = Busy with { Prices = new(0, HourlyCost.Zero, null) };
-        Cap(ReplicaCaps.OfBudget("nlp", room, [new("team/chat", unpriced with { Replicas = 10 }, ScalerDemand.Of(unpriced))])["team/chat"]);
+        Cap(
+            ReplicaCaps.OfBudget("nlp", room, [new("team/chat", unpriced with { Replicas = 10 }, ScalerDemand.From(unpriced))])["team/chat"]
+        );
     }
 }

@@ -52,15 +52,15 @@ internal readonly record struct GpuRequest(IReadOnlyList<GpuUnits>? Resources)
 
     /// <summary>Returns the request of a pod, including a GPU share that KAI has assigned.</summary>
     public static GpuRequest OfPod(V1Pod pod, GpuResources? table = null) =>
-        Of(pod.Spec, table) is { IsAny: true } request ? request
-        : KaiSharing.IsGiven(pod) ? Asked(pod.Metadata)
+        From(pod.Spec, table) is { IsAny: true } request ? request
+        : KaiSharing.IsGiven(pod) ? ReadAnnotations(pod.Metadata)
         : default;
 
     /// <summary>Returns the request of a template, including a GPU share that its pods will request from KAI.</summary>
     public static GpuRequest OfTemplate(V1PodTemplateSpec template, GpuResources? table = null) =>
-        Of(template.Spec, table) is { IsAny: true } request ? request : Asked(template.Metadata);
+        From(template.Spec, table) is { IsAny: true } request ? request : ReadAnnotations(template.Metadata);
 
-    public static GpuRequest Of(V1PodSpec pod, GpuResources? table = null)
+    public static GpuRequest From(V1PodSpec pod, GpuResources? table = null)
     {
         List<GpuUnits>? found = null;
         SortedSet<string>? unknown = null;
@@ -75,7 +75,7 @@ internal readonly record struct GpuRequest(IReadOnlyList<GpuUnits>? Resources)
                 : new([.. unknown.Select(resource => new GpuUnits(resource, 1) { Part = DeviceShare.Unknown })]);
         for (var i = 0; i < found.Count; i++)
             found[i] = found[i] with { Count = Count(pod, found[i].Resource) };
-        if (found is [{ Resource: WholeGpu }] && HamiSharing.Asked(pod) is { } parts)
+        if (found is [{ Resource: WholeGpu }] && HamiSharing.ReadLimits(pod) is { } parts)
             return new(parts);
         return new(found);
     }
@@ -121,7 +121,8 @@ internal readonly record struct GpuRequest(IReadOnlyList<GpuUnits>? Resources)
     /// <summary>The resource name in messages about unknown prices.</summary>
     public string Name => Resources is [var first, ..] ? first.Resource : "a ResourceClaim";
 
-    private static GpuRequest Asked(V1ObjectMeta metadata) => KaiSharing.Asked(metadata) is { } units ? new([units]) : default;
+    private static GpuRequest ReadAnnotations(V1ObjectMeta metadata) =>
+        KaiSharing.ReadAnnotations(metadata) is { } units ? new([units]) : default;
 
     private static void Find(V1Container container, GpuResources table, ref List<GpuUnits>? found, ref SortedSet<string>? unknown)
     {

@@ -16,12 +16,12 @@ internal static class HamiSharing
     public const string Cores = "nvidia.com/gpucores";
 
     /// <summary>Returns the units of a pod's running containers; null if none of them requests a share.</summary>
-    public static IReadOnlyList<GpuUnits>? Asked(V1PodSpec pod)
+    public static IReadOnlyList<GpuUnits>? ReadLimits(V1PodSpec pod)
     {
         var found = new List<GpuUnits>();
         foreach (var container in pod.Containers.Concat(pod.InitContainers.Where(init => init.RestartPolicy == "Always")))
         {
-            if (Of(container, NodeDevices.WholeGpu) is not (> 0 and var count))
+            if (LimitOf(container, NodeDevices.WholeGpu) is not (> 0 and var count))
                 continue;
             var units = Part(container);
             var same = found.FindIndex(one => one.Part == units.Part && one.MemoryMiB == units.MemoryMiB);
@@ -36,11 +36,11 @@ internal static class HamiSharing
     private static GpuUnits Part(V1Container container)
     {
         var card = new GpuUnits(NodeDevices.WholeGpu, 0);
-        if (Of(container, Cores) >= 100)
+        if (LimitOf(container, Cores) >= 100)
             return card;
-        if (Of(container, Memory) is > 0 and var mebibytes)
+        if (LimitOf(container, Memory) is > 0 and var mebibytes)
             return card with { MemoryMiB = mebibytes };
-        return Of(container, MemoryPercent) is > 0 and < 100 and var percent
+        return LimitOf(container, MemoryPercent) is > 0 and < 100 and var percent
             ? card with
             {
                 Part = DeviceShare.Sum(new(0, 1), new(percent, 100)),
@@ -48,7 +48,7 @@ internal static class HamiSharing
             : card;
     }
 
-    private static int Of(V1Container container, string resource) =>
+    private static int LimitOf(V1Container container, string resource) =>
         (
             container.Resources.Limits.TryGetValue(resource, out var quantity)
             || container.Resources.Requests.TryGetValue(resource, out quantity)

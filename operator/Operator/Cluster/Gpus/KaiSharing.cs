@@ -27,7 +27,7 @@ internal static class KaiSharing
     private const int MostDigits = 9;
 
     /// <summary>Returns the units that the annotations request; null if there are none.</summary>
-    public static GpuUnits? Asked(V1ObjectMeta metadata)
+    public static GpuUnits? ReadAnnotations(V1ObjectMeta metadata)
     {
         var devices =
             metadata.Annotations.TryGetValue(Devices, out var text)

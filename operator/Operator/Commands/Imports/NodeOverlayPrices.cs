@@ -109,7 +109,9 @@ internal static class NodeOverlayPrices
         foreach (var type in types)
         {
             var known =
-                type is not null && gpusOf.TryGetValue(type, out var given) ? given : gpus ?? (type is null ? null : InstanceGpus.Of(type));
+                type is not null && gpusOf.TryGetValue(type, out var given)
+                    ? given
+                    : gpus ?? (type is null ? null : InstanceGpus.Find(type));
             if (known is not > 0 && capacity is > 0)
             {
                 known = capacity;
@@ -169,7 +171,7 @@ internal static class InstanceGpus
         """
     );
 
-    public static int? Of(string type) => Known.TryGetValue(type, out var gpus) ? gpus : null;
+    public static int? Find(string type) => Known.TryGetValue(type, out var gpus) ? gpus : null;
 
     private static Dictionary<string, int> Read(string table)
     {

@@ -21,7 +21,7 @@ internal sealed record PromAnswer
 
     public bool IsEmpty => Value is null && Error is null;
 
-    public static PromAnswer Of(double value) =>
+    public static PromAnswer From(double value) =>
         double.IsFinite(value)
             ? new() { Value = value }
             : Failed($"the answer is {(double.IsNaN(value) ? "NaN" : value > 0 ? "+Inf" : "-Inf")}, which is not a usable number");

@@ -84,7 +84,7 @@ internal sealed class PrometheusPoller
     public void Forget(string scaler) => Want(scaler, []);
 
     /// <summary>Returns the latest reading; null before the first answer.</summary>
-    public PromReading? Of(string source, string query)
+    public PromReading? Get(string source, string query)
     {
         lock (_gate)
             return _entries.GetValueOrDefault((source, query))?.Last;

@@ -227,11 +227,11 @@ internal sealed partial class PrometheusSources : IDisposable
         string text = sample[1].GetString()!;
         return text switch
         {
-            "NaN" => PromAnswer.Of(double.NaN),
-            "+Inf" or "Inf" => PromAnswer.Of(double.PositiveInfinity),
-            "-Inf" => PromAnswer.Of(double.NegativeInfinity),
+            "NaN" => PromAnswer.From(double.NaN),
+            "+Inf" or "Inf" => PromAnswer.From(double.PositiveInfinity),
+            "-Inf" => PromAnswer.From(double.NegativeInfinity),
             _ => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value)
-                ? PromAnswer.Of(value)
+                ? PromAnswer.From(value)
                 : PromAnswer.Failed("its answer has no number"),
         };
     }

@@ -61,7 +61,7 @@ internal sealed class SignalCache(Func<string, string?> nodeOf, TimeProvider tim
     }
 
     /// <summary>Returns a pod's latest metrics; null without a recent report.</summary>
-    public PodSignals? Of(string podUid)
+    public PodSignals? Get(string podUid)
     {
         lock (_gate)
             return _pods.TryGetValue(podUid, out var track) ? track.At(time.GetUtcNow()) : null;

@@ -231,7 +231,7 @@ internal sealed class ScaleActor(KubeClient client, ClusterStores stores, Ledger
         var records = store.State.ScaledOn(ns, target.Uid);
         if (records.Count == 0 || records.Any(record => record.ScalerUid == scaler.Uid))
             return;
-        store.State.NoteScaled(
+        store.State.RecordScaled(
             records[0] with
             {
                 ScalerName = scaler.Name,
@@ -260,7 +260,7 @@ internal sealed class ScaleActor(KubeClient client, ClusterStores stores, Ledger
             );
         fields.AddRange((known?.Fields ?? []).Where(field => !fields.Exists(one => one.Pointer == field.Pointer)));
         fields.Sort((one, other) => string.CompareOrdinal(one.Pointer, other.Pointer));
-        store.State.NoteScaled(
+        store.State.RecordScaled(
             new()
             {
                 Namespace = ns,
@@ -282,7 +282,7 @@ internal sealed class ScaleActor(KubeClient client, ClusterStores stores, Ledger
         if (fields.Length == 0)
             store.State.DropScaled(ns, scaler.Uid, targetUid);
         else
-            store.State.NoteScaled(record with { Fields = fields });
+            store.State.RecordScaled(record with { Fields = fields });
     }
 
     private static int? CountOf(string json, int absent) =>

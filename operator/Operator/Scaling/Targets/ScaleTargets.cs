@@ -14,7 +14,7 @@ internal sealed class ScaleTargets(ClusterStores stores)
     /// </summary>
     public ScaleTarget? Find(string ns, string apiVersion, string kind, string name, out string? whyNot)
     {
-        if (ScalableKinds.Of(apiVersion, kind) is not { } known)
+        if (ScalableKinds.Find(apiVersion, kind) is not { } known)
         {
             whyNot =
                 $"{kind} of {(apiVersion.Length == 0 ? "no apiVersion" : apiVersion)} is not a kind that Bursar scales; supported are {ScalableKinds.Display}";

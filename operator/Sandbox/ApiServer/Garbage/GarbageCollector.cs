@@ -412,7 +412,7 @@ internal sealed class GarbageCollector : IAsyncDisposable
     {
         if (_kinds.FindAnyVersion(key.Group, key.Plural) is { } kind)
         {
-            var type = ResourceType.Of(kind);
+            var type = ResourceType.From(kind);
             foreach (var obj in _store.List(key, null).Objects)
             {
                 if (!obj.IsTerminating)

@@ -20,18 +20,18 @@ public sealed class ServedLoadTests
     public void A_request_waits_is_read_and_answered_token_by_token()
     {
         var load = new ServedLoad(Model, [Request(1), Request(1), Request(1)]);
-        load.Of("a", At(0)).Should().BeNull();
+        load.Get("a", At(0)).Should().BeNull();
         load.Join("a", At(0));
-        var shown = load.Of("a", At(1.25))!;
+        var shown = load.Get("a", At(1.25))!;
         (shown.Running, shown.Waiting, shown.PromptTokens, shown.GeneratedTokens, shown.Use).Should().Be((2, 1, 200, 2, 1));
         // First tokens at 1.2, of ten the last at 2.1; the third begins then, and ends at 3.2.
-        load.Of("a", At(2.1))!.Requests.Should().Be(2);
-        (load.Of("a", At(2.2))!.Running, load.Of("a", At(2.2))!.Waiting).Should().Be((1, 0));
+        load.Get("a", At(2.1))!.Requests.Should().Be(2);
+        (load.Get("a", At(2.2))!.Running, load.Get("a", At(2.2))!.Waiting).Should().Be((1, 0));
         load.EndedBy(At(10))
             .Select(one => ((one.FirstToken - Start).TotalSeconds, (one.Ended - Start).TotalSeconds))
             .Should()
             .Equal((1.2, 2.1), (1.2, 2.1), (2.3, 3.2));
-        shown = load.Of("a", At(10))!;
+        shown = load.Get("a", At(10))!;
         (shown.PromptTokens, shown.GeneratedTokens, shown.FirstToken.Count, shown.BetweenTokens.Count, shown.EndToEnd.Count, shown.Busy)
             .Should()
             .Be((300, 30, 3, 27, 3, 0));
@@ -48,7 +48,7 @@ public sealed class ServedLoadTests
         load.WaitingBefore(At(5)).Should().Be(0, "they are the server's now");
         load.Join("b", At(6));
         load.Offer(Request(7));
-        load.Of("b", At(7))!.Running.Should().Be(1);
+        load.Get("b", At(7))!.Running.Should().Be(1);
         load.ArrivedBy(At(7)).Should().Be(9);
     }
 
@@ -59,7 +59,7 @@ public sealed class ServedLoadTests
         load.Join("a", At(0));
         load.WaitingBefore(At(0.5)).Should().Be(1);
         load.Drain("a", At(0.5));
-        load.Of("a", At(5))!.Requests.Should().Be(2, "it ends what it has");
+        load.Get("a", At(5))!.Requests.Should().Be(2, "it ends what it has");
         load.WaitingBefore(At(5)).Should().Be(1, "and gets nothing more");
         load.Join("b", At(5));
         load.Leave("b", At(5.5));
@@ -84,16 +84,16 @@ public sealed class ServedLoadTests
             var load = new ServedLoad(Model with { Slots = 6 }, requests);
             load.Join("a", At(1));
             for (double at = 1; at < 30; at += step)
-                load.Of("a", At(at));
+                load.Get("a", At(at));
             load.Join("b", At(30));
             for (double at = 30; at < 60; at += step)
-                load.Of("b", At(at));
+                load.Get("b", At(at));
             load.Leave("a", At(60));
             return load;
         }
         var (seldom, often) = (Run(29), Run(0.13));
         often.EndedBy(At(600)).Should().Equal(seldom.EndedBy(At(600))).And.HaveCount(400);
-        often.Of("b", At(600))!.Worked.Should().BeCloseTo(seldom.Of("b", At(600))!.Worked, TimeSpan.FromMilliseconds(1));
+        often.Get("b", At(600))!.Worked.Should().BeCloseTo(seldom.Get("b", At(600))!.Worked, TimeSpan.FromMilliseconds(1));
     }
 
     [Fact]
@@ -101,7 +101,7 @@ public sealed class ServedLoadTests
     {
         var load = new ServedLoad(Model, [Request(0), Request(0), Request(0)]);
         load.Join("a", At(0));
-        var read = new ServingReader(ServingMetrics.Known).Read(VllmPage.Write("chat", load.Of("a", At(1.15))));
+        var read = new ServingReader(ServingMetrics.Known).Read(VllmPage.Write("chat", load.Get("a", At(1.15))));
         read.Outcome.Should().Be(ScrapeOutcome.Ok);
         read.Gauges.Should().Be(new ServingGauges(1, 0, 0.5));
         read.Tokens.Should().ContainSingle().Which.Should().Be(new ModelTokens("chat", 200, null, 20, 2));

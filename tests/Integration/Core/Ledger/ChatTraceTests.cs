@@ -161,7 +161,11 @@ public sealed class ChatTraceTests : IAsyncLifetime
         var tokens = minutes.Values.Aggregate(BigInteger.Zero, (sum, one) => sum + one.Prompt + one.Generated);
         var spent = ledger.Spent(Namespace, LabelSelector.Everything, Start, now, now);
         spent.ToString().Should().Be("4.000000", "one A100 for an hour");
-        var line = CostReport.Of(ledger, new(Start, now, ReportBy.Workload, Namespace), now, _ => null).Rows.Should().ContainSingle().Which;
+        var line = CostReport
+            .Create(ledger, new(Start, now, ReportBy.Workload, Namespace), now, _ => null)
+            .Rows.Should()
+            .ContainSingle()
+            .Which;
         line.Spent.Should().Be(spent);
         // Per 1,000 tokens: 4 × 10⁹ nano × 3,600,000 ms × 1,000 ÷ tokens, rounded half to even to a unit.
         var quotient = BigInteger.DivRem(new BigInteger(4_000_000_000) * 3_600_000 * 1_000, tokens, out var rest);

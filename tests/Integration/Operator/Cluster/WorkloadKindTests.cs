@@ -760,13 +760,13 @@ public sealed class WorkloadKindTests
     [Fact]
     public void Owners_are_matched_by_group_and_kind_in_any_version()
     {
-        WorkloadKinds.Of(new V1OwnerReference { ApiVersion = "jobset.x-k8s.io/v1beta1", Kind = "JobSet" })!.Name.Should().Be("JobSet");
+        WorkloadKinds.Find(new V1OwnerReference { ApiVersion = "jobset.x-k8s.io/v1beta1", Kind = "JobSet" })!.Name.Should().Be("JobSet");
         WorkloadKinds
-            .Of(new V1OwnerReference { ApiVersion = "batch.volcano.sh/v1alpha1", Kind = "Job" })
+            .Find(new V1OwnerReference { ApiVersion = "batch.volcano.sh/v1alpha1", Kind = "Job" })
             .Should()
             .BeNull("Volcano's Job is another kind");
-        WorkloadKinds.Of(new V1OwnerReference { ApiVersion = "batch", Kind = "Job" }).Should().BeNull();
-        WorkloadKinds.Of((V1OwnerReference?)null).Should().BeNull();
+        WorkloadKinds.Find(new V1OwnerReference { ApiVersion = "batch", Kind = "Job" }).Should().BeNull();
+        WorkloadKinds.Find((V1OwnerReference?)null).Should().BeNull();
     }
 
     private static WorkloadObject Read(string kind, string json) =>
@@ -791,7 +791,7 @@ public sealed class WorkloadKindTests
     private static WorkloadObject Read<T>(string kind, string json)
         where T : class, IKubernetesEntity<T>
     {
-        var work = ((WorkloadKind<T>)WorkloadKinds.Of(kind)!).Read(JsonSerializer.Deserialize(json, T.JsonTypeInfo)!);
+        var work = ((WorkloadKind<T>)WorkloadKinds.Find(kind)!).Read(JsonSerializer.Deserialize(json, T.JsonTypeInfo)!);
         return work with { PodSets = work.Kind.AtOnce(work) };
     }
 
@@ -812,7 +812,7 @@ public sealed class WorkloadKindTests
         Func<KubeClient, SuspensionRecord, Task<WriteResult>> act
     )
     {
-        var entity = WorkloadKinds.Of(kind)!.Entity;
+        var entity = WorkloadKinds.Find(kind)!.Entity;
         var obj = JsonNode.Parse(json)!.AsObject();
         obj["apiVersion"] = entity.ApiVersion;
         obj["kind"] = kind;
@@ -832,7 +832,7 @@ public sealed class WorkloadKindTests
             {
                 Workload = new("a", kind, "x", "u"),
                 ApiVersion = entity.ApiVersion,
-                Field = new(new(entity.ApiVersion, kind, "x", "u"), WorkloadKinds.Of(kind)!.Field, original, "true"),
+                Field = new(new(entity.ApiVersion, kind, "x", "u"), WorkloadKinds.Find(kind)!.Field, original, "true"),
                 Since = DateTimeOffset.UnixEpoch,
                 Reason = "BudgetExhausted",
                 Cause = new() { Since = DateTimeOffset.UnixEpoch, Reason = "BudgetExhausted" },

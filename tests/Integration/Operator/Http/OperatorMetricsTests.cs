@@ -84,7 +84,7 @@ public sealed class OperatorMetricsTests : IDisposable
                 Tokens = new Dictionary<string, TokenSums> { ["m"] = new(1000, 0, 530, 36) },
             },
         };
-        var work = Given.Job("a", 10) with { UnitCosts = UnitCosts.Of(done, new HourlyCost(3_060_000_000), 0.085) };
+        var work = Given.Job("a", 10) with { UnitCosts = UnitCosts.From(done, new HourlyCost(3_060_000_000), 0.085) };
 
         Record("nlp", BudgetDecider.Decide(Given.Budget(100, work)));
 

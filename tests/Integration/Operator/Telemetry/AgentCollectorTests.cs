@@ -217,7 +217,7 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
 
         _collector.IsScaled = pod => pod.Metadata.Uid == uid;
         _collector.ScaledChanged();
-        await Eventually.TrueAsync(() => board.Of(uid) is { RequestsWaiting: 0 }, "its signals are on the board");
+        await Eventually.TrueAsync(() => board.Get(uid) is { RequestsWaiting: 0 }, "its signals are on the board");
         _agent!.Targets.Current.Pods[0].Scrape[0].IntervalSeconds.Should().Be(1);
 
         var begun = DateTimeOffset.UtcNow;
@@ -226,14 +226,14 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
             var arrived = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             board.Changed += uids =>
             {
-                if (uids.Contains(uid) && board.Of(uid)?.RequestsWaiting == wanted)
+                if (uids.Contains(uid) && board.Get(uid)?.RequestsWaiting == wanted)
                     arrived.TrySetResult();
             };
             Volatile.Write(ref waiting, wanted);
             await arrived.Task.WaitAsync(TimeSpan.FromSeconds(30));
         }
-        board.Of(uid)!.At.Should().BeOnOrAfter(begun, "it was read after the two before it").And.BeOnOrBefore(DateTimeOffset.UtcNow);
-        board.Of(uid)!.GeneratedTokensPerSecond.Should().Be(0);
+        board.Get(uid)!.At.Should().BeOnOrAfter(begun, "it was read after the two before it").And.BeOnOrBefore(DateTimeOffset.UtcNow);
+        board.Get(uid)!.GeneratedTokensPerSecond.Should().Be(0);
 
         // Asked no more once nothing scales by it.
         _collector.IsScaled = _ => false;

@@ -357,25 +357,25 @@ public sealed class ExporterReaderTests : IAsyncLifetime
             NullLogger<AgentCollector>.Instance
         );
         var sources = new MeteringSources(collector, _reader, _time);
-        sources.Of("n2").Should().Be(MeteringSource.Awaited, "a node that is new may be about to have an agent");
+        sources.Get("n2").Should().Be(MeteringSource.Awaited, "a node that is new may be about to have an agent");
         Book("train", at: _start);
         _reader.Handle(Exporter(), gone: false);
-        sources.Of("n1").Should().Be(MeteringSource.DcgmExporter, "it stands ready");
+        sources.Get("n1").Should().Be(MeteringSource.DcgmExporter, "it stands ready");
         _page = _ => Page("train", percent: 100, 1_000_000);
         _time.Advance(TimeSpan.FromSeconds(50));
         await _reader.ReadAsync(default);
         _time.Advance(TimeSpan.FromSeconds(11));
-        (sources.Of("n1"), sources.Of("n2")).Should().Be((MeteringSource.DcgmExporter, MeteringSource.Nobody));
+        (sources.Get("n1"), sources.Get("n2")).Should().Be((MeteringSource.DcgmExporter, MeteringSource.None));
 
         _page = _ => "";
         await _reader.ReadAsync(default);
         _time.Advance(TimeSpan.FromSeconds(45));
-        sources.Of("n1").Should().Be(MeteringSource.DcgmExporter);
+        sources.Get("n1").Should().Be(MeteringSource.DcgmExporter);
         _time.Advance(TimeSpan.FromSeconds(5));
-        sources.Of("n1").Should().Be(MeteringSource.Nobody);
+        sources.Get("n1").Should().Be(MeteringSource.None);
         _page = _ => Page("train", percent: 100, 1_000_000);
         await _reader.ReadAsync(default);
-        sources.Of("n1").Should().Be(MeteringSource.DcgmExporter);
+        sources.Get("n1").Should().Be(MeteringSource.DcgmExporter);
     }
 
     /// <summary>

@@ -181,12 +181,12 @@ public sealed class SimulatedAgentsTests
             await cluster.Client.CreateAsync<V1Deployment>(Chat(), "default", default);
             await cluster.PassAsync(TimeSpan.FromMinutes(2));
             var pod = stores.Pods.Store.List().Single(one => one.Metadata.Labels.GetValueOrDefault("app") == "chat").Metadata.Uid;
-            board.Of(pod)!.RequestsRunning.Should().Be(0);
+            board.Get(pod)!.RequestsRunning.Should().Be(0);
             var quiet = cluster.Time.GetUtcNow();
             for (var i = 0; i < 50; i++)
                 load.Offer(new(quiet + TimeSpan.FromSeconds(i * 1.2), 100, 100));
             await cluster.PassAsync(TimeSpan.FromMinutes(1));
-            var seen = board.Of(pod)!;
+            var seen = board.Get(pod)!;
             (cluster.Time.GetUtcNow() - seen.At).Should().BeLessThan(TimeSpan.FromSeconds(2));
             seen.RequestsWaiting.Should().Be(0);
             seen.GeneratedTokensPerSecond.Should().BeApproximately(100 / 1.2, 10);
@@ -199,7 +199,7 @@ public sealed class SimulatedAgentsTests
             for (var i = 0; i < 40; i++)
                 load.Offer(new(cluster.Time.GetUtcNow(), 100, 100));
             await cluster.PassAsync(TimeSpan.FromSeconds(2));
-            board.Of(pod)!.RequestsWaiting.Should().BeInRange(30, 40);
+            board.Get(pod)!.RequestsWaiting.Should().BeInRange(30, 40);
         }
         finally
         {

@@ -16,7 +16,7 @@ public sealed class ConsequenceTests
         BudgetDecider.Decide(Budget(10, job)).Actions.Should().ContainSingle().Which.Sentence.Should().EndWith(" " + Lost);
         var before = Budget(100, job);
         BudgetDecider.Decide(before).Actions.Should().BeEmpty();
-        Reasoning.Of(before).Single().Consequence.Should().Be(Lost);
+        Reasoning.From(before).Single().Consequence.Should().Be(Lost);
     }
 
     [Fact]

@@ -57,9 +57,9 @@ public sealed class DeciderProperties
                 return;
 
             var work = budget
-                .Workloads.Select(w => new CostedWorkload(w, WorkloadCost.Of(w, budget), WorkloadCost.IsSuspendable(w, budget)))
+                .Workloads.Select(w => new CostedWorkload(w, WorkloadCost.From(w, budget), WorkloadCost.IsSuspendable(w, budget)))
                 .ToArray();
-            var balance = BudgetTotals.Of(budget, BudgetDecider.LimitOf(budget), work);
+            var balance = BudgetTotals.From(budget, BudgetDecider.LimitOf(budget), work);
             if (balance.MinimumReplicasExceedLimit)
                 return;
             var claims = work.Where(w => w.IsActiveJob && !BudgetTotals.ReleasesReservation(w.Snapshot, budget)).ToArray();

@@ -20,14 +20,14 @@ public sealed class MeteringTests
         "exporter-2"
     )]
     [InlineData("new-1:Awaited", "Fresh")]
-    [InlineData("bare-1:Nobody", "AgentMissing", "bare-1")]
-    [InlineData("agent-1:Agent agent-2:Agent bare-1:Nobody", "AgentMissing", "agents", "2 nodes", "bare-1")]
+    [InlineData("bare-1:None", "AgentMissing", "bare-1")]
+    [InlineData("agent-1:Agent agent-2:Agent bare-1:None", "AgentMissing", "agents", "2 nodes", "bare-1")]
     public void Metering_condition_names_its_sources(string nodes, string reason, params string[] named)
     {
         var view =
             nodes.Length == 0
                 ? null
-                : MeteringView.Of(
+                : MeteringView.From(
                     nodes.Split(' ').Select(one => one.Split(':')).Select(pair => (pair[0], Enum.Parse<MeteringSource>(pair[1])))
                 );
         var condition = BudgetDecider
@@ -41,7 +41,7 @@ public sealed class MeteringTests
     [Fact]
     public void Metering_condition_counts_many_nodes_instead_of_naming_them()
     {
-        var view = MeteringView.Of(Enumerable.Range(0, 500).Select(i => ($"gpu-{i:000}", MeteringSource.Nobody)));
+        var view = MeteringView.From(Enumerable.Range(0, 500).Select(i => ($"gpu-{i:000}", MeteringSource.None)));
         BudgetDecider
             .Decide(Given.Budget(100, Given.Job("a", 1)) with { Metering = view })
             .Conditions.Single(c => c.Type == "MeteringFresh")
@@ -54,7 +54,7 @@ public sealed class MeteringTests
     {
         var budget = Given.Budget(20, Given.Job("a", 5), Given.Job("b", 5, priority: 1) with { MeteredBy = "api" });
         var (with, without) = (
-            BudgetDecider.Decide(budget with { Metering = MeteringView.Of([("n", MeteringSource.Nobody)]) }),
+            BudgetDecider.Decide(budget with { Metering = MeteringView.From([("n", MeteringSource.None)]) }),
             BudgetDecider.Decide(budget)
         );
         with.SuspendedNames().Should().Equal(without.SuspendedNames());
@@ -64,8 +64,8 @@ public sealed class MeteringTests
 
     [Theory]
     [InlineData("agent", MeteringSource.Agent, MeteringSource.Agent)]
-    [InlineData("agent, api", MeteringSource.Nobody, MeteringSource.Agent, MeteringSource.Awaited)]
-    [InlineData("agent, api, dcgm-exporter", MeteringSource.DcgmExporter, MeteringSource.Nobody, MeteringSource.Agent)]
+    [InlineData("agent, api", MeteringSource.None, MeteringSource.Agent, MeteringSource.Awaited)]
+    [InlineData("agent, api, dcgm-exporter", MeteringSource.DcgmExporter, MeteringSource.None, MeteringSource.Agent)]
     public void Workload_on_several_nodes_may_have_several_metering_sources(string word, params MeteringSource[] sources) =>
         MeteringView.TextOf(sources).Should().Be(word);
 }

@@ -12,7 +12,7 @@ public sealed class ProjectionTests
 
     [Fact]
     public void Rolling_projection_is_the_largest_sum_of_all_moments() =>
-        ForEachCourse((projection, claims, sums) => projection.Of(claims).Should().Be(sums.Max()));
+        ForEachCourse((projection, claims, sums) => projection.Total(claims).Should().Be(sums.Max()));
 
     [Fact]
     public void Rolling_sum_reaches_an_amount_at_the_first_such_moment() =>
@@ -35,10 +35,10 @@ public sealed class ProjectionTests
     public void Past_spending_that_no_stretch_explains_stays_in_a_rolling_window()
     {
         var budget = Rolling([new(Now.AddSeconds(-10), Now.AddSeconds(-5), V100)]) with { Spent = Money(3) };
-        new Projection(budget).Of([]).Should().Be(Money(3));
+        new Projection(budget).Total([]).Should().Be(Money(3));
         // The five seconds of spending have left the window when it ends.
         Claim all = new(V100, V100.For(TimeSpan.FromSeconds(Length)));
-        new Projection(budget).Of([all]).Should().Be(Money(3) + V100.For(TimeSpan.FromSeconds(Length - 5)));
+        new Projection(budget).Total([all]).Should().Be(Money(3) + V100.For(TimeSpan.FromSeconds(Length - 5)));
     }
 
     /// <summary>Compares with the rolling sum of each second of the window that begins now.</summary>

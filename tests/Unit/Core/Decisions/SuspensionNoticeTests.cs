@@ -104,9 +104,9 @@ public sealed class SuspensionNoticeTests
     public void Explained_limit_does_not_depend_on_the_settle_time()
     {
         WhatWouldChange
-            .Of(Slowed(hours: 2), "uid-train")
+            .For(Slowed(hours: 2), "uid-train")
             .Should()
-            .Equal(WhatWouldChange.Of(Slowed(hours: 2) with { Terms = Terms(10m) }, "uid-train"))
+            .Equal(WhatWouldChange.For(Slowed(hours: 2) with { Terms = Terms(10m) }, "uid-train"))
             .And.NotBeEmpty();
     }
 

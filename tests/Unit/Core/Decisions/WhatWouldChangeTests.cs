@@ -18,7 +18,7 @@ public sealed class WhatWouldChangeTests
         // The high end (10.3 h at 3.06) with 5 % headroom and 40 s of stop is 33.128. The message adds 1 % and rounds to three digits.
         var budget = Budget(20, Job("big", 10).Suspended(20));
 
-        var change = WhatWouldChange.Of(budget, "uid-big").Should().ContainSingle().Subject;
+        var change = WhatWouldChange.For(budget, "uid-big").Should().ContainSingle().Subject;
 
         change.Should().Be(new Change.RaiseLimit(Money(13.50m), Money(33.50m)));
     }
@@ -28,7 +28,7 @@ public sealed class WhatWouldChangeTests
     {
         var budget = Budget(40, Job("big", 10)).Admitted(("big", 30.6m));
 
-        WhatWouldChange.Of(budget, "uid-big").Should().Equal(new Change.LowerLimit(Money(9.41m), Money(30.59m)));
+        WhatWouldChange.For(budget, "uid-big").Should().Equal(new Change.LowerLimit(Money(9.41m), Money(30.59m)));
     }
 
     [Fact]
@@ -37,7 +37,7 @@ public sealed class WhatWouldChangeTests
         // Budget is available but nothing has changed since the suspension. The end of the other job is the missing cause.
         var budget = Budget(40, Job("small", 2), Job("held", 3).Suspended(40)).Admitted(("small", 6.12m));
 
-        var changes = WhatWouldChange.Of(budget, "uid-held");
+        var changes = WhatWouldChange.For(budget, "uid-held");
 
         changes.Should().Contain(new Change.LetFinish(budget.Workloads[0].Key, Now.AddHours(2)));
         changes.Should().Contain(new Change.EndNow(budget.Workloads[0].Key, Money(6.12m)));
@@ -49,7 +49,7 @@ public sealed class WhatWouldChangeTests
     {
         var budget = Budget(4, Job("big", 5).Waiting() with { NoPodSince = Now });
 
-        WhatWouldChange.Of(budget, "uid-big").Should().ContainSingle().Which.Should().BeOfType<Change.RaiseLimit>();
+        WhatWouldChange.For(budget, "uid-big").Should().ContainSingle().Which.Should().BeOfType<Change.RaiseLimit>();
     }
 
     [Fact]
@@ -57,7 +57,7 @@ public sealed class WhatWouldChangeTests
     {
         var budget = Budget(40, Unknown("train")) with { Spent = Money(39.99m) };
 
-        WhatWouldChange.Of(budget, "uid-train").OfType<Change.NextWindow>().Should().ContainSingle();
+        WhatWouldChange.For(budget, "uid-train").OfType<Change.NextWindow>().Should().ContainSingle();
     }
 
     [Fact]
@@ -65,7 +65,7 @@ public sealed class WhatWouldChangeTests
     {
         var budget = Budget(40, Job("tiny", 1), Job("other", 9), Job("held", 4).Suspended(39)).Admitted(("tiny", 3.06m), ("other", 27.54m));
 
-        var changes = WhatWouldChange.Of(budget, "uid-held");
+        var changes = WhatWouldChange.For(budget, "uid-held");
 
         changes.OfType<Change.EndNow>().Should().Equal(new Change.EndNow(budget.Workloads[1].Key, Money(27.54m)));
         changes.OfType<Change.LetFinish>().Should().BeEmpty("a job that ends as forecast frees only its own reservation");
@@ -73,7 +73,7 @@ public sealed class WhatWouldChangeTests
 
     [Fact]
     public void Workload_that_is_never_suspended_has_no_changes() =>
-        WhatWouldChange.Of(Budget(1, Job("free", 10) with { Exempt = true }), "uid-free").Should().BeEmpty();
+        WhatWouldChange.For(Budget(1, Job("free", 10) with { Exempt = true }), "uid-free").Should().BeEmpty();
 
     [Fact]
     public void Every_change_that_is_named_turns_the_verdict()
@@ -86,7 +86,7 @@ public sealed class WhatWouldChangeTests
                 {
                     var uid = work.Key.Uid;
                     var runs = WhatWouldChange.MayRun(budget, uid);
-                    foreach (var change in WhatWouldChange.Of(budget, uid))
+                    foreach (var change in WhatWouldChange.For(budget, uid))
                     {
                         named[change.GetType().Name] = named.GetValueOrDefault(change.GetType().Name) + 1;
                         WhatWouldChange
@@ -139,7 +139,7 @@ public sealed class ReasoningTests
         var budget = Budget(40, unsaved, saved, Job("held", 1).Suspended(40), Job("free", 1) with { Exempt = true })
             .Admitted(("saved", 30.6m), ("unsaved", 30.6m), ("free", 3.06m));
 
-        var all = Reasoning.Of(budget);
+        var all = Reasoning.From(budget);
 
         all.Select(one => one.Verdict.Key.Name).Should().Equal("held", "saved", "unsaved", "free");
         all[0].ResumeOrder.Should().Be(1);
@@ -166,6 +166,6 @@ public sealed class ReasoningTests
     {
         var blind = Unknown("blind") with { Spent = Money(7), EstimateAfterResume = Estimate.Unknown("") };
 
-        Reasoning.Of(Budget(40, blind)).Single().Lost.Should().Be(Money(7));
+        Reasoning.From(Budget(40, blind)).Single().Lost.Should().Be(Money(7));
     }
 }

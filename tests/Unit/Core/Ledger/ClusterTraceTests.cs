@@ -210,7 +210,7 @@ public sealed class ClusterTraceTests
 
         var read = GpuLedger.Load(Shards(stored));
         read.DetailSince.Should().BeAfter(Start.AddDays(100), "the days were summed");
-        var report = CostReport.Of(read, new(Start, trace.End, ReportBy.Day), trace.End, _ => null);
+        var report = CostReport.Create(read, new(Start, trace.End, ReportBy.Day), trace.End, _ => null);
         ((BigInteger)report.Total.Units)
             .Should()
             .Be(

@@ -138,7 +138,7 @@ public sealed class CompactionTests
         var read = LedgerWorld.Read(stored.Values);
         read.SumsSince.Should().Be(Third.AddDays(-1));
         CostReport
-            .Of(read, new(LedgerWorld.Zero, Now, ReportBy.Day), Now, _ => null)
+            .Create(read, new(LedgerWorld.Zero, Now, ReportBy.Day), Now, _ => null)
             .From.Should()
             .Be(Third.AddDays(-1), "a report does not begin before what is kept");
         ledger.ForgetSums(Third.AddDays(-1)).Should().BeFalse();
@@ -206,7 +206,7 @@ public sealed class CompactionTests
                 }
             )
             {
-                var report = CostReport.Of(ledger, new(from, to, by), Now, _ => null);
+                var report = CostReport.Create(ledger, new(from, to, by), Now, _ => null);
                 lines.Add($"{by} {from:O} {to:O} {report.Total.Units} {report.Unallocated?.Units} {report.NodeLost?.Units}");
                 lines.AddRange(
                     report

@@ -106,7 +106,7 @@ public sealed class PodEndTests
     [Theory]
     [MemberData(nameof(Cases))]
     public void End_is_bounded_by_every_known_fact(string why, PodEndFacts facts, double notBefore, double notAfter, bool isExact) =>
-        PodEnd.Of(facts).Should().Be(new PodEnd(At(notBefore), At(notAfter), isExact), why);
+        PodEnd.From(facts).Should().Be(new PodEnd(At(notBefore), At(notAfter), isExact), why);
 
     private static DateTimeOffset At(double minutes) => Scheduled.AddMinutes(minutes);
 }

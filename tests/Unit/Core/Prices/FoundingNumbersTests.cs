@@ -111,7 +111,7 @@ public sealed class FoundingNumbersTests
             null
         );
 
-        var line = CostReport.Of(ledger, new(start, end, ReportBy.Workload), end, _ => steps > 0 ? steps : null).Rows.Single();
+        var line = CostReport.Create(ledger, new(start, end, ReportBy.Workload), end, _ => steps > 0 ? steps : null).Rows.Single();
 
         line.Spent.ToString(9).Should().Be(cost);
         var unit = steps > 0 ? UnitCosts.PerStep(line.Done) : UnitCosts.PerThousandTokens(line.Done);

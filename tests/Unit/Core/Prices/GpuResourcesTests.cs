@@ -79,5 +79,5 @@ public sealed class GpuResourcesTests
     [InlineData("cpx_nps1", "AMD_Instinct_MI300A", 1, 6)]
     [InlineData("tpx_nps1", "AMD_Instinct_MI300A", 1, 3)]
     public void An_AMD_partition_is_its_part_of_the_card(string profile, string product, int parts, int of) =>
-        AmdPartition.Of(profile, product).Should().Be(new DeviceShare(parts, of));
+        AmdPartition.Parse(profile, product).Should().Be(new DeviceShare(parts, of));
 }

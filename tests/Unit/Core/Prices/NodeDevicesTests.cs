@@ -186,7 +186,7 @@ public sealed class NodeDevicesTests
         string share
     )
     {
-        var node = NodeDevices.Of(Pairs(labels), Pairs(capacity), null, new(["example.com/*-card"]));
+        var node = NodeDevices.From(Pairs(labels), Pairs(capacity), null, new(["example.com/*-card"]));
         (node.Product, node.Cards, node.ShareOf(resource).ToString()).Should().Be((product, cards, share));
         node.Unknown.Should().Equal(resource == "example.com/gpu" ? ["example.com/gpu"] : []);
     }
@@ -195,7 +195,7 @@ public sealed class NodeDevicesTests
     public void Devices_of_a_DRA_driver_are_cards_and_parts_of_them()
     {
         DraDevice Device(string name, params (string Key, string Value)[] attributes) =>
-            DraDevice.Of("gpu.nvidia.com", "n", name, attributes.ToDictionary(one => one.Key, one => one.Value), 0);
+            DraDevice.Create("gpu.nvidia.com", "n", name, attributes.ToDictionary(one => one.Key, one => one.Value), 0);
         DraDevice[] devices =
         [
             Device(
@@ -228,14 +228,14 @@ public sealed class NodeDevicesTests
             ),
         ];
         devices.Select(device => device.Share.ToString()).Should().Equal("1", "15/112", "13/28", "an unknown part");
-        var node = NodeDevices.Of(new Dictionary<string, string>(), new Dictionary<string, string>(), null, null, devices);
+        var node = NodeDevices.From(new Dictionary<string, string>(), new Dictionary<string, string>(), null, null, devices);
         (node.Product, node.Cards).Should().Be(("NVIDIA-A100-SXM4-40GB", 2));
         NodeDevices
-            .Of(Pairs("nvidia.com/gpu.product=NVIDIA-A100-SXM4-40GB"), Pairs("nvidia.com/gpu=2"), null, null, devices)
+            .From(Pairs("nvidia.com/gpu.product=NVIDIA-A100-SXM4-40GB"), Pairs("nvidia.com/gpu=2"), null, null, devices)
             .Cards.Should()
             .Be(2, "the plugin and the driver report the same cards");
 
-        var partition = DraDevice.Of(
+        var partition = DraDevice.Create(
             "gpu.amd.com",
             "n",
             "gpu-1-129",
@@ -250,13 +250,13 @@ public sealed class NodeDevicesTests
         );
         (partition.Share, partition.Card).Should().Be((new DeviceShare(1, 8), "0000:19:00.0"));
         DraDevice
-            .Of("gpu.nvidia.com", "n", "gpu-0", new Dictionary<string, string>(), 40L << 30)
+            .Create("gpu.nvidia.com", "n", "gpu-0", new Dictionary<string, string>(), 40L << 30)
             .ShareOfMemory(10L << 30)
             .Should()
             .Be(new DeviceShare(1, 4));
     }
 
-    private static NodeDevices Node(string labels, string capacity) => NodeDevices.Of(Pairs(labels), Pairs(capacity));
+    private static NodeDevices Node(string labels, string capacity) => NodeDevices.From(Pairs(labels), Pairs(capacity));
 
     private static Dictionary<string, string> Pairs(string text) =>
         text.Split(',').Select(pair => pair.Split('=')).ToDictionary(pair => pair[0], pair => pair[1]);

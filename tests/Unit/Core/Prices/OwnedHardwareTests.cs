@@ -57,7 +57,7 @@ public sealed class OwnedHardwareTests
     [InlineData("NVIDIA-H200", 700)]
     [InlineData("NVIDIA-B200", 1000)]
     [InlineData("AMD_Instinct_MI300X_OAM", 750)]
-    public void Boards_draw_their_rated_power(string product, int watts) => BoardPower.Of(product).Should().Be(watts);
+    public void Boards_draw_their_rated_power(string product, int watts) => BoardPower.Find(product).Should().Be(watts);
 
     [Fact]
     public void Rate_of_owned_hardware_is_rounded_once_half_to_even()

@@ -32,7 +32,7 @@ public sealed class PriceClassTests
     [InlineData("machine.openshift.io/interruptible-instance", "", "spot")]
     [InlineData("unrelated", "spot", "on-demand")]
     public void Capacity_labels_of_clouds_map_to_three_types(string label, string value, string expected) =>
-        PricedNode.Of(H100, new Dictionary<string, string> { [label] = value }).CapacityType.Should().Be(expected);
+        PricedNode.From(H100, new Dictionary<string, string> { [label] = value }).CapacityType.Should().Be(expected);
 
     [Fact]
     public void First_rule_whose_fields_all_match_wins()
@@ -73,11 +73,11 @@ public sealed class PriceClassTests
                 GpuHourPrice.FromDecimal(1.418m)
             )
         );
-        var node = PricedNode.Of(
+        var node = PricedNode.From(
             "",
             new Dictionary<string, string> { [label == "instance-type" ? "node.kubernetes.io/instance-type" : label] = value }
         );
-        var priceClass = PriceClass.Of(book, node);
+        var priceClass = PriceClass.Get(book, node);
         (expected.Length == 0 ? priceClass : priceClass.Replace(", !pool", "", StringComparison.Ordinal)).Should().Be(expected);
         PriceClass.ProductOf(priceClass).Should().BeEmpty();
         book.RateFor(node, Now).Should().Be(expected.Length == 0 ? null : GpuHourPrice.FromDecimal(1.418m));
@@ -117,7 +117,7 @@ public sealed class PriceClassTests
     [InlineData("Tesla-P100-PCIE-16GB", false)]
     public void Built_in_prices_are_for_cards_and_not_for_vGPU_profiles(string product, bool vgpu)
     {
-        (VgpuProfile.Of(product) is not null).Should().Be(vgpu);
+        (VgpuProfile.Find(product) is not null).Should().Be(vgpu);
         if (vgpu)
             DefaultPriceBook.Book.RateFor(product).Should().BeNull();
     }
@@ -130,7 +130,7 @@ public sealed class PriceClassTests
             new PriceRule(new("*A10*"), new GpuHourPrice(9))
         );
         book.RateFor(
-                PricedNode.Of(
+                PricedNode.From(
                     "NVIDIA-A10-4Q",
                     new Dictionary<string, string> { ["node.kubernetes.io/instance-type"] = "Standard_NV6ads_A10_v5" }
                 ),
@@ -153,15 +153,15 @@ public sealed class PriceClassTests
         );
 
         PriceClass
-            .Of(book, Node(("karpenter.sh/capacity-type", "spot"), ("topology.kubernetes.io/region", "us-east-1"), ("pool", "gold")))
+            .Get(book, Node(("karpenter.sh/capacity-type", "spot"), ("topology.kubernetes.io/region", "us-east-1"), ("pool", "gold")))
             .Should()
             .Be(H100 + " [capacityType=spot, region=us-east-1, pool=gold]");
-        PriceClass.Of(book, new("Tesla-T4")).Should().Be("Tesla-T4 [!pool]");
+        PriceClass.Get(book, new("Tesla-T4")).Should().Be("Tesla-T4 [!pool]");
         PriceClass
-            .Of(DefaultPriceBook.Book, Node(("karpenter.sh/capacity-type", "spot")))
+            .Get(DefaultPriceBook.Book, Node(("karpenter.sh/capacity-type", "spot")))
             .Should()
             .Be(H100, "the default book knows products alone");
-        PriceClass.Of(null, Node()).Should().Be(H100);
+        PriceClass.Get(null, Node()).Should().Be(H100);
         PriceClass.ProductOf(H100 + " [capacityType=spot]").Should().Be(H100);
         PriceClass.ProductOf(H100).Should().Be(H100);
     }
@@ -209,7 +209,7 @@ public sealed class PriceClassTests
             };
         Prop.ForAll(rule.ListOf().Select(rules => Book([.. rules])).ToArbitrary(), node.ListOf(12).ToArbitrary(), (book, nodes) =>
                 nodes
-                    .GroupBy(one => PriceClass.Of(book, one))
+                    .GroupBy(one => PriceClass.Get(book, one))
                     .All(ofClass =>
                         ofClass.Select(one => book.RateFor(one, Now)).Distinct().Count() == 1
                         && ofClass.Select(one => book.RateFor(one, Now.AddDays(2))).Distinct().Count() == 1
@@ -221,5 +221,5 @@ public sealed class PriceClassTests
     private static PriceBook Book(params PriceRule[] rules) => new("b", 1, "USD", rules);
 
     private static PricedNode Node(params (string Label, string Value)[] labels) =>
-        PricedNode.Of(H100, labels.ToDictionary(l => l.Label, l => l.Value));
+        PricedNode.From(H100, labels.ToDictionary(l => l.Label, l => l.Value));
 }

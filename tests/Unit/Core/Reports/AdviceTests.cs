@@ -124,10 +124,10 @@ public sealed class AdviceTests
     {
         foreach (var model in GpuModel.All)
         {
-            GpuModel.Of(model.Product).Should().Be(model);
-            GpuModel.Of(model.Product.Replace('-', ' ')).Should().Be(model);
+            GpuModel.Find(model.Product).Should().Be(model);
+            GpuModel.Find(model.Product.Replace('-', ' ')).Should().Be(model);
         }
-        GpuModel.Of("NVIDIA-GeForce-RTX-3090").Should().BeNull();
+        GpuModel.Find("NVIDIA-GeForce-RTX-3090").Should().BeNull();
     }
 
     private static IReadOnlyList<string> Of(
@@ -165,7 +165,7 @@ public sealed class AdviceTests
                 Serving = (spent, 0),
             },
         };
-        return Advice.Of(row, model =>
+        return Advice.For(row, model =>
             model.Product != without && Prices.TryGetValue(model.Product, out var price) && GpuHourPrice.TryParse(price, out var known)
                 ? known
                 : null

@@ -25,12 +25,12 @@ public sealed class CostReportTests
                 var (from, to) = (LedgerWorld.At(Math.Min(a, b)), LedgerWorld.At(Math.Max(a, b)));
                 foreach (var by in Enum.GetValues<ReportBy>())
                 {
-                    var report = CostReport.Of(ledger, new(from, to, by), now, _ => null);
+                    var report = CostReport.Create(ledger, new(from, to, by), now, _ => null);
                     (Sum(report.Rows) + report.Unallocated!.Value + report.NodeLost!.Value)
                         .Should()
                         .Be(report.Total, "by {0}, seed {1}", by, seed);
                     var ofNamespaces = LedgerWorld.Namespaces.Aggregate(Amount.Zero, (sum, ns) =>
-                        sum + CostReport.Of(ledger, new(from, to, by, ns), now, _ => null).Total
+                        sum + CostReport.Create(ledger, new(from, to, by, ns), now, _ => null).Total
                     );
                     ofNamespaces.Should().Be(Sum(report.Rows), "by {0}, seed {1}", by, seed);
                 }
@@ -56,7 +56,7 @@ public sealed class CostReportTests
             null
         );
 
-        var report = CostReport.Of(ledger, new(Start, Start.AddDays(7), ReportBy.Day, "team"), Start.AddDays(7), _ => null);
+        var report = CostReport.Create(ledger, new(Start, Start.AddDays(7), ReportBy.Day, "team"), Start.AddDays(7), _ => null);
 
         report
             .Rows.Select(row => (row.Day, row.Namespace, row.Spent.ToString(2)))
@@ -91,7 +91,7 @@ public sealed class CostReportTests
         );
         var now = Start.AddHours(2);
 
-        var row = CostReport.Of(ledger, new(Start.AddHours(1), now, ReportBy.Workload, "team"), now, _ => null).Rows.Single();
+        var row = CostReport.Create(ledger, new(Start.AddHours(1), now, ReportBy.Workload, "team"), now, _ => null).Rows.Single();
 
         row.Spent.Should().Be((V100 * 1).For(TimeSpan.FromHours(1)));
         var done = row.Done;
@@ -128,7 +128,7 @@ public sealed class CostReportTests
         );
         var now = Start.AddHours(1);
 
-        var report = CostReport.Of(ledger, new(Start, now, ReportBy.Model, "team"), now, _ => null);
+        var report = CostReport.Create(ledger, new(Start, now, ReportBy.Model, "team"), now, _ => null);
 
         report.Rows.Select(row => (row.Model, row.Spent.ToString(2))).Should().Equal(("", "3.06"), ("large", "2.04"), ("small", "1.02"));
         report.Total.ToString(2).Should().Be("6.12");
@@ -157,7 +157,7 @@ public sealed class CostReportTests
 
         foreach (var by in (ReportBy[])[ReportBy.Namespace, ReportBy.Day])
         {
-            var row = CostReport.Of(ledger, new(Start, now, by, "team"), now, _ => null).Rows.Single();
+            var row = CostReport.Create(ledger, new(Start, now, by, "team"), now, _ => null).Rows.Single();
             row.Spent.ToString(2).Should().Be("6.12");
             UnitCosts.PerThousandTokens(row.Done)!.Value.ToString().Should().Be("0.001000");
             UnitCosts.JoulesPerToken(row.Done).Should().BeApproximately(0.001, 1e-9);
@@ -172,7 +172,7 @@ public sealed class CostReportTests
         ledger.Observe(Pod("p", "train") with { FinishedAt = Start.AddSeconds(850) });
 
         var life = CostReport
-            .Of(ledger, new(Start, Start.AddDays(1), ReportBy.Workload), Start.AddDays(1), uid => uid == "uid-train" ? 10_000 : null)
+            .Create(ledger, new(Start, Start.AddDays(1), ReportBy.Workload), Start.AddDays(1), uid => uid == "uid-train" ? 10_000 : null)
             .Rows.Single()
             .Done;
 

@@ -182,8 +182,8 @@ public sealed class AffordableRateTests
 
     private static AffordableRate Rate(BudgetSnapshot budget)
     {
-        var work = CostedWorkload.Of(budget);
-        return AffordableRate.Of(budget, BudgetTotals.Of(budget, budget.Terms.Limit, work), work);
+        var work = CostedWorkload.From(budget);
+        return AffordableRate.From(budget, BudgetTotals.From(budget, budget.Terms.Limit, work), work);
     }
 
     private static WorkloadSnapshot Scaled(string name, int replicas, int minimum, HourlyCost? price = null) =>

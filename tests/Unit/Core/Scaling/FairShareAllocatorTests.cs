@@ -282,7 +282,7 @@ public sealed class FairShareAllocatorTests
                 Gen.Choose(0, 40).ToArbitrary(),
                 (prices, most, upTo) =>
                 {
-                    var known = Enumerable.Range(0, upTo + 1).Select(n => (n, Cost: prices.Of(n)?.NanoPerHour)).ToArray();
+                    var known = Enumerable.Range(0, upTo + 1).Select(n => (n, Cost: prices.RateOf(n)?.NanoPerHour)).ToArray();
                     var best = known.Last(one => one.Cost <= most).n;
                     // Another replica of unknown price might fit as well.
                     int? expected = best < upTo && known[best + 1].Cost is null ? null : best;
@@ -294,7 +294,7 @@ public sealed class FairShareAllocatorTests
     [Fact]
     public void More_replicas_never_cost_less() =>
         Prop.ForAll(PriceGenerator.ToArbitrary(), Gen.Choose(0, 40).ToArbitrary(), (prices, n) =>
-                prices.Of(n + 1) is not { } more || prices.Of(n) is { } cost && !(more < cost)
+                prices.RateOf(n + 1) is not { } more || prices.RateOf(n) is { } cost && !(more < cost)
             )
             .QuickCheckThrowOnFailure();
 
@@ -307,5 +307,5 @@ public sealed class FairShareAllocatorTests
         claims.Zip(grants).Sum(pair => AboveMinimum(pair.First, pair.Second.Replicas) ?? 0);
 
     private static long? AboveMinimum(ShareRequest claim, int replicas) =>
-        claim.Prices.Of(replicas)?.NanoPerHour - claim.Prices.Of(claim.MinimumReplicas)?.NanoPerHour;
+        claim.Prices.RateOf(replicas)?.NanoPerHour - claim.Prices.RateOf(claim.MinimumReplicas)?.NanoPerHour;
 }

@@ -84,5 +84,5 @@ internal static class GivenScaler
         };
 
     public static ScalerDecision Decide(this ScalerSnapshot scaler, params ReplicaCap[] caps) =>
-        ScalerDecider.Decide(scaler, ScalerDemand.Of(scaler), caps);
+        ScalerDecider.Decide(scaler, ScalerDemand.From(scaler), caps);
 }

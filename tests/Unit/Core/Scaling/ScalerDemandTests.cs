@@ -26,7 +26,7 @@ public sealed class ScalerDemandTests
         string reason
     )
     {
-        var demand = ScalerDemand.Of(Scaler(Terms(Trigger("gateway", 100, activation)), replicas, value).Active(10));
+        var demand = ScalerDemand.From(Scaler(Terms(Trigger("gateway", 100, activation)), replicas, value).Active(10));
         (demand.Desired, demand.Reason).Should().Be((desired, reason), rule);
         demand.IsActive.Should().Be(value > activation);
     }
@@ -46,7 +46,7 @@ public sealed class ScalerDemandTests
         };
         if (activeSecondsAgo is { } seconds)
             scaler = scaler.Active(seconds);
-        var demand = ScalerDemand.Of(scaler);
+        var demand = ScalerDemand.From(scaler);
         (demand.Desired, demand.Reason).Should().Be((desired, reason), rule);
     }
 
@@ -54,11 +54,11 @@ public sealed class ScalerDemandTests
     public void Activity_is_remembered_for_the_cooldown()
     {
         var scaler = Scaler(Terms(Trigger("gateway")), 1, 40);
-        var memory = ScalerDemand.Of(scaler).Memory;
+        var memory = ScalerDemand.From(scaler).Memory;
         memory.ActiveAt.Should().Be(Now);
         var later = Scaler(scaler.Terms, 1, 0) with { Now = Now.AddSeconds(200), Memory = memory };
-        ScalerDemand.Of(later).Desired.Should().Be(1);
-        ScalerDemand.Of(later with { Now = Now.AddSeconds(300) }).Desired.Should().Be(0);
+        ScalerDemand.From(later).Desired.Should().Be(1);
+        ScalerDemand.From(later with { Now = Now.AddSeconds(300) }).Desired.Should().Be(0);
     }
 
     [Theory]
@@ -76,7 +76,7 @@ public sealed class ScalerDemandTests
             3 => scaler with { IsRollingOut = true },
             _ => scaler,
         };
-        var demand = ScalerDemand.Of(scaler);
+        var demand = ScalerDemand.From(scaler);
         demand.Desired.Should().Be(desired, rule);
         demand.Reason.Should().Be(desired == 0 ? Reasons.Idle : Reasons.ScaleDownDelayed, rule);
     }
@@ -85,15 +85,15 @@ public sealed class ScalerDemandTests
     public void A_leaving_replica_does_not_count_as_starting()
     {
         var scaler = Scaler(Terms(Trigger("gateway")), 1, 0).Active(1000);
-        ScalerDemand.Of(scaler with { ReplicaStates = [new("old", false, false, Leaving: true)] }).Desired.Should().Be(0);
+        ScalerDemand.From(scaler with { ReplicaStates = [new("old", false, false, Leaving: true)] }).Desired.Should().Be(0);
     }
 
     [Fact]
     public void A_replica_that_never_becomes_ready_keeps_nothing_awake()
     {
         var scaler = Scaler(Terms(Trigger("gateway")), 1, 0).Active(1000);
-        ScalerDemand.Of(scaler with { ReplicaStates = [new("new", false, false, false)] }).Reason.Should().Be(Reasons.ScaleDownDelayed);
-        ScalerDemand.Of(scaler with { ReplicaStates = [new("new", false, false, false, Stuck: true)] }).Desired.Should().Be(0);
+        ScalerDemand.From(scaler with { ReplicaStates = [new("new", false, false, false)] }).Reason.Should().Be(Reasons.ScaleDownDelayed);
+        ScalerDemand.From(scaler with { ReplicaStates = [new("new", false, false, false, Stuck: true)] }).Desired.Should().Be(0);
     }
 
     [Theory]
@@ -111,14 +111,14 @@ public sealed class ScalerDemandTests
     [InlineData("idle: active and asked for more than the minimum", 3, 0, 3, 700, 7)]
     public void Minimum_and_idle_replicas_apply(string rule, int min, int? idle, int replicas, double value, int desired) =>
         ScalerDemand
-            .Of(Scaler(Terms(Trigger("gateway")) with { Min = min, Idle = idle }, replicas, value))
+            .From(Scaler(Terms(Trigger("gateway")) with { Min = min, Idle = idle }, replicas, value))
             .Desired.Should()
             .Be(desired, rule);
 
     [Fact]
     public void Wanted_replicas_stay_unchanged_during_cooldown()
     {
-        var demand = ScalerDemand.Of(Scaler(Terms(Trigger("gateway")) with { Min = 3, Idle = 0 }, 2, 0).Active(1));
+        var demand = ScalerDemand.From(Scaler(Terms(Trigger("gateway")) with { Min = 3, Idle = 0 }, 2, 0).Active(1));
         (demand.Desired, demand.Wanted, demand.Memory.DemandSince).Should().Be((2, 2, null));
     }
 
@@ -130,7 +130,9 @@ public sealed class ScalerDemandTests
     public void Target_scales_to_zero_only_if_a_trigger_can_activate_it(string rule, string triggers, int replicas, int desired)
     {
         var names = triggers.Split(' ');
-        var demand = ScalerDemand.Of(Scaler(Terms([.. names.Select(name => Trigger(name))]), replicas, [.. names.Select(_ => (double?)0)]));
+        var demand = ScalerDemand.From(
+            Scaler(Terms([.. names.Select(name => Trigger(name))]), replicas, [.. names.Select(_ => (double?)0)])
+        );
         demand.Desired.Should().Be(desired, rule);
         if (replicas == 0)
             demand.Reason.Should().Be(Reasons.NoActivationTrigger);
@@ -164,7 +166,7 @@ public sealed class ScalerDemandTests
             )
             .ToArray();
         var scaler = Scaler(Terms([.. readings.Select((_, i) => Trigger($"gateway-{i}"))]), replicas) with { Readings = readings };
-        var demand = ScalerDemand.Of(scaler.Active(1000));
+        var demand = ScalerDemand.From(scaler.Active(1000));
         (demand.Desired, demand.Reason).Should().Be((desired, reason), rule);
         if (reason == Reasons.MetricsUnavailable)
             demand.Error.Should().NotBeNull(rule);
@@ -189,10 +191,10 @@ public sealed class ScalerDemandTests
     {
         var terms = Terms(Trigger("gateway")) with { Fallback = new(3, fallback, behavior) };
         // With a poll every 30 seconds, the fourth failure comes after 90.
-        var before = ScalerDemand.Of(Scaler(terms, replicas, [null]).Failing("gateway", 89));
+        var before = ScalerDemand.From(Scaler(terms, replicas, [null]).Failing("gateway", 89));
         before.Desired.Should().Be(replicas, "three failures are not yet more than three");
         before.Triggers.Single().FellBack.Should().BeFalse();
-        var demand = ScalerDemand.Of(Scaler(terms, replicas, [null]).Failing("gateway", 90).Active(100_000));
+        var demand = ScalerDemand.From(Scaler(terms, replicas, [null]).Failing("gateway", 90).Active(100_000));
         demand.Desired.Should().Be(desired, rule);
         demand.Triggers.Single().FellBack.Should().BeTrue();
     }
@@ -201,21 +203,21 @@ public sealed class ScalerDemandTests
     public void A_fallback_ends_with_the_failure_and_counts_anew()
     {
         var terms = Terms(Trigger("gateway")) with { Fallback = new(1, 6, FallbackBehavior.Static) };
-        var first = ScalerDemand.Of(Scaler(terms, 2, [null]));
+        var first = ScalerDemand.From(Scaler(terms, 2, [null]));
         first.Memory.FailingSince["gateway"].Should().Be(Now);
-        var fallen = ScalerDemand.Of(Scaler(terms, 2, [null]) with { Now = Now.AddSeconds(31), Memory = first.Memory });
+        var fallen = ScalerDemand.From(Scaler(terms, 2, [null]) with { Now = Now.AddSeconds(31), Memory = first.Memory });
         (fallen.Desired, fallen.Reason).Should().Be((6, Reasons.FallbackActive));
-        var back = ScalerDemand.Of(Scaler(terms, 6, 200) with { Now = Now.AddSeconds(32), Memory = fallen.Memory });
+        var back = ScalerDemand.From(Scaler(terms, 6, 200) with { Now = Now.AddSeconds(32), Memory = fallen.Memory });
         (back.Desired, back.Memory.FailingSince.Count).Should().Be((2, 0));
-        ScalerDemand.Of(Scaler(terms, 2, [null]) with { Now = Now.AddSeconds(70), Memory = back.Memory }).Desired.Should().Be(2);
+        ScalerDemand.From(Scaler(terms, 2, [null]) with { Now = Now.AddSeconds(70), Memory = back.Memory }).Desired.Should().Be(2);
     }
 
     [Fact]
     public void Fallback_replaces_its_own_trigger_only()
     {
         var terms = Terms(Trigger("gateway"), Trigger("other")) with { Fallback = new(0, 3, FallbackBehavior.Static) };
-        ScalerDemand.Of(Scaler(terms, 3, [null, 800]).Failing("gateway", 60)).Desired.Should().Be(8);
-        ScalerDemand.Of(Scaler(terms, 5, [null, 0]).Failing("gateway", 60)).Desired.Should().Be(3);
+        ScalerDemand.From(Scaler(terms, 3, [null, 800]).Failing("gateway", 60)).Desired.Should().Be(8);
+        ScalerDemand.From(Scaler(terms, 5, [null, 0]).Failing("gateway", 60)).Desired.Should().Be(3);
     }
 
     [Theory]
@@ -236,7 +238,7 @@ public sealed class ScalerDemandTests
         {
             Modifiers = new(Formula.TryParse(formula, out _)!, 100, 0, TriggerMetricType.AverageValue),
         };
-        ScalerDemand.Of(Scaler(terms, replicas, gateway, tokens).Active(1000)).Desired.Should().Be(desired, rule);
+        ScalerDemand.From(Scaler(terms, replicas, gateway, tokens).Active(1000)).Desired.Should().Be(desired, rule);
     }
 
     [Theory]
@@ -251,7 +253,7 @@ public sealed class ScalerDemandTests
             Fallback = new(2, 6, behavior),
             Modifiers = new(Formula.TryParse("gateway ?? other", out _)!, 100, 0, TriggerMetricType.AverageValue),
         };
-        ScalerDemand.Of(Scaler(terms, replicas, [null, 300]).Failing("gateway", seconds)).Desired.Should().Be(desired, rule);
+        ScalerDemand.From(Scaler(terms, replicas, [null, 300]).Failing("gateway", seconds)).Desired.Should().Be(desired, rule);
     }
 
     [Theory]
@@ -263,7 +265,7 @@ public sealed class ScalerDemandTests
         {
             Modifiers = new(Formula.TryParse("gateway * 2", out _)!, 100, 200, TriggerMetricType.AverageValue),
         };
-        ScalerDemand.Of(Scaler(terms, 0, gateway)).Desired.Should().Be(desired);
+        ScalerDemand.From(Scaler(terms, 0, gateway)).Desired.Should().Be(desired);
     }
 
     [Fact]
@@ -287,18 +289,18 @@ public sealed class ScalerDemandTests
                 },
             ],
         };
-        ScalerDemand.Of(scaler).Desired.Should().Be(5, "500 over 100 each, not 2.5 times 4");
+        ScalerDemand.From(scaler).Desired.Should().Be(5, "500 over 100 each, not 2.5 times 4");
     }
 
     [Fact]
     public void Demand_begins_at_the_first_measurement_above_the_replicas()
     {
         var terms = Terms(Trigger("gateway"));
-        var first = ScalerDemand.Of(Scaler(terms, 1, 500));
+        var first = ScalerDemand.From(Scaler(terms, 1, 500));
         first.Memory.DemandSince.Should().Be(Now.AddSeconds(-1));
-        var second = ScalerDemand.Of(Scaler(terms, 1, 600) with { Now = Now.AddSeconds(3), Memory = first.Memory });
+        var second = ScalerDemand.From(Scaler(terms, 1, 600) with { Now = Now.AddSeconds(3), Memory = first.Memory });
         second.Memory.DemandSince.Should().Be(Now.AddSeconds(-1));
         second.Memory.WithScaled(1, 6, terms.Behavior, Now).DemandSince.Should().BeNull();
-        ScalerDemand.Of(Scaler(terms, 1, 100) with { Memory = second.Memory }).Memory.DemandSince.Should().BeNull("no demand is left");
+        ScalerDemand.From(Scaler(terms, 1, 100) with { Memory = second.Memory }).Memory.DemandSince.Should().BeNull("no demand is left");
     }
 }

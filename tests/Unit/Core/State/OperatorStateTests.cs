@@ -23,7 +23,7 @@ public sealed class OperatorStateTests
             Budget = "nlp",
             BudgetUid = "b1",
         };
-        StoredForm.Read(StoredForm.Of(record)).Should().BeEquivalentTo(record);
+        StoredForm.Read(StoredForm.From(record)).Should().BeEquivalentTo(record);
     }
 
     [Fact]

@@ -35,7 +35,7 @@ public sealed class RecordedStateTests
             )
         );
         state.IsDirty.Should().BeFalse();
-        state.NoteRun("team", series.Series[0].Series, last).Should().BeTrue();
+        state.RecordRun("team", series.Series[0].Series, last).Should().BeTrue();
         foreach (var (ns, name, uid) in state.RememberedBudgets())
         {
             var memory = state.BudgetMemory(uid);
@@ -44,8 +44,8 @@ public sealed class RecordedStateTests
         }
         foreach (var record in state.Scaled())
         {
-            state.NoteScaled(record with { Since = record.Since.AddDays(1) }).Should().BeTrue();
-            state.NoteScaled(record).Should().BeTrue();
+            state.RecordScaled(record with { Since = record.Since.AddDays(1) }).Should().BeTrue();
+            state.RecordScaled(record).Should().BeTrue();
         }
 
         var written = state.DirtyShards();

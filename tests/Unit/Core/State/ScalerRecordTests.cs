@@ -21,7 +21,7 @@ public sealed class ScalerRecordTests
         var stored = new Dictionary<string, string>();
         var state = new OperatorState();
         for (var i = 0; i < count; i++)
-            state.NoteScaled(Record(i, "3")).Should().BeTrue();
+            state.RecordScaled(Record(i, "3")).Should().BeTrue();
         state
             .DirtyScaledShards("ns")
             .Should()
@@ -35,11 +35,11 @@ public sealed class ScalerRecordTests
         state = LedgerWorld.ReadState(stored.Values);
         state.Scaled().Should().HaveCount(count);
         state.ScaledBy("ns", $"scaler-{count - 1}", $"object-{count - 1}").Should().BeEquivalentTo(Record(count - 1, "3"));
-        state.NoteScaled(Record(count - 1, "3")).Should().BeFalse("the record is already stored in some shard");
+        state.RecordScaled(Record(count - 1, "3")).Should().BeFalse("the record is already stored in some shard");
         state.IsDirty.Should().BeFalse();
 
         // A new value replaces the old one in the same object.
-        state.NoteScaled(Record(0, "2")).Should().BeTrue();
+        state.RecordScaled(Record(0, "2")).Should().BeTrue();
         state.DirtyScaledShards("ns").Should().ContainSingle();
         state.Scaled().Should().HaveCount(count);
 
@@ -48,7 +48,7 @@ public sealed class ScalerRecordTests
         state.DropScaled("ns", "scaler-0", "object-0").Should().BeFalse();
         LedgerWorld.Write(state, stored);
         stored.Should().BeEmpty();
-        state.NoteScaled(Record(0, "2")).Should().BeTrue("the namespace has no records left");
+        state.RecordScaled(Record(0, "2")).Should().BeTrue("the namespace has no records left");
     }
 
     [Fact]
@@ -67,7 +67,7 @@ public sealed class ScalerRecordTests
                     if (random.Next(3) == 0)
                         state.DropScaled(record.Namespace, record.ScalerUid, record.Target.Uid);
                     else
-                        state.NoteScaled(record);
+                        state.RecordScaled(record);
                     if (random.Next(2) == 0)
                         continue;
                     var failing = random.Next(3) == 0;
@@ -94,8 +94,8 @@ public sealed class ScalerRecordTests
     public void Record_in_two_objects_is_read_from_the_later_one()
     {
         var (older, later) = (new OperatorState(), new OperatorState());
-        older.NoteScaled(Record(0, "3"));
-        later.NoteScaled(Record(0, "2") with { Since = Start.AddHours(1) });
+        older.RecordScaled(Record(0, "3"));
+        later.RecordScaled(Record(0, "2") with { Since = Start.AddHours(1) });
         var (one, two) = (older.DirtyScaledShards("ns")[0], later.DirtyScaledShards("ns")[0] with { Name = "scaled.ns-1", Index = 1 });
         foreach (
             var order in (LedgerShard[][])
@@ -115,9 +115,9 @@ public sealed class ScalerRecordTests
     public void Record_is_found_by_its_scaler_and_by_the_changed_object()
     {
         var state = new OperatorState();
-        state.NoteScaled(Record(0, "3"));
-        state.NoteScaled(Record(0, "3") with { Fields = Record(1, "3").Fields, Since = Start.AddMinutes(1) });
-        state.NoteScaled(Record(2, "3") with { Fields = Record(0, "3").Fields, Since = Start.AddMinutes(2) });
+        state.RecordScaled(Record(0, "3"));
+        state.RecordScaled(Record(0, "3") with { Fields = Record(1, "3").Fields, Since = Start.AddMinutes(1) });
+        state.RecordScaled(Record(2, "3") with { Fields = Record(0, "3").Fields, Since = Start.AddMinutes(2) });
 
         state.Scaled().Where(one => one.ScalerUid == "scaler-0").Select(one => one.Target.Uid).Should().Equal("object-0", "object-1");
         state.ScaledOn("ns", "object-0").Select(one => one.ScalerUid).Should().Equal("scaler-0", "scaler-2");

@@ -15,8 +15,8 @@ public sealed class SeriesTests
     {
         var state = new OperatorState();
 
-        state.NoteRun("team", "named/nightly", Run(1)).Should().BeTrue();
-        state.NoteRun("team", "named/nightly", Run(1)).Should().BeFalse();
+        state.RecordRun("team", "named/nightly", Run(1)).Should().BeTrue();
+        state.RecordRun("team", "named/nightly", Run(1)).Should().BeFalse();
 
         state.Runs("team", "named/nightly").Should().Equal(Run(1));
         state.Runs("other", "named/nightly").Should().BeEmpty();
@@ -30,7 +30,7 @@ public sealed class SeriesTests
                 var state = new OperatorState();
                 var told = Enumerable.Range(0, 20).SelectMany(i => new[] { i, i }).OrderBy(_ => random.Next()).ToArray();
                 foreach (var i in told)
-                    state.NoteRun("team", "s", Run(i));
+                    state.RecordRun("team", "s", Run(i));
                 state.Runs("team", "s").Should().Equal(Enumerable.Range(20 - OperatorState.KeptRuns, OperatorState.KeptRuns).Select(Run));
                 return true;
             })
@@ -40,8 +40,8 @@ public sealed class SeriesTests
     public void Stored_runs_round_trip_and_recording_them_again_has_no_effect()
     {
         var state = new OperatorState();
-        state.NoteRun("team", "named/nightly", Run(1));
-        state.NoteRun("team", "CronJob/eval", Run(2));
+        state.RecordRun("team", "named/nightly", Run(1));
+        state.RecordRun("team", "CronJob/eval", Run(2));
 
         var stored = state
             .DirtyShards()
@@ -52,7 +52,7 @@ public sealed class SeriesTests
         var again = OperatorState.Load(stored);
 
         again.Runs("team", "named/nightly").Should().Equal(Run(1));
-        again.NoteRun("team", "CronJob/eval", Run(2)).Should().BeFalse();
+        again.RecordRun("team", "CronJob/eval", Run(2)).Should().BeFalse();
         again.IsDirty.Should().BeFalse();
     }
 
@@ -62,7 +62,7 @@ public sealed class SeriesTests
         var state = new OperatorState();
         for (var series = 0; series < 150; series++)
         for (var run = 0; run < 10; run++)
-            state.NoteRun(
+            state.RecordRun(
                 "team",
                 $"named/{series:000}-{new string('x', 110)}",
                 new(Guid.NewGuid().ToString(), Start.AddDays(series).AddHours(run), long.MaxValue / 1_000_000, 1_000_000_000, true)

@@ -64,7 +64,7 @@ public sealed class SuspensionsOfOneFieldTests
         {
             Name = "s",
             Kind = LedgerShard.BudgetKind,
-            Suspensions = [StoredForm.Of(record)],
+            Suspensions = [StoredForm.From(record)],
         };
         var read = StoredForm.Read(
             JsonSerializer

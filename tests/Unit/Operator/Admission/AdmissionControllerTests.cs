@@ -102,7 +102,7 @@ public sealed class AdmissionControllerTests : IDisposable
     [Fact]
     public void New_workload_with_odd_field_types_is_parsed() =>
         WorkloadKinds
-            .Of("TrainJob")!
+            .Find("TrainJob")!
             .Parse(
                 JsonSerializer.Deserialize<JsonElement>(
                     """{"metadata": {"name": "a"}, "spec": {"suspend": "true", "trainer": {"numNodes": "2", "resourcesPerNode": {"limits": {"nvidia.com/gpu": 1}}}}}"""
@@ -129,8 +129,8 @@ public sealed class AdmissionControllerTests : IDisposable
         answer.Warnings.Should().ContainSingle().Which.Should().ContainAll("gpubudget nlp", "12.30 of 500.00 USD", kind, "2 GPUs");
         var held = Patched(before, answer);
         ((bool)At(held, field)!).Should().BeTrue();
-        ((string)held["metadata"]!["annotations"]!["bursar.dev/held-on-creation"]!).Should().Be(was);
-        var work = WorkloadKinds.Of(kind)!.Parse(JsonSerializer.SerializeToElement(held))!;
+        ((string)held["metadata"]!["annotations"]!["bursar.dev/gated-on-creation"]!).Should().Be(was);
+        var work = WorkloadKinds.Find(kind)!.Parse(JsonSerializer.SerializeToElement(held))!;
         AdmissionGate.IsGated(work).Should().BeTrue();
         AdmissionGate.OriginalOf(work).Should().Be(was == "absent" ? "null" : "false");
 
@@ -413,7 +413,7 @@ public sealed class AdmissionControllerTests : IDisposable
     private static JsonObject Object(string kind, string spec) =>
         new()
         {
-            ["apiVersion"] = WorkloadKinds.Of(kind)!.Entity.ApiVersion,
+            ["apiVersion"] = WorkloadKinds.Find(kind)!.Entity.ApiVersion,
             ["kind"] = kind,
             ["metadata"] = new JsonObject { ["generateName"] = "train-" },
             ["spec"] = JsonNode.Parse(spec),

@@ -16,7 +16,7 @@ public class DecisionStoreTests
     {
         _decisions.Record(Budget("1"), Decision);
 
-        var kept = _decisions.Of(Budget("1"))!;
+        var kept = _decisions.Get(Budget("1"))!;
         kept.Memory.Admitted.Keys.Should().Equal("uid-a");
         kept.Memory.WindowKey.Should().BeEmpty();
         kept.Workloads.Should().BeSameAs(Decision.Workloads);
@@ -27,7 +27,7 @@ public class DecisionStoreTests
     {
         _decisions.Record(Budget("1"), Decision);
 
-        _decisions.Of(Budget("2")).Should().BeNull();
+        _decisions.Get(Budget("2")).Should().BeNull();
     }
 
     [Fact]
@@ -38,7 +38,7 @@ public class DecisionStoreTests
 
         _decisions.Forget(Budget("1"));
 
-        _decisions.Of(Budget("2")).Should().NotBeNull();
+        _decisions.Get(Budget("2")).Should().NotBeNull();
         _decisions.All.Should().ContainSingle();
     }
 
@@ -67,7 +67,7 @@ public class DecisionStoreTests
         _decisions.Forget(Budget("1"));
 
         forgotten.Should().Be(1);
-        _decisions.Of(Budget("1")).Should().BeNull();
+        _decisions.Get(Budget("1")).Should().BeNull();
     }
 
     private static V1Alpha1GpuBudget Budget(string uid) =>

@@ -83,6 +83,6 @@ public sealed class AdmissionAnswerTests
     private static AdmissionAnswer Answer(BudgetSnapshot budget, bool observes = false)
     {
         var decision = BudgetDecider.Decide(budget);
-        return AdmissionAnswer.Of(decision, decision.Workloads.Single(w => w.Key.Name == "train"), "b", observes);
+        return AdmissionAnswer.From(decision, decision.Workloads.Single(w => w.Key.Name == "train"), "b", observes);
     }
 }

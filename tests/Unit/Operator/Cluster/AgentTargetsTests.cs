@@ -87,9 +87,9 @@ public sealed class AgentTargetsTests
             },
         ];
 
-        var first = AgentTargets.Of(pods, _ => WorkloadClass.Training);
-        var second = AgentTargets.Of([.. pods], _ => WorkloadClass.Training);
-        var moved = AgentTargets.Of([pods[0] with { Status = new() { PodIP = "10.0.0.2" } }], _ => WorkloadClass.Training);
+        var first = AgentTargets.Create(pods, _ => WorkloadClass.Training);
+        var second = AgentTargets.Create([.. pods], _ => WorkloadClass.Training);
+        var moved = AgentTargets.Create([pods[0] with { Status = new() { PodIP = "10.0.0.2" } }], _ => WorkloadClass.Training);
 
         first
             .Pods.Should()

@@ -229,7 +229,7 @@ public sealed class ClusterGpusTests : IDisposable
 
     private static WorkloadObject Job(string claim, int parallelism) =>
         WorkloadKinds
-            .Of("Job")!
+            .Find("Job")!
             .Parse(
                 System
                     .Text.Json.JsonDocument.Parse(

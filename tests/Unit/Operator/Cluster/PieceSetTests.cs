@@ -152,7 +152,7 @@ public sealed class PieceSetTests
         Count("""{"completions": 100, "parallelism": 10}""", """{"succeeded": 40}""", minutes: 60).Held.Should().Be(TimeSpan.FromHours(4));
 
     [Fact]
-    public void Work_queue_has_no_pieces() => PieceSet.Of(Job("""{"parallelism": 10}""", "{}")).Should().BeNull();
+    public void Work_queue_has_no_pieces() => PieceSet.From(Job("""{"parallelism": 10}""", "{}")).Should().BeNull();
 
     [Theory]
     [InlineData("""{"rules": [{"succeededCount": 3}]}""", 1, 2, null)]
@@ -253,7 +253,7 @@ public sealed class PieceSetTests
         };
 
         PieceSet
-            .Of(job)!
+            .From(job)!
             .Count(
                 [],
                 1,
@@ -268,7 +268,7 @@ public sealed class PieceSetTests
     private static Pieces Count(string spec, string status, int minutes, params V1Pod[] pods) => Count(spec, status, minutes, [], pods);
 
     private static Pieces Count(string spec, string status, int minutes, EndedPod[] ended, params V1Pod[] pods) =>
-        PieceSet.Of(Job(spec, status))!.Count(pods, 1, () => ended, () => TimeSpan.FromHours(4), Start.AddMinutes(minutes));
+        PieceSet.From(Job(spec, status))!.Count(pods, 1, () => ended, () => TimeSpan.FromHours(4), Start.AddMinutes(minutes));
 
     private static EndedPod Ended(string name, int from, int minutes, bool succeeded = true) =>
         new(name, name, Start.AddMinutes(from), TimeSpan.FromMinutes(minutes), succeeded);

@@ -143,7 +143,7 @@ public sealed class PodTimesTests
     {
         var pod = Pod("Failed", statuses, "Ready/False/10:00:01");
 
-        var end = Bursar.Core.Ledger.PodEnd.Of(PodTimes.EndFacts(pod, At("10:00:00"), At("23:00:00")));
+        var end = Bursar.Core.Ledger.PodEnd.From(PodTimes.EndFacts(pod, At("10:00:00"), At("23:00:00")));
 
         end.Should().Be(new Bursar.Core.Ledger.PodEnd(At("10:00:00"), At("23:00:00"), IsExact: false));
     }
@@ -193,7 +193,7 @@ public sealed class PodTimesTests
             condition
         );
 
-        var end = Bursar.Core.Ledger.PodEnd.Of(PodTimes.EndFacts(pod, At("10:00:00"), At("23:00:00")));
+        var end = Bursar.Core.Ledger.PodEnd.From(PodTimes.EndFacts(pod, At("10:00:00"), At("23:00:00")));
 
         end.Should().Be(new Bursar.Core.Ledger.PodEnd(At(lastKnown), At("23:00:00"), IsExact: false));
     }

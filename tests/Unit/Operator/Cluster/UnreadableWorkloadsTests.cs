@@ -67,7 +67,7 @@ public sealed class UnreadableWorkloadsTests
     [Fact]
     public void Unreadable_status_keeps_the_workload_suspendable() =>
         WorkloadKinds
-            .Of("JobSet")!
+            .Find("JobSet")!
             .Parse(JsonSerializer.Deserialize<JsonElement>("""{"metadata": {"name": "a"}, "spec": {}, "status": "over"}"""))
             .WhyNot.Should()
             .BeNull();
@@ -106,7 +106,7 @@ public sealed class UnreadableWorkloadsTests
     [MemberData(nameof(Kinds))]
     public void Unreadable_field_never_exempts_a_workload(string name)
     {
-        var kind = WorkloadKinds.Of(name)!;
+        var kind = WorkloadKinds.Find(name)!;
         var sample = SampleOf(name);
         Use(kind.Parse(ToElement(sample.ToJsonString()))).HasGpus.Should().BeTrue("the sample requests GPUs");
         foreach (var field in SampleObjects.Fields(sample))
@@ -174,7 +174,7 @@ public sealed class UnreadableWorkloadsTests
         };
 
     private static WorkloadObject Parse(string kind, string spec) =>
-        WorkloadKinds.Of(kind)!.Parse(ToElement($$"""{"metadata": {"name": "a", "namespace": "team", "uid": "u"}, "spec": {{spec}}}"""));
+        WorkloadKinds.Find(kind)!.Parse(ToElement($$"""{"metadata": {"name": "a", "namespace": "team", "uid": "u"}, "spec": {{spec}}}"""));
 
     private static JsonElement ToElement(string json) => JsonSerializer.Deserialize<JsonElement>(json);
 }

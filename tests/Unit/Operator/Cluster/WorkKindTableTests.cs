@@ -20,14 +20,14 @@ public sealed class WorkKindTableTests
     [MemberData(nameof(Orders))]
     public void Kinds_of_one_name_are_distinguished_by_group_in_any_order(bool volcanoFirst)
     {
-        WorkKindTable table = new(volcanoFirst ? [Volcano, Batch] : [Batch, Volcano]);
+        WorkloadKindIndex table = new(volcanoFirst ? [Volcano, Batch] : [Batch, Volcano]);
 
-        table.Of("Job").Should().BeSameAs(Batch, "stored keys of batch's Job stay readable");
-        table.Of("Job.batch.volcano.sh").Should().BeSameAs(Volcano);
-        table.Of("batch/v1", "Job").Should().BeSameAs(Batch);
-        table.Of("batch/v2", "Job").Should().BeSameAs(Batch);
-        table.Of(VolcanoVersion, "Job").Should().BeSameAs(Volcano);
-        table.Of("batch.volcano.sh.example/v1", "Job").Should().BeNull();
+        table.Find("Job").Should().BeSameAs(Batch, "stored keys of batch's Job stay readable");
+        table.Find("Job.batch.volcano.sh").Should().BeSameAs(Volcano);
+        table.Find("batch/v1", "Job").Should().BeSameAs(Batch);
+        table.Find("batch/v2", "Job").Should().BeSameAs(Batch);
+        table.Find(VolcanoVersion, "Job").Should().BeSameAs(Volcano);
+        table.Find("batch.volcano.sh.example/v1", "Job").Should().BeNull();
         table.NameOf("batch/v1", "Job").Should().Be("Job");
         table.NameOf(VolcanoVersion, "Job").Should().Be("Job.batch.volcano.sh");
     }
@@ -38,7 +38,7 @@ public sealed class WorkKindTableTests
 
     [Fact]
     public void Second_kind_with_a_bare_name_that_is_taken_is_refused() =>
-        FluentActions.Invoking(() => new WorkKindTable([Batch, new VolcanoJobKind("Job")])).Should().Throw<ArgumentException>();
+        FluentActions.Invoking(() => new WorkloadKindIndex([Batch, new VolcanoJobKind("Job")])).Should().Throw<ArgumentException>();
 
     [Theory]
     [InlineData(VolcanoVersion, "Job", "Job.batch.volcano.sh")]

@@ -65,7 +65,7 @@ public sealed class ExplainCostTests
         );
         ledger.Reprice(card, book.RateFor(card)!.Value, Start.AddMinutes(30));
 
-        var text = ExplainCost.Of(ledger, book, "ns", LabelSelector.Everything, Start, Start.AddHours(1));
+        var text = ExplainCost.Format(ledger, book, "ns", LabelSelector.Everything, Start, Start.AddHours(1));
 
         text.Should()
             .Be(

@@ -14,7 +14,7 @@ public sealed class ExplainReasoningTests
         var big = Job("big", 12) with { EstimateAfterResume = Settled(TimeSpan.FromHours(13)) };
         var budget = Given.Budget(40, done, big, Job("held", 3).Suspended(40)).Admitted(("done-soon", 6.12m));
 
-        var text = ExplainReasoning.Of(budget);
+        var text = ExplainReasoning.Format(budget);
 
         text.Should().ContainAll("2026-11-10T12:00:00Z", "spent 0.000000", "limit 40.000000 USD");
         Of("Job/big")
@@ -38,7 +38,7 @@ public sealed class ExplainReasoningTests
     [Fact]
     public void Search_for_changes_is_limited_to_sixty_workloads()
     {
-        var text = ExplainReasoning.Of(Given.Budget(1_000, [.. Enumerable.Range(0, 61).Select(i => Job($"job-{i:00}", 1))]));
+        var text = ExplainReasoning.Format(Given.Budget(1_000, [.. Enumerable.Range(0, 61).Select(i => Job($"job-{i:00}", 1))]));
 
         text.Split("What would change this was looked for with the first 60 only.").Should().HaveCount(2);
         text.Split("Number ").Should().HaveCount(62);

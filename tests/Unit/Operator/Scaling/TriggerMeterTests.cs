@@ -29,12 +29,12 @@ public sealed class TriggerMeterTests
     )
     {
         var time = new VirtualTimeProvider();
-        var answer = (value is { } number ? PromAnswer.Of(number) : PromAnswer.Empty) with { Warning = warning };
+        var answer = (value is { } number ? PromAnswer.From(number) : PromAnswer.Empty) with { Warning = warning };
         var poller = new PrometheusPoller((_, _, _) => Task.FromResult(answer), time);
         using var stop = new CancellationTokenSource();
         var running = poller.RunAsync(stop.Token);
         poller.Want("chat", [new("main", "sum(queue)", TimeSpan.FromSeconds(5))]);
-        await Eventually.TrueAsync(() => poller.Of("main", "sum(queue)") is not null, "it was asked");
+        await Eventually.TrueAsync(() => poller.Get("main", "sum(queue)") is not null, "it was asked");
 
         var metadata = new Dictionary<string, string> { ["query"] = "sum(queue)", ["threshold"] = ".5" };
         if (accept is not null)

@@ -24,12 +24,12 @@ public sealed class CheckpointTrackerTests
         tracker.Add("two", "u", Request("two", 3));
         tracker.Add("two", "u", Request("two", 3));
         changes.Should().Be(2);
-        tracker.Of("u")!.Id.Should().Be("two");
+        tracker.Get("u")!.Id.Should().Be("two");
 
         tracker.Set("two", []);
-        tracker.Of("u")!.Id.Should().Be("one");
+        tracker.Get("u")!.Id.Should().Be("one");
         tracker.Set("one", []);
-        tracker.Of("u").Should().BeNull();
+        tracker.Get("u").Should().BeNull();
         changes.Should().Be(4);
     }
 
@@ -48,14 +48,14 @@ public sealed class CheckpointTrackerTests
             Requested = At,
             Deadline = At.AddMinutes(5),
         };
-        var without = AgentTargets.Of([pod], _ => WorkloadClass.Training);
-        var with = AgentTargets.Of([pod], _ => WorkloadClass.Training, _ => wanted);
+        var without = AgentTargets.Create([pod], _ => WorkloadClass.Training);
+        var with = AgentTargets.Create([pod], _ => WorkloadClass.Training, _ => wanted);
 
         without.Pods[0].Checkpoint.Should().BeNull();
         with.Pods[0].Checkpoint.Should().Be(wanted);
         with.Revision.Should().NotBe(without.Revision);
         AgentTargets
-            .Of([pod], _ => WorkloadClass.Training, _ => null)
+            .Create([pod], _ => WorkloadClass.Training, _ => null)
             .Revision.Should()
             .Be(without.Revision, "agents of an older version see what they saw");
     }

@@ -118,7 +118,7 @@ public sealed class SeriesRecorderTests
     {
         var (ledger, state) = (new GpuLedger(), new OperatorState());
         var job = Job("x", null);
-        var gang = ((WorkloadKind<V1PyTorchJob>)WorkloadKinds.Of("PyTorchJob")!).Read(
+        var gang = ((WorkloadKind<V1PyTorchJob>)WorkloadKinds.Find("PyTorchJob")!).Read(
             new()
             {
                 Metadata = job.Metadata,
@@ -186,7 +186,7 @@ public sealed class SeriesRecorderTests
         );
 
         var next = Sweep("sweep-2", now);
-        var pieces = PieceSet.Of(next)!.Count([], 1, () => [], () => null, Start);
+        var pieces = PieceSet.From(next)!.Count([], 1, () => [], () => null, Start);
         var runs = SeriesRecorder.EarlierRuns(state, next.Metadata, next.Spec.Template, [pieces]);
 
         runs.Should().Equal(new EarlierRun(TimeSpan.FromHours(hours)));
@@ -229,7 +229,7 @@ public sealed class SeriesRecorderTests
             ObservedAt = Start.AddHours(from + hours),
         };
 
-    private static WorkloadObject Read(V1Job job) => ((WorkloadKind<V1Job>)WorkloadKinds.Of("Job")!).Read(job);
+    private static WorkloadObject Read(V1Job job) => ((WorkloadKind<V1Job>)WorkloadKinds.Find("Job")!).Read(job);
 
     private static V1Job Job(string name, string? condition) =>
         new()

@@ -48,7 +48,7 @@ public sealed class PrometheusSourcesTests : IAsyncLifetime
                 """{"status":"success","data":{"resultType":"vector","result":[{"metric":{"a":"b"},"value":[1763700000.1,"12.5"]}]},"infos":["i"],"warnings":[]}"""
             );
         };
-        (await _sources.QueryAsync("main", "sum(rate(x[1m]))", default)).Should().Be(PromAnswer.Of(12.5));
+        (await _sources.QueryAsync("main", "sum(rate(x[1m]))", default)).Should().Be(PromAnswer.From(12.5));
         (path, asked).Should().Be(("/api/v1/query", "sum(rate(x[1m]))"));
 
         (await AskAsync("""{"status":"success","data":{"resultType":"scalar","result":[1763700000,"-3e2"]}}""")).Value.Should().Be(-300);
@@ -282,7 +282,7 @@ public sealed class PrometheusSourcesTests : IAsyncLifetime
             };
 
         using var right = Open(Source("ca.crt", "prometheus.example"));
-        (await right.QueryAsync("main", "up", default)).Should().Be(PromAnswer.Of(1));
+        (await right.QueryAsync("main", "up", default)).Should().Be(PromAnswer.From(1));
         shown.Should().Contain(BursarNames.Operator);
         using var nameless = Open(Source("ca.crt", null));
         (await nameless.QueryAsync("main", "up", default)).Error.Should().Contain("certificate");

@@ -26,7 +26,7 @@ public sealed class GpuRequestTests
     [Fact]
     public void A_slice_is_not_a_card()
     {
-        var request = GpuRequest.Of(
+        var request = GpuRequest.From(
             new() { Containers = [new() { Resources = new() { Limits = StringMap.From([new("nvidia.com/mig-1g.5gb", "1")]) } }] }
         );
         request.Whole.Should().Be(0);
@@ -36,13 +36,13 @@ public sealed class GpuRequestTests
     [Fact]
     public void Pod_without_GPUs_has_no_GPU_request() =>
         GpuRequest
-            .Of(new() { Containers = [new() { Resources = new() { Limits = StringMap.From([new("cpu", "4")]) } }] })
+            .From(new() { Containers = [new() { Resources = new() { Limits = StringMap.From([new("cpu", "4")]) } }] })
             .IsAny.Should()
             .BeFalse();
 
     private static int Of(int[] containers, (int Gpus, bool Sidecar)[] init) =>
         GpuRequest
-            .Of(
+            .From(
                 new()
                 {
                     Containers = [.. containers.Select(c => Container(c, null))],

@@ -15,7 +15,7 @@ public sealed class HamiSharingTests
          {"id":"GPU-2","index":1,"count":10,"devmem":32768,"devcore":100,"type":"NVIDIA-Tesla V100-PCIE-32GB","mode":"hami-core","health":true}]
         """;
 
-    private static readonly NodeDevices Node = NodeDevices.Of(
+    private static readonly NodeDevices Node = NodeDevices.From(
         new Dictionary<string, string>(),
         new Dictionary<string, string> { ["nvidia.com/gpu"] = "20" },
         HamiRegister.Read(Register)
@@ -55,14 +55,14 @@ public sealed class HamiSharingTests
     [InlineData("nvidia.com/gpu=3", 3, "1")]
     public void Share_is_the_requested_memory(string limits, int units, string share)
     {
-        var request = GpuRequest.Of(new() { Containers = [Container(limits)] });
+        var request = GpuRequest.From(new() { Containers = [Container(limits)] });
         (request.Units, request.ShareOn(Node).ToString()).Should().Be((units, share));
     }
 
     [Fact]
     public void Containers_with_other_parts_are_summed()
     {
-        var request = GpuRequest.Of(
+        var request = GpuRequest.From(
             new()
             {
                 Containers =
@@ -78,8 +78,8 @@ public sealed class HamiSharingTests
     [Fact]
     public void Share_by_memory_is_unknown_without_the_card_memory() =>
         GpuRequest
-            .Of(new() { Containers = [Container("nvidia.com/gpu=1 nvidia.com/gpumem=8192")] })
-            .ShareOn(NodeDevices.Of(new Dictionary<string, string>(), new Dictionary<string, string> { ["nvidia.com/gpu"] = "20" }))
+            .From(new() { Containers = [Container("nvidia.com/gpu=1 nvidia.com/gpumem=8192")] })
+            .ShareOn(NodeDevices.From(new Dictionary<string, string>(), new Dictionary<string, string> { ["nvidia.com/gpu"] = "20" }))
             .IsKnown.Should()
             .BeFalse();
 

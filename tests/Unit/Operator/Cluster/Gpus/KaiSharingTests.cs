@@ -14,7 +14,7 @@ public sealed class KaiSharingTests
 {
     private static readonly DateTimeOffset Start = new(2026, 11, 21, 8, 0, 0, TimeSpan.Zero);
 
-    private static readonly NodeDevices Node = NodeDevices.Of(
+    private static readonly NodeDevices Node = NodeDevices.From(
         new Dictionary<string, string> { ["nvidia.com/gpu.product"] = "NVIDIA-A100-SXM4-40GB", ["nvidia.com/gpu.memory"] = "40960" },
         new Dictionary<string, string> { ["nvidia.com/gpu"] = "2" }
     );
@@ -47,7 +47,7 @@ public sealed class KaiSharingTests
         var request = GpuRequest.OfPod(User("a", ("gpu-memory", "1000")));
         request.IsAny.Should().BeTrue();
         request
-            .ShareOn(NodeDevices.Of(new Dictionary<string, string>(), new Dictionary<string, string> { ["nvidia.com/gpu"] = "2" }))
+            .ShareOn(NodeDevices.From(new Dictionary<string, string>(), new Dictionary<string, string> { ["nvidia.com/gpu"] = "2" }))
             .IsKnown.Should()
             .BeFalse("then it is unpriced, and this is reported");
         request.ShareOn(null).IsKnown.Should().BeFalse();

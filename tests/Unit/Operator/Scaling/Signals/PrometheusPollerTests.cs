@@ -15,7 +15,7 @@ public sealed class PrometheusPollerTests : IAsyncLifetime
     private readonly ConcurrentQueue<string> _told = new();
     private readonly CancellationTokenSource _stop = new();
     private readonly PrometheusPoller _poller;
-    private Func<string, CancellationToken, Task<PromAnswer>> _answer = (_, _) => Task.FromResult(PromAnswer.Of(1));
+    private Func<string, CancellationToken, Task<PromAnswer>> _answer = (_, _) => Task.FromResult(PromAnswer.From(1));
     private Task _running = Task.CompletedTask;
 
     public PrometheusPollerTests()
@@ -54,7 +54,7 @@ public sealed class PrometheusPollerTests : IAsyncLifetime
         _poller.Want("a", [new("main", "up", 30 * Second), new("main", "down", 30 * Second)]);
         _poller.Want("b", [new("main", "up", 5 * Second)]);
         await Eventually.TrueAsync(
-            () => Count("up") == 1 && Count("down") == 1 && _poller.Of("main", "up") is not null,
+            () => Count("up") == 1 && Count("down") == 1 && _poller.Get("main", "up") is not null,
             "both are asked at once"
         );
         for (int i = 1; i <= 30; i++)
@@ -66,7 +66,7 @@ public sealed class PrometheusPollerTests : IAsyncLifetime
             );
         }
         await Eventually.TrueAsync(() => _told.Count(scaler => scaler == "b") == 7, "its scaler is told each time");
-        _poller.Of("main", "up").Should().BeEquivalentTo(new PromReading(_time.GetUtcNow(), PromAnswer.Of(1)));
+        _poller.Get("main", "up").Should().BeEquivalentTo(new PromReading(_time.GetUtcNow(), PromAnswer.From(1)));
 
         _poller.Forget("b");
         for (int i = 1; i <= 30; i++)
@@ -75,7 +75,7 @@ public sealed class PrometheusPollerTests : IAsyncLifetime
             await Eventually.TrueAsync(() => Count("up") == 7 + i / 30, "the other scaler wants it less often");
         }
         _poller.Forget("a");
-        _poller.Of("main", "up").Should().BeNull();
+        _poller.Get("main", "up").Should().BeNull();
         _time.Advance(40 * Second);
         Count("up").Should().Be(8);
     }
@@ -88,7 +88,7 @@ public sealed class PrometheusPollerTests : IAsyncLifetime
         _answer = async (source, token) =>
         {
             if (source == "main")
-                return PromAnswer.Of(2);
+                return PromAnswer.From(2);
             int now = Interlocked.Increment(ref atOnce);
             lock (_asked)
                 most = Math.Max(most, now);
@@ -113,11 +113,11 @@ public sealed class PrometheusPollerTests : IAsyncLifetime
     {
         _answer = (_, _) => throw new InvalidOperationException("secret");
         _poller.Want("a", [new("main", "up", Second)]);
-        await Eventually.TrueAsync(() => _poller.Of("main", "up") is not null, "it is told");
-        _poller.Of("main", "up")!.Answer.Error.Should().Contain("InvalidOperationException").And.NotContain("secret");
+        await Eventually.TrueAsync(() => _poller.Get("main", "up") is not null, "it is told");
+        _poller.Get("main", "up")!.Answer.Error.Should().Contain("InvalidOperationException").And.NotContain("secret");
         _answer = (_, _) => Task.FromResult(PromAnswer.Empty);
         _time.Advance(Second);
-        await Eventually.TrueAsync(() => _poller.Of("main", "up")!.Answer.IsEmpty, "it is asked again");
+        await Eventually.TrueAsync(() => _poller.Get("main", "up")!.Answer.IsEmpty, "it is asked again");
     }
 
     private int Count(string query) => _asked.GetValueOrDefault($"main {query}");

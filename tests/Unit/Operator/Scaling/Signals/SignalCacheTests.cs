@@ -25,17 +25,17 @@ public sealed class SignalCacheTests
     public void Rates_are_of_the_last_ten_seconds_and_need_two_readings()
     {
         Report(new() { GeneratedTokens = 1_000_000, PromptTokens = 0 });
-        _cache.Of("u")!.GeneratedTokensPerSecond.Should().BeNull();
+        _cache.Get("u")!.GeneratedTokensPerSecond.Should().BeNull();
         for (var i = 1; i <= 30; i++)
         {
             _time.Advance(TimeSpan.FromSeconds(1));
             // 100 per second for twenty seconds, then 400.
             Report(new() { GeneratedTokens = 1_000_000 + 100 * i + Math.Max(0, i - 20) * 300, PromptTokens = 7 * i });
             if (i == 20)
-                _cache.Of("u")!.GeneratedTokensPerSecond.Should().BeApproximately(100, 1e-9);
+                _cache.Get("u")!.GeneratedTokensPerSecond.Should().BeApproximately(100, 1e-9);
         }
-        _cache.Of("u")!.GeneratedTokensPerSecond.Should().BeApproximately(400, 1e-9);
-        _cache.Of("u")!.PromptTokensPerSecond.Should().BeApproximately(7, 1e-9);
+        _cache.Get("u")!.GeneratedTokensPerSecond.Should().BeApproximately(400, 1e-9);
+        _cache.Get("u")!.PromptTokensPerSecond.Should().BeApproximately(7, 1e-9);
     }
 
     [Fact]
@@ -46,10 +46,10 @@ public sealed class SignalCacheTests
         Report(new() { GeneratedTokens = 1_000_100 });
         _time.Advance(TimeSpan.FromSeconds(1));
         Report(new() { GeneratedTokens = 50 });
-        _cache.Of("u")!.GeneratedTokensPerSecond.Should().BeNull();
+        _cache.Get("u")!.GeneratedTokensPerSecond.Should().BeNull();
         _time.Advance(TimeSpan.FromSeconds(2));
         Report(new() { GeneratedTokens = 250 });
-        _cache.Of("u")!.GeneratedTokensPerSecond.Should().BeApproximately(100, 1e-9);
+        _cache.Get("u")!.GeneratedTokensPerSecond.Should().BeApproximately(100, 1e-9);
     }
 
     [Fact]
@@ -58,27 +58,27 @@ public sealed class SignalCacheTests
         Report(new() { GeneratedTokens = 0 });
         _time.Advance(TimeSpan.FromSeconds(30));
         Report(new() { GeneratedTokens = 300 });
-        _cache.Of("u")!.GeneratedTokensPerSecond.Should().BeApproximately(10, 1e-9);
+        _cache.Get("u")!.GeneratedTokensPerSecond.Should().BeApproximately(10, 1e-9);
         _time.Advance(TimeSpan.FromHours(1));
         Report(new() { GeneratedTokens = 9_000_000 });
-        _cache.Of("u")!.GeneratedTokensPerSecond.Should().BeNull();
+        _cache.Get("u")!.GeneratedTokensPerSecond.Should().BeNull();
     }
 
     [Fact]
     public void Histograms_are_the_last_minutes_increase()
     {
         // One request per second: 0.05 s each in the first minute, then 0.7 s.
-        _cache.Of("u").Should().BeNull();
+        _cache.Get("u").Should().BeNull();
         for (var i = 0; i <= 200; i++)
         {
             Report(new() { FirstToken = Histogram(Math.Min(1000 + i, 1060), 1000 + i, 1000 + i) });
             if (i == 0)
-                _cache.Of("u")!.FirstToken.Should().BeNull("there is no earlier reading");
+                _cache.Get("u")!.FirstToken.Should().BeNull("there is no earlier reading");
             if (i == 30)
-                _cache.Of("u")!.FirstToken!.Counts.Should().Equal(30, 30, 30);
+                _cache.Get("u")!.FirstToken!.Counts.Should().Equal(30, 30, 30);
             _time.Advance(TimeSpan.FromSeconds(1));
         }
-        var last = _cache.Of("u")!.FirstToken!;
+        var last = _cache.Get("u")!.FirstToken!;
         last.Count.Should().BeInRange(60, 65);
         last.Counts[0].Should().Be(0);
         last.Quantile(0.5).Should().BeApproximately(0.55, 1e-9);
@@ -92,10 +92,10 @@ public sealed class SignalCacheTests
         Report(new() { EndToEnd = Histogram(20, 20, 20) });
         _time.Advance(TimeSpan.FromSeconds(10));
         Report(new() { EndToEnd = Histogram(0, 5, 5) });
-        _cache.Of("u")!.EndToEnd!.Counts.Should().Equal(0, 5, 5);
+        _cache.Get("u")!.EndToEnd!.Counts.Should().Equal(0, 5, 5);
         _time.Advance(TimeSpan.FromSeconds(10));
         Report(new() { EndToEnd = Histogram(0, 100, 100) });
-        _cache.Of("u")!.EndToEnd!.Counts.Should().Equal(0, 100, 100);
+        _cache.Get("u")!.EndToEnd!.Counts.Should().Equal(0, 100, 100);
     }
 
     [Fact]
@@ -105,12 +105,12 @@ public sealed class SignalCacheTests
         {
             _skew = TimeSpan.FromHours(hours);
             Report(new() { RequestsWaiting = 4 }, age: TimeSpan.FromSeconds(2));
-            _cache.Of("u")!.At.Should().Be(_time.GetUtcNow() - TimeSpan.FromSeconds(2));
+            _cache.Get("u")!.At.Should().Be(_time.GetUtcNow() - TimeSpan.FromSeconds(2));
             _time.Advance(TimeSpan.FromSeconds(1));
         }
         // A time in the future of the agent's clock counts as now.
         Report(new() { RequestsWaiting = 4 }, age: TimeSpan.FromHours(-1));
-        _cache.Of("u")!.At.Should().Be(_time.GetUtcNow());
+        _cache.Get("u")!.At.Should().Be(_time.GetUtcNow());
     }
 
     [Fact]
@@ -131,7 +131,7 @@ public sealed class SignalCacheTests
             }
         );
         _changed.Should().BeEmpty();
-        _cache.Of("u")!.At.Should().Be(_time.GetUtcNow() - TimeSpan.FromMinutes(2));
+        _cache.Get("u")!.At.Should().Be(_time.GetUtcNow() - TimeSpan.FromMinutes(2));
     }
 
     [Fact]
@@ -143,10 +143,10 @@ public sealed class SignalCacheTests
             _time.Advance(TimeSpan.FromSeconds(1));
         }
         // The last fifteen readings of the first device are ten times 20 and five times 100, less one that is too old. The second is idle.
-        _cache.Of("u")!.GpuUtilizationPercent.Should().BeApproximately((10 * 20 + 4 * 100) / 14.0 / 2, 1e-9);
-        _cache.Of("u")!.RequestsWaiting.Should().BeNull();
+        _cache.Get("u")!.GpuUtilizationPercent.Should().BeApproximately((10 * 20 + 4 * 100) / 14.0 / 2, 1e-9);
+        _cache.Get("u")!.RequestsWaiting.Should().BeNull();
         _time.Advance(TimeSpan.FromSeconds(20));
-        _cache.Of("u")!.GpuUtilizationPercent.Should().BeNull("no report has come since");
+        _cache.Get("u")!.GpuUtilizationPercent.Should().BeNull("no report has come since");
         _changed.Should().HaveCount(30);
     }
 
@@ -165,10 +165,10 @@ public sealed class SignalCacheTests
             }
         );
         Devices([101, -1], ["u", null!]);
-        _cache.Of("u").Should().BeEquivalentTo(new PodSignals { At = _time.GetUtcNow() });
+        _cache.Get("u").Should().BeEquivalentTo(new PodSignals { At = _time.GetUtcNow() });
         _time.Advance(TimeSpan.FromSeconds(1));
         Report(new() { CacheUse = 40, RequestsWaiting = 2 });
-        _cache.Of("u")!.CacheUse.Should().BeNull();
+        _cache.Get("u")!.CacheUse.Should().BeNull();
         _cache.Record(
             "n1",
             new()
@@ -196,7 +196,7 @@ public sealed class SignalCacheTests
                 Devices = [null!],
             }
         );
-        _cache.Of("u")!.At.Should().Be(_time.GetUtcNow() - TimeSpan.FromHours(1));
+        _cache.Get("u")!.At.Should().Be(_time.GetUtcNow() - TimeSpan.FromHours(1));
     }
 
     [Fact]
@@ -205,7 +205,7 @@ public sealed class SignalCacheTests
         Report(new() { RequestsWaiting = 3 }, uid: "v");
         Report(new() { RequestsWaiting = 3 }, uid: "unknown");
         Devices([50], ["v"]);
-        _cache.Of("v").Should().BeNull();
+        _cache.Get("v").Should().BeNull();
         _changed.Should().BeEmpty();
         Report(new() { RequestsWaiting = 3 });
         _changed.Should().Equal("u");
@@ -218,14 +218,14 @@ public sealed class SignalCacheTests
         _nodes.Remove("u");
         _time.Advance(TimeSpan.FromMinutes(2));
         Report(new() { RequestsWaiting = 3 }, uid: "v", node: "n2");
-        _cache.Of("u").Should().BeNull();
+        _cache.Get("u").Should().BeNull();
         // The pod is still bound, but its agent is silent or no longer reports it.
         _time.Advance(TimeSpan.FromMinutes(6));
         _cache.Record("n1", new() { Node = "n1", Now = _time.GetUtcNow() });
-        _cache.Of("v").Should().BeNull();
+        _cache.Get("v").Should().BeNull();
         Report(new() { RequestsWaiting = 3 }, uid: "v", node: "n2");
         _cache.Forget("v");
-        _cache.Of("v").Should().BeNull();
+        _cache.Get("v").Should().BeNull();
     }
 
     private void Report(PodSignal pod, TimeSpan age = default, string uid = "u", string node = "n1") =>
