@@ -167,7 +167,7 @@ public sealed class GpuBudgetTraining
     [AllowedValues("Likely", "Certain")]
     [DefaultJson("\"Likely\"")]
     [Description(
-        "The end of the estimate that must exceed the limit before a job is suspended. Likely: the likely cost, once the estimate has settled (100 steps or 2 minutes, and an interval within 25 %), before that the low end. Certain: the low end."
+        "The end of the estimate that must exceed the limit before a job is suspended. Likely: the likely cost once the estimate has settled (from progress: 100 steps or 2 minutes, and an interval within 25 %; a declared duration: always), before that the low end. A sweep with ended pieces counts with its low end. Certain: always the low end."
     )]
     public string? SuspendWhen { get; set; } = "Likely";
 
