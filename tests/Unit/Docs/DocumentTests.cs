@@ -80,6 +80,16 @@ public sealed partial class DocumentTests
         quoted.Should().HaveCountGreaterThan(1).And.BeSubsetOf(table);
     }
 
+    [Fact]
+    public void Texts_of_the_suspension_page_are_in_the_table_of_messages()
+    {
+        var table = Repository.Read("tests/Unit/Wording/messages.txt");
+        var quoted = Suspension().Matches(Repository.Read("docs/concepts/suspension.md")).Select(found => found.Groups[1].Value).ToArray();
+
+        quoted.Should().HaveCountGreaterThan(5);
+        quoted.Where(text => !table.Contains(text, StringComparison.Ordinal)).Should().BeEmpty();
+    }
+
     private static IEnumerable<(EntityKind Kind, string Pointer)> Written() =>
         [
             .. WorkloadKinds.All.Select(kind => (kind.Entity, kind.Field)),
@@ -107,6 +117,9 @@ public sealed partial class DocumentTests
 
     [GeneratedRegex(@"^(?:Warning: )?((?:gpubudget|Budget) .+)$")]
     private static partial Regex Message();
+
+    [GeneratedRegex(@"`((?:Suspended|Would be suspended)[: ][^`]*)`")]
+    private static partial Regex Suspension();
 
     [GeneratedRegex(@"^ *```.*?^ *```", RegexOptions.Multiline | RegexOptions.Singleline)]
     private static partial Regex Block();
