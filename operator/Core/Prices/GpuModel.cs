@@ -4,7 +4,7 @@ namespace Bursar.Core.Prices;
 
 /// <summary>
 /// The abilities of a GPU model, to find out whether a smaller one is enough. Memory, dense FP16 tensor throughput and memory bandwidth are
-/// from NVIDIA's data sheets. Tokens per second of one stream are from the founding article, which has three of them.
+/// from NVIDIA's data sheets. Tokens per second of one stream are known for three models, from an article of 2025-12 on the cost of LLM applications.
 /// </summary>
 /// <param name="Product">The name in GPU feature discovery.</param>
 /// <param name="Pattern">The products of this model.</param>

@@ -4,7 +4,7 @@ using Bursar.Core.Prices;
 
 namespace Bursar.Core.Reports;
 
-/// <summary>Derives advice from the figures of one workload, by the founding articles' rules.</summary>
+/// <summary>Derives advice from the figures of one workload.</summary>
 public static class Advice
 {
     /// <summary>Shorter measurements show nothing.</summary>

@@ -32,7 +32,7 @@ internal static class GeneratePriceBookCommand
         var list = new Option<string>("--list")
         {
             Description =
-                "Without --from: which built-in list, public (today's list prices) or founding (the rates of the articles Bursar began with).",
+                "Without --from: which built-in list, public (dated list prices) or founding (the rates of two articles of 2025 and 2026, for their examples; not list prices).",
             DefaultValueFactory = _ => "public",
         };
         list.AcceptOnlyFromAmong("public", "founding");

@@ -69,7 +69,7 @@ internal static class OperatorCommand
         );
         var external = OptionSources.Text(
             "--external-scaler-address",
-            "host:port of the gRPC service that KEDA asks (docs/start/from-keda.md); port 0 is any free one, empty is none.",
+            "host:port of the gRPC service that KEDA queries (docs/start/from-keda.md); port 0 is any free one, empty is none.",
             "",
             RequireAddress
         );
@@ -89,7 +89,7 @@ internal static class OperatorCommand
         );
         var prometheus = OptionSources.Text(
             "--prometheus-sources",
-            "A JSON file that names the Prometheus servers that triggers may ask; empty is none.",
+            "A JSON file that names the Prometheus servers that triggers may query; empty is none.",
             ""
         );
         var format = OptionSources.Choice<LogFormat>("--log-format", "json or text.", "text");
