@@ -109,16 +109,16 @@ public sealed class ActivityTracker
     public void PauseRequest(Guid request)
     {
         lock (Gate)
-            if (Requests.TryGetValue(request, out ActivityUnit? asker))
-                asker.Pause();
+            if (Requests.TryGetValue(request, out ActivityUnit? unit))
+                unit.Pause();
     }
 
     /// <summary>Resumes the unit of a request that <see cref="PauseRequest"/> paused.</summary>
     public void ResumeRequest(Guid request)
     {
         lock (Gate)
-            if (Requests.TryGetValue(request, out ActivityUnit? asker))
-                asker.Resume();
+            if (Requests.TryGetValue(request, out ActivityUnit? unit))
+                unit.Resume();
     }
 
     /// <summary>Begins to count the lines of a watch that the client is about to open.</summary>

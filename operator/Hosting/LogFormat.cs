@@ -6,6 +6,6 @@ public enum LogFormat
     /// <summary>One JSON object per line.</summary>
     Json,
 
-    /// <summary>One line for people.</summary>
+    /// <summary>One line of plain text.</summary>
     Text,
 }

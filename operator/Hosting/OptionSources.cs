@@ -42,7 +42,9 @@ public static class OptionSources
                 throw new FormatException($"is {choices}");
         });
 
-    /// <summary>A switch. Its variable is true or false in any case, 1 or 0; anything else is an error of the command line.</summary>
+    /// <summary>
+    /// Creates a flag. Its environment variable must be true or false in any case, 1 or 0; otherwise it is a usage error.
+    /// </summary>
     public static Option<bool> Flag(string name, string description) =>
         new(name)
         {

@@ -3,8 +3,8 @@ using Bursar.Kubernetes.KubeOps;
 namespace Bursar.Kubernetes.Attributes;
 
 /// <summary>
-/// Rights that are needed in one namespace only: <see cref="Own"/>, <see cref="Agents"/> or a name such as kube-node-lease.
-/// They become a Role there instead of a rule for the whole cluster.
+/// Rights that are needed in one namespace only: <see cref="Own"/>, <see cref="Agents"/> or a name such as kube-node-lease. They become a
+/// Role in that namespace instead of rules of the ClusterRole.
 /// </summary>
 [AttributeUsage(AttributeTargets.Class, AllowMultiple = true, Inherited = false)]
 public sealed class NamespaceRbacAttribute(string ns, params Type[] entities) : Attribute
@@ -20,8 +20,8 @@ public sealed class NamespaceRbacAttribute(string ns, params Type[] entities) : 
     public IReadOnlyList<Type> Entities { get; } = entities;
 
     /// <summary>
-    /// Only the objects of these names. Does not go with <see cref="RbacVerb.Create"/>: when an object is made, the API server does not
-    /// know its name yet.
+    /// Names of the only objects that the right covers. Not allowed with <see cref="RbacVerb.Create"/>, because the API server does not
+    /// know the name of an object that is being created.
     /// </summary>
     public string[] Names { get; init; } = [];
 

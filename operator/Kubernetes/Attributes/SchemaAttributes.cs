@@ -1,6 +1,6 @@
 namespace Bursar.Kubernetes.Attributes;
 
-/// <summary>What the API server puts in place of an absent field, as JSON: <c>"Month"</c>, <c>[50, 80]</c>, <c>{}</c>.</summary>
+/// <summary>The value that the API server sets for an absent field, as JSON: <c>"Month"</c>, <c>[50, 80]</c>, <c>{}</c>.</summary>
 [AttributeUsage(AttributeTargets.Property)]
 public sealed class DefaultJsonAttribute(string json) : Attribute
 {
@@ -8,8 +8,8 @@ public sealed class DefaultJsonAttribute(string json) : Attribute
 }
 
 /// <summary>
-/// The values a string may have. The field stays a string in C#, so that an object written under a newer schema can
-/// still be read, and one odd object does not fail a whole list.
+/// The values that a string may have. The field stays a string in C#, so that an object written under a newer schema stays readable and
+/// does not fail a whole list.
 /// </summary>
 [AttributeUsage(AttributeTargets.Property)]
 public sealed class AllowedValuesAttribute(params string[] values) : Attribute
@@ -18,8 +18,8 @@ public sealed class AllowedValuesAttribute(params string[] values) : Attribute
 }
 
 /// <summary>
-/// A text that may also be written as a whole number, as Kubernetes' quantities may. On a map of texts, each of its values. Pattern and
-/// length then bound the text, and minimum and maximum the number.
+/// A string that may also be written as a whole number, like Kubernetes' quantities. On a map, this applies to each value. Pattern and
+/// length bound the string, minimum and maximum the number.
 /// </summary>
 [AttributeUsage(AttributeTargets.Property)]
 public sealed class IntOrStringAttribute : Attribute;
@@ -49,7 +49,7 @@ public sealed class ItemRangeAttribute(long minimum, long maximum) : Attribute
     public long Maximum { get; } = maximum;
 }
 
-/// <summary>How patches merge a list: <c>atomic</c>, <c>set</c> (its values are unique) or <c>map</c> with its keys.</summary>
+/// <summary>The way in which patches merge a list: <c>atomic</c>, <c>set</c> (of unique values) or <c>map</c> with its keys.</summary>
 [AttributeUsage(AttributeTargets.Property)]
 public sealed class ListTypeAttribute(string type, params string[] mapKeys) : Attribute
 {

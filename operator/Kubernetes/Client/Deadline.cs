@@ -1,7 +1,8 @@
 namespace Bursar.Kubernetes.Client;
 
 /// <summary>
-/// A time limit on silence: it starts anew with each sign of life, and running out is a <see cref="TimeoutException"/>, not a cancellation.
+/// A limit on the silence of the server, which <see cref="Restart"/> extends. Running out throws <see cref="TimeoutException"/>, so that
+/// callers can tell it from a cancellation.
 /// </summary>
 internal sealed class Deadline : IDisposable
 {
@@ -45,7 +46,7 @@ internal sealed class Deadline : IDisposable
     }
 }
 
-/// <summary>Limits how long each try of a request waits for its answer to start; reading the body has a limit of its own.</summary>
+/// <summary>Limits how long each attempt waits for its response to start. Reading the body has a limit of its own.</summary>
 internal sealed class DeadlineHandler(TimeSpan limit, TimeProvider time) : DelegatingHandler
 {
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
@@ -57,7 +58,7 @@ internal sealed class DeadlineHandler(TimeSpan limit, TimeProvider time) : Deleg
         }
         catch (OperationCanceledException closed) when (!cancellationToken.IsCancellationRequested)
         {
-            // A connection that takes too long to open is cancelled by the transport. The caller did not cancel it.
+            // The transport cancels a connection that takes too long to open. The caller did not cancel it.
             throw new HttpRequestException("The connection to the API server was not opened in time.", closed);
         }
     }

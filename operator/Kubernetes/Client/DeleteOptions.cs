@@ -1,9 +1,8 @@
 namespace Bursar.Kubernetes.Client;
 
-/// <summary>How to delete.</summary>
 public sealed record DeleteOptions
 {
-    /// <summary>Delete only the object with this uid; 409 otherwise.</summary>
+    /// <summary>Deletes only the object with this UID; otherwise the server answers 409.</summary>
     public string? Uid { get; init; }
 
     public string? ResourceVersion { get; init; }

@@ -1,12 +1,13 @@
 namespace Bursar.Kubernetes.Client;
 
 /// <summary>
-/// Which failures of a loop that tries again for ever are worth a line: the first of a reason, and the same one again at growing intervals.
-/// What fails because the API server is away is logged once for all loops by the client. Safe from any thread.
+/// Selects the failures to log in an endlessly retrying loop: the first one with a reason, and the same one again at growing intervals. A
+/// single broken connection is not selected. Neither are failures during an outage of the API server, because the client logs the outage
+/// once. Thread-safe.
 /// </summary>
 public sealed class FailureLog(KubeClient client)
 {
-    /// <summary>Between two reasons that alternate.</summary>
+    /// <summary>Shortest interval between reasons that alternate.</summary>
     private static readonly TimeSpan ShortestInterval = TimeSpan.FromSeconds(30);
 
     private static readonly TimeSpan FirstInterval = TimeSpan.FromMinutes(1);
@@ -18,9 +19,8 @@ public sealed class FailureLog(KubeClient client)
     private TimeSpan _interval;
     private long _failures;
 
-    /// <summary>Whether this failure is to be logged.</summary>
-    /// <param name="failure">What went wrong.</param>
-    /// <param name="failures">How often it has gone wrong without a success in between.</param>
+    /// <summary>Records a failure and returns whether to log it.</summary>
+    /// <param name="failures">The failures since the last success, including this one.</param>
     public bool IsNews(Exception failure, out long failures)
     {
         lock (_gate)
@@ -29,7 +29,7 @@ public sealed class FailureLog(KubeClient client)
             if (client.IsUnreachable || failure is HttpRequestException or IOException or TimeoutException && failures == 1)
                 return false;
             var now = client.TimeProvider.GetUtcNow();
-            // The message of a refusal names the request, and a watch has another timeout each time.
+            // Compare only the part that repeats. The message of an ApiException contains the request, and each watch has another timeout.
             var reason = failure is ApiException refused
                 ? $"{refused.StatusCode} {refused.Status?.Message ?? refused.Reason}"
                 : failure.Message;
@@ -46,7 +46,7 @@ public sealed class FailureLog(KubeClient client)
 
     public bool IsNews(Exception failure) => IsNews(failure, out _);
 
-    /// <summary>It went well; true where a failure had been logged before.</summary>
+    /// <summary>Records a success. Returns true if one of the failures before it was logged.</summary>
     public bool Succeeded()
     {
         if (Volatile.Read(ref _failures) == 0)

@@ -4,10 +4,9 @@ using System.Text.Json;
 
 namespace Bursar.Kubernetes.Client;
 
-/// <summary>Bodies of requests.</summary>
 internal static class JsonBody
 {
-    // Bodies go to an API server, never into HTML: quotes and angle brackets stay readable.
+    // Bodies are never part of an HTML page, so quotes and angle brackets need no escaping.
     private static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     public static byte[] Write(Action<Utf8JsonWriter> write)

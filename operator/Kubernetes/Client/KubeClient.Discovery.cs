@@ -13,13 +13,13 @@ public sealed partial class KubeClient
     private readonly Dictionary<string, (DateTimeOffset At, HashSet<string>? Resources)> _discovered = new(StringComparer.Ordinal);
 
     /// <summary>
-    /// Whether the server has this kind now. Asked at once for all groups where the server can answer so, else group by group; remembered
-    /// for five seconds.
+    /// Returns whether the API server serves a kind. Uses aggregated discovery if the server supports it, otherwise one request per group
+    /// version. Results are cached for five seconds.
     /// </summary>
     public Task<bool> IsServedAsync<T>(CancellationToken cancellationToken)
         where T : class, IKubernetesEntity<T> => IsServedAsync(T.EntityKind, cancellationToken);
 
-    /// <summary>The same of a kind in a version that has no type.</summary>
+    /// <summary>Returns whether the API server serves a kind, also in a version without a C# type. Cached for five seconds.</summary>
     public async Task<bool> IsServedAsync(EntityKind kind, CancellationToken cancellationToken)
     {
         string root = kind.Group.Length == 0 ? "/api" : "/apis";
@@ -54,7 +54,7 @@ public sealed partial class KubeClient
             found = await SendAsync(new KubeRequest(HttpMethod.Get, path) { Accept = accept }, read, cancellationToken)
                 .ConfigureAwait(false);
         }
-        catch (ApiException missing) when (missing.StatusCode is 404 or 406)
+        catch (ApiException refused) when (refused.StatusCode is 404 or 406)
         {
             found = null;
         }
@@ -64,9 +64,9 @@ public sealed partial class KubeClient
     }
 
     /// <summary>
-    /// Example:
+    /// Reads aggregated discovery, such as
     /// {"kind":"APIGroupDiscoveryList","items":[{"metadata":{"name":"batch"},"versions":[{"version":"v1","resources":[{"resource":"jobs"}]}]}]}.
-    /// Null when the server answered with something else, which servers without aggregated discovery do.
+    /// Returns null for any other answer, as servers without aggregated discovery give.
     /// </summary>
     private static HashSet<string>? ReadAggregated(ReadOnlySpan<byte> json)
     {
@@ -94,7 +94,7 @@ public sealed partial class KubeClient
         return found;
     }
 
-    /// <summary>Example: {"kind":"APIResourceList","resources":[{"name":"jobs"},{"name":"jobs/status"}]}.</summary>
+    /// <summary>Reads the resources of a group version, such as {"kind":"APIResourceList","resources":[{"name":"jobs"}]}.</summary>
     private static HashSet<string> ReadResources(ReadOnlySpan<byte> json, string apiVersion)
     {
         Utf8JsonReader reader = new(json);

@@ -8,8 +8,8 @@ namespace Bursar.Kubernetes.Client;
 public sealed partial class KubeClient
 {
     /// <summary>
-    /// Lists objects page by page; while one is decoded, the server makes the next. When the server forgets the list between two pages
-    /// (410), the list starts again, from the second time on in one page, so that it ends.
+    /// Lists objects page by page. The next page is requested while the current one is decoded. If the server no longer has the version of
+    /// the list (410) between two pages, the list starts again. From the second restart on it requests a single page, so that it ends.
     /// </summary>
     public async Task<KubeList<T>> ListAsync<T>(ListOptions options, CancellationToken cancellationToken)
         where T : class, IKubernetesEntity<T>
@@ -20,33 +20,33 @@ public sealed partial class KubeClient
             List<T> items = [];
             string? next = null;
             int limit = expired < 2 ? options.Limit : 0;
-            OpenPage? ahead = null;
+            OpenPage? nextPage = null;
             try
             {
                 ListPage page;
                 do
                 {
-                    OpenPage current = ahead ?? AskPage<T>(options, limit, next, unit, cancellationToken);
-                    ahead = null;
+                    OpenPage current = nextPage ?? RequestPage<T>(options, limit, next, unit, cancellationToken);
+                    nextPage = null;
                     for (int failed = 0; ; failed++)
                     {
                         int before = items.Count;
                         try
                         {
                             page = await ReadPageAsync(current, items, token =>
-                                    ahead ??= AskPage<T>(options, limit, token, unit, cancellationToken)
+                                    nextPage ??= RequestPage<T>(options, limit, token, unit, cancellationToken)
                                 )
                                 .ConfigureAwait(false);
                             break;
                         }
                         catch (IOException) when (failed < _options.MaxReadRetries && !cancellationToken.IsCancellationRequested)
                         {
-                            // Cut off in the middle: the page is asked for anew, and the one after it too.
+                            // The connection broke. Request this page again, and the next one too.
                             items.RemoveRange(before, items.Count - before);
-                            if (ahead is not null)
-                                await ahead.DisposeAsync().ConfigureAwait(false);
-                            ahead = null;
-                            current = AskPage<T>(options, limit, next, unit, cancellationToken);
+                            if (nextPage is not null)
+                                await nextPage.DisposeAsync().ConfigureAwait(false);
+                            nextPage = null;
+                            current = RequestPage<T>(options, limit, next, unit, cancellationToken);
                         }
                     }
 
@@ -54,19 +54,19 @@ public sealed partial class KubeClient
                 } while (next is not null);
                 return new KubeList<T>(items, page.ResourceVersion);
             }
-            catch (ApiException gone) when (gone.IsExpired && next is not null)
+            catch (ApiException expiredVersion) when (expiredVersion.IsExpired && next is not null)
             {
-                // A part of one state and a part of another is no list.
+                // Pages of different versions make no consistent list, so start again.
             }
             finally
             {
-                if (ahead is not null)
-                    await ahead.DisposeAsync().ConfigureAwait(false);
+                if (nextPage is not null)
+                    await nextPage.DisposeAsync().ConfigureAwait(false);
             }
         }
     }
 
-    private OpenPage AskPage<T>(ListOptions options, int limit, string? next, ActivityUnit? unit, CancellationToken cancellationToken)
+    private OpenPage RequestPage<T>(ListOptions options, int limit, string? next, ActivityUnit? unit, CancellationToken cancellationToken)
         where T : class, IKubernetesEntity<T>
     {
         StringBuilder query = new((options.Kind ?? T.EntityKind).Path(options.Namespace));
@@ -84,23 +84,21 @@ public sealed partial class KubeClient
         if (limit > 0)
             Add("limit", limit.ToString());
         Add("continue", next);
-        // A continue token carries its version; the server refuses both.
+        // The continue token contains the version, and the server refuses a request with both.
         if (next is null)
             Add("resourceVersion", options.ResourceVersion);
         using (unit?.Carry())
             return new OpenPage(this, new KubeRequest(HttpMethod.Get, query.ToString()), cancellationToken);
     }
 
-    /// <summary>
-    /// Reads a page and is done with it. <paramref name="onContinue"/> is told how to ask for the next before the items are read.
-    /// </summary>
+    /// <summary>Reads and disposes a page. Calls <paramref name="onContinue"/> with any continue token before it reads the items.</summary>
     private async Task<ListPage> ReadPageAsync<T>(OpenPage page, List<T> items, Action<string> onContinue)
         where T : class, IKubernetesEntity<T>
     {
         await using (page.ConfigureAwait(false))
         {
             HttpResponseMessage response = await page.Response.ConfigureAwait(false);
-            // Reading counts beside the page asked for ahead, which may wait.
+            // This unit keeps the list busy while the next page waits for a timer.
             using ActivityUnit? reading = ActivityTracker?.Join("reading a page of", T.EntityKind.Plural);
             using Deadline deadline = new(_options.RequestTimeout, TimeProvider, page.Token);
             return await deadline
@@ -109,42 +107,42 @@ public sealed partial class KubeClient
                     await using Stream body = await response.Content.ReadAsStreamAsync(token).ConfigureAwait(false);
                     using JsonStream json = new(body, deadline.Restart);
                     return await EntityJson
-                        .ReadListAsync(json, items, onContinue, odd => LogOddObject(T.EntityKind.Kind, odd.Message), token)
+                        .ReadListAsync(json, items, onContinue, error => LogOddObject(T.EntityKind.Kind, error.Message), token)
                         .ConfigureAwait(false);
                 })
                 .ConfigureAwait(false);
         }
     }
 
-    /// <summary>A page that is asked for and perhaps not yet wanted.</summary>
+    /// <summary>A page that has been requested. Disposing it cancels the request.</summary>
     private sealed class OpenPage : IAsyncDisposable
     {
         private readonly KubeClient _client;
-        private readonly CancellationTokenSource _given;
+        private readonly CancellationTokenSource _cancellation;
 
         public OpenPage(KubeClient client, KubeRequest request, CancellationToken cancellationToken)
         {
             _client = client;
-            _given = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            Response = AskAsync(request);
+            _cancellation = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            Response = RequestAsync(request);
         }
 
-        public CancellationToken Token => _given.Token;
+        public CancellationToken Token => _cancellation.Token;
 
         public Task<HttpResponseMessage> Response { get; }
 
         public async ValueTask DisposeAsync()
         {
-            await _given.CancelAsync().ConfigureAwait(false);
+            await _cancellation.CancelAsync().ConfigureAwait(false);
             await ((Task)Response).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             if (Response.IsCompletedSuccessfully)
                 Response.Result.Dispose();
-            _given.Dispose();
+            _cancellation.Dispose();
         }
 
-        private async Task<HttpResponseMessage> AskAsync(KubeRequest request)
+        private async Task<HttpResponseMessage> RequestAsync(KubeRequest request)
         {
-            // A part of the list of its own: it may wait for a timer while the page before it is read.
+            // A separate unit, because this request may wait for a timer while the page before it is read.
             using ActivityUnit? unit = _client.ActivityTracker?.Join("page of", request);
             return await _client.OpenAsync(request, Token).ConfigureAwait(false);
         }

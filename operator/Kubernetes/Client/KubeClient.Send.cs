@@ -10,7 +10,7 @@ public sealed partial class KubeClient
 {
     private delegate TResult Decode<out TResult>(ReadOnlySpan<byte> json);
 
-    /// <summary>The handlers of each request, outermost first. The retries see a request once, the others each of its tries.</summary>
+    /// <summary>Creates the handlers of each request, outermost first. All except the retry handler see each attempt.</summary>
     private IEnumerable<DelegatingHandler> Handlers()
     {
         yield return new RetryHandler(_options, _log);
@@ -24,7 +24,7 @@ public sealed partial class KubeClient
             yield return transport;
     }
 
-    /// <summary>Sends a request with a short answer and decodes it.</summary>
+    /// <summary>Sends a request, buffers its response and decodes it.</summary>
     private async Task<TResult> SendAsync<TResult>(KubeRequest request, Decode<TResult> decode, CancellationToken cancellationToken)
     {
         using ActivityUnit? unit = ActivityTracker?.Join("request", request);
@@ -32,7 +32,8 @@ public sealed partial class KubeClient
         return decode(await ReadAsync(response, cancellationToken).ConfigureAwait(false));
     }
 
-    /// <summary>Sends a request. The answer is a success; its body is unread.</summary>
+    /// <summary>Sends a request. Returns a successful response with an unread body.</summary>
+    /// <exception cref="ApiException">The server answered with an error status.</exception>
     private async Task<HttpResponseMessage> OpenAsync(KubeRequest request, CancellationToken cancellationToken)
     {
         HttpResponseMessage response = await _connection.SendAsync(request, cancellationToken).ConfigureAwait(false);
@@ -61,13 +62,13 @@ public sealed partial class KubeClient
         }
         catch (JsonException)
         {
-            // Proxies and early refusals answer in plain text: then that is the message.
+            // Proxies and early checks of the API server answer in plain text, which becomes the message.
             text = System.Text.Encoding.UTF8.GetString(body.AsSpan(0, Math.Min(body.Length, 512))).Trim();
         }
 
         int code = (int)response.StatusCode;
-        string said = text.Length == 0 ? $"{code} {response.ReasonPhrase}" : text;
-        return new ApiException(code, status?.Reason ?? "", $"{request.Method} {request.PathAndQuery}: {said}", status);
+        string message = text.Length == 0 ? $"{code} {response.ReasonPhrase}" : text;
+        return new ApiException(code, status?.Reason ?? "", $"{request.Method} {request.PathAndQuery}: {message}", status);
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Left out a {Kind} that does not decode: {Reason}")]

@@ -9,10 +9,12 @@ namespace Bursar.Kubernetes.Client;
 public sealed partial class KubeClient
 {
     /// <summary>
-    /// Changes after a resource version, until the server ends the watch (it does after timeoutSeconds) or has been silent for too
-    /// long: then the sequence simply ends, and the caller watches on from the last version it saw. A version that the server has
-    /// forgotten, in either of its two shapes, is <see cref="WatchExpiredException"/>.
+    /// Yields the changes after a resource version. The sequence ends when the server ends the watch (after timeoutSeconds) or is silent
+    /// for too long. The caller then watches again from the last version that it got.
     /// </summary>
+    /// <exception cref="WatchExpiredException">
+    /// The server no longer has the version. It reports this as a status of 410 or as an event.
+    /// </exception>
     public async IAsyncEnumerable<WatchEvent<T>> WatchAsync<T>(
         WatchOptions options,
         [EnumeratorCancellation] CancellationToken cancellationToken
@@ -27,7 +29,7 @@ public sealed partial class KubeClient
         }
     }
 
-    /// <summary>Opens a watch; when this returns, the server has accepted it.</summary>
+    /// <summary>Opens a watch. Returns once the server has accepted it.</summary>
     internal async Task<WatchStream<T>> OpenWatchAsync<T>(WatchOptions options, CancellationToken cancellationToken)
         where T : class, IKubernetesEntity<T>
     {
@@ -65,9 +67,9 @@ public sealed partial class KubeClient
                 .ConfigureAwait(false);
             stream = TimedRequestHandler.StreamOf(response);
             WatchStream<T> watch = await WatchStream<T>
-                .StartAsync(response, _options, stream, odd => LogOddObject(T.EntityKind.Kind, odd.Message), cancellationToken)
+                .StartAsync(response, _options, stream, error => LogOddObject(T.EntityKind.Kind, error.Message), cancellationToken)
                 .ConfigureAwait(false);
-            // The first state is wanted as fast as it comes.
+            // The initial state must not be delayed, so a streaming list calls Follow only at its end.
             if (!options.SendInitialEvents)
                 watch.Follow();
             return watch;

@@ -10,10 +10,11 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Kubernetes.Client;
 
 /// <summary>
-/// A client of one API server. Types carry only the fields that are read, so nothing is ever PUT back whole: writes are creates,
-/// patches and deletes. Requests that the server puts off (429) are tried again; reads also after failures on
-/// the way; writes never otherwise. Refusals are <see cref="ApiException"/>, broken connections <see cref="HttpRequestException"/>,
-/// silence <see cref="TimeoutException"/>.
+/// A client of one API server. Its types have only the fields that Bursar reads, so it never replaces an object (PUT). Writes are creates,
+/// patches and deletes. Throttled requests (429) are retried, and reads also after a broken connection or a server error. Credentials that
+/// the server refuses (401) are renewed once. Requests throw <see cref="ApiException"/> for an error status,
+/// <see cref="HttpRequestException"/> or <see cref="IOException"/> for a broken connection, and <see cref="TimeoutException"/> if the
+/// server is silent.
 /// </summary>
 public sealed partial class KubeClient : IDisposable
 {
@@ -41,20 +42,20 @@ public sealed partial class KubeClient : IDisposable
     public TimeProvider TimeProvider => _options.TimeProvider;
 
     /// <summary>
-    /// The API server's clock, to the second, at its last answer: ages of its objects are told by it, not by a clock here that may be
-    /// wrong. Null before the first answer.
+    /// The API server's clock at its last response, to the second; null before the first response. Use it to compute the age of API
+    /// objects, because the local clock may be wrong.
     /// </summary>
     public DateTimeOffset? ServerTime =>
         Volatile.Read(ref _serverTime) is > 0 and var ticks ? new DateTimeOffset(ticks, TimeSpan.Zero) : null;
 
-    /// <summary>The API server does not answer at present, which the client has logged.</summary>
+    /// <summary>True during an outage of the API server, which the client itself logs.</summary>
     public bool IsUnreachable => _reachability.IsDown;
 
     internal ActivityTracker? ActivityTracker => ActivityTracker.From(TimeProvider);
 
     public ILoggerFactory LoggerFactory => _options.LoggerFactory;
 
-    /// <summary>False once this server has shown that it has no streaming lists.</summary>
+    /// <summary>False once the server has refused a streaming list.</summary>
     public bool StreamingListSupported => Volatile.Read(ref _streamingListRefused) == 0;
 
     internal void StreamingListRefused() => Volatile.Write(ref _streamingListRefused, 1);
@@ -72,7 +73,7 @@ public sealed partial class KubeClient : IDisposable
         {
             return await GetAsync<T>(name, ns, cancellationToken).ConfigureAwait(false);
         }
-        catch (ApiException missing) when (missing.IsNotFound)
+        catch (ApiException notFound) when (notFound.IsNotFound)
         {
             return null;
         }
@@ -90,7 +91,7 @@ public sealed partial class KubeClient : IDisposable
             cancellationToken
         );
 
-    /// <summary>Creates an object from its whole JSON, for kinds with more fields than their type here has.</summary>
+    /// <summary>Creates an object from JSON, for kinds with more fields than their C# type.</summary>
     public Task<T> CreateAsync<T>(JsonObject obj, string? ns, CancellationToken cancellationToken)
         where T : class, IKubernetesEntity<T> =>
         SendAsync(
@@ -134,7 +135,7 @@ public sealed partial class KubeClient : IDisposable
             .ConfigureAwait(false);
     }
 
-    /// <summary>Any request, for what has no type here. An empty answer is null.</summary>
+    /// <summary>Sends any request, for resources without a C# type. Returns null for an empty response.</summary>
     public async Task<JsonNode?> RequestAsync(HttpMethod method, string path, HttpContent? content, CancellationToken cancellationToken)
     {
         byte[]? body = content is null ? null : await content.ReadAsByteArrayAsync(cancellationToken).ConfigureAwait(false);

@@ -10,36 +10,34 @@ public sealed record KubeClientOptions
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
 
     /// <summary>
-    /// Null: <c>bursar/&lt;version&gt;</c>. Never one that looks like a browser or curl: the server then pretty-prints, which doubles every
-    /// answer.
+    /// Null: <c>bursar/&lt;version&gt;</c>. A value that looks like a browser or curl makes the API server pretty-print, which doubles the
+    /// size of responses.
     /// </summary>
     public string? UserAgent { get; init; }
 
     public ILoggerFactory LoggerFactory { get; init; } = NullLoggerFactory.Instance;
 
-    /// <summary>
-    /// Spreads watch lifetimes and back-offs. The wiring gives each process a seed of its own; locked while used, so it may be shared.
-    /// </summary>
+    /// <summary>The source of random watch lifetimes and back-offs. Locked while used. Each program seeds it per process.</summary>
     public Random Random { get; init; } = new(20261121);
 
     /// <summary>
-    /// Asked before each write; false holds it back with <see cref="LeadershipLostException"/>. Leases are exempt, else leadership could
-    /// never be regained.
+    /// Called before each write. If it returns false, the write is not sent and throws <see cref="LeadershipLostException"/>. Leases are
+    /// exempt, because leadership could never be regained otherwise.
     /// </summary>
     public Func<bool>? WriteFence { get; init; }
 
-    /// <summary>Until the answer starts, and between two pieces of it.</summary>
+    /// <summary>Limit for a response to start, and then for its body. While a list is read, it limits each piece.</summary>
     public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(60);
 
-    /// <summary>How often a request that the server puts off (429) is tried again.</summary>
+    /// <summary>How often a throttled request (429) is retried.</summary>
     public int MaxThrottleRetries { get; init; } = 5;
 
-    /// <summary>How often a read that failed on the way or in the server is tried again.</summary>
+    /// <summary>How often a read is retried after a broken connection or a server error.</summary>
     public int MaxReadRetries { get; init; } = 2;
 
-    /// <summary>A watch that says nothing for so long, not even a bookmark (the server sends one a minute), is given up.</summary>
+    /// <summary>A watch ends after this time without an event or bookmark. The server sends a bookmark about once a minute.</summary>
     public TimeSpan WatchIdleTimeout { get; init; } = TimeSpan.FromMinutes(3);
 
-    /// <summary>Answers requests in place of a connection, for simulations. Null: the server of the kubeconfig answers.</summary>
+    /// <summary>Answers requests instead of a server, for simulations. Null: the server of the kubeconfig answers.</summary>
     internal DelegatingHandler? Transport { get; init; }
 }

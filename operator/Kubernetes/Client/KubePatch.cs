@@ -16,14 +16,15 @@ public sealed record KubePatch
 
     public ReadOnlyMemory<byte> Body { get; }
 
-    /// <summary>status, scale, or null for the object itself.</summary>
+    /// <summary>The subresource, such as status or scale; null for the object itself.</summary>
     public string? Subresource { get; init; }
 
-    /// <summary>Null: the server names the manager after the user agent.</summary>
+    /// <summary>Null: the server derives the field manager from the user agent.</summary>
     public string? FieldManager { get; init; }
 
     /// <summary>
-    /// RFC 6902. Foreign fields are changed this way, with a test on the value that was read: it fails (422) if another was faster.
+    /// Creates a JSON patch (RFC 6902). Use it for fields of other controllers, with a test of the value that was read. The patch then
+    /// fails (422) if the value has changed.
     /// </summary>
     public static KubePatch Json(params ReadOnlySpan<PatchOperation> operations)
     {
@@ -41,7 +42,8 @@ public sealed record KubePatch
     }
 
     /// <summary>
-    /// RFC 7386: null removes a field, lists are replaced whole. A metadata.resourceVersion in it makes the patch conditional (409).
+    /// Creates a merge patch (RFC 7386). Null removes a field, and lists are replaced whole. A metadata.resourceVersion makes the patch
+    /// conditional (409).
     /// </summary>
     public static KubePatch Merge(JsonNode patch) => Merge(writer => patch.WriteTo(writer));
 
@@ -64,7 +66,7 @@ public sealed record PatchOperation
 
     public JsonNode? Value { get; }
 
-    /// <summary>The patch fails unless the value is this; a null value asks for an explicit null.</summary>
+    /// <summary>Fails the patch unless the field has this value. Null stands for an explicit null.</summary>
     public static PatchOperation Test(string path, JsonNode? value) => new("test", path, value);
 
     public static PatchOperation Add(string path, JsonNode? value) => new("add", path, value);
@@ -73,7 +75,7 @@ public sealed record PatchOperation
 
     public static PatchOperation Remove(string path) => new("remove", path, null);
 
-    /// <summary>A pointer from keys, with ~ and / escaped: annotations have slashes in their names.</summary>
+    /// <summary>Returns a JSON pointer from keys, with ~ and / escaped. Annotation keys contain slashes.</summary>
     public static string Pointer(params ReadOnlySpan<string> keys)
     {
         string pointer = "";

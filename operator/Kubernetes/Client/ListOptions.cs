@@ -2,30 +2,28 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Kubernetes.Client;
 
-/// <summary>What to list.</summary>
 public sealed record ListOptions
 {
-    /// <summary>Another version of the kind; null is the type's own.</summary>
+    /// <summary>The kind in another version; null for the type's own version.</summary>
     public EntityKind? Kind { get; init; }
 
-    /// <summary>Null: all namespaces.</summary>
+    /// <summary>The namespace; null for all.</summary>
     public string? Namespace { get; init; }
 
     public string? LabelSelector { get; init; }
 
     public string? FieldSelector { get; init; }
 
-    /// <summary>Null: the newest state. "0": whatever the server has in its cache, which is cheap and may be older.</summary>
+    /// <summary>Null: the newest state. "0": the state in the server's cache, which is cheap and may be older.</summary>
     public string? ResourceVersion { get; init; }
 
-    /// <summary>Objects a page; 0 asks for all at once.</summary>
+    /// <summary>Objects per page; 0 for one page.</summary>
     public int Limit { get; init; } = 500;
 }
 
-/// <summary>What to watch, and from where.</summary>
 public sealed record WatchOptions
 {
-    /// <summary>Another version of the kind; null is the type's own.</summary>
+    /// <summary>The kind in another version; null for the type's own version.</summary>
     public EntityKind? Kind { get; init; }
 
     public string? Namespace { get; init; }
@@ -34,15 +32,16 @@ public sealed record WatchOptions
 
     public string? FieldSelector { get; init; }
 
-    /// <summary>Events after this version. Null: from now, after the present objects as Added.</summary>
+    /// <summary>The version after which changes are sent. Null: the present objects as Added, then changes.</summary>
     public string? ResourceVersion { get; init; }
 
     /// <summary>
-    /// A streaming list: the present objects as Added, then a bookmark with <see cref="WatchEvent{T}.IsInitialEnd"/>, then changes.
+    /// Requests a streaming list: the present objects as Added, then a bookmark with <see cref="WatchEvent{T}.IsInitialEnd"/>, then
+    /// changes.
     /// </summary>
     public bool SendInitialEvents { get; init; }
 
-    /// <summary>Null: at random between 5 and 10 minutes.</summary>
+    /// <summary>Null: random, between 5 and 10 minutes.</summary>
     public int? TimeoutSeconds { get; init; }
 }
 

@@ -5,8 +5,8 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Kubernetes.Client;
 
 /// <summary>
-/// Sends a request again that the server throttles (429), and a read after a broken connection or a server error. It is outside of the
-/// handlers that concern a single try.
+/// Retries a request that the server throttles (429), and a read after a broken connection or a server error. It is outside of the handlers
+/// that concern a single attempt.
 /// </summary>
 internal sealed partial class RetryHandler(KubeClientOptions options, ILogger log) : DelegatingHandler
 {
@@ -23,18 +23,18 @@ internal sealed partial class RetryHandler(KubeClientOptions options, ILogger lo
             try
             {
                 HttpResponseMessage response = await base.SendAsync(request, cancellationToken).ConfigureAwait(false);
-                TimeSpan? asked = response.Headers.RetryAfter?.Delta;
+                TimeSpan? retryAfter = response.Headers.RetryAfter?.Delta;
                 if (response.StatusCode == HttpStatusCode.TooManyRequests && throttled < options.MaxThrottleRetries)
                 {
                     throttled++;
-                    wait = asked ?? TimeSpan.FromSeconds(1);
+                    wait = retryAfter ?? TimeSpan.FromSeconds(1);
                     if (wait > LongestWait)
                         wait = LongestWait;
                     LogThrottled(request.Method, request.RequestUri, wait);
                 }
                 else if ((int)response.StatusCode is 500 or 502 or 503 or 504 && isRead && failed < options.MaxReadRetries)
                 {
-                    wait = asked <= LongestWait ? asked.Value : Backoff(failed);
+                    wait = retryAfter <= LongestWait ? retryAfter.Value : Backoff(failed);
                     failed++;
                     LogRetried(request.Method, request.RequestUri, $"{(int)response.StatusCode} {response.ReasonPhrase}", wait);
                 }
@@ -57,7 +57,7 @@ internal sealed partial class RetryHandler(KubeClientOptions options, ILogger lo
         }
     }
 
-    /// <summary>0.1 s, 0.4 s, 1.6 s …, each by half to one and a half.</summary>
+    /// <summary>Returns 0.1 s, 0.4 s, 1.6 s and so on, times a random factor of 0.5 to 1.5, but at most 10 s.</summary>
     private TimeSpan Backoff(int failed)
     {
         double spread;

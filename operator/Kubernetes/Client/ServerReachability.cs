@@ -3,46 +3,46 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Kubernetes.Client;
 
 /// <summary>
-/// Whether the API server answers, by the outcome of all requests of a client. It logs one line when the server stops answering, further
-/// ones at growing intervals while it does not, and one when it answers again, however many loops ask it. Safe from any thread.
+/// Tracks whether the API server is reachable, from the outcome of all requests of a client. It logs the start of an outage, reminders at
+/// growing intervals, and the end. Code that uses the client need not log an outage itself. Thread-safe.
 /// </summary>
 internal sealed partial class ServerReachability(Uri server, TimeProvider time, ILogger log)
 {
-    /// <summary>A single broken connection is no outage: its request is tried again.</summary>
-    private const int FailuresOfOutage = 3;
+    /// <summary>Failures in a row that make an outage. Fewer may be single broken connections.</summary>
+    private const int OutageThreshold = 3;
 
     private static readonly TimeSpan FirstInterval = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan LongestInterval = TimeSpan.FromHours(1);
 
     private readonly Lock _gate = new();
     private volatile bool _isDown;
-    private int _inARow;
+    private int _consecutive;
     private long _failures;
-    private bool _said;
+    private bool _isLogged;
     private DateTimeOffset _since;
     private DateTimeOffset _nextLine;
     private TimeSpan _interval;
 
-    /// <summary>Requests have failed in a row: the reason is logged here, so that the loops need not repeat it.</summary>
+    /// <summary>True during an outage. The outage is logged here, so loops need not repeat it.</summary>
     public bool IsDown => _isDown;
 
-    /// <summary>A request did not reach the server, or something before it answered in its place.</summary>
+    /// <summary>Records that a request did not reach the API server, or that a proxy answered in its place.</summary>
     public void Failed(string reason)
     {
         lock (_gate)
         {
             var now = time.GetUtcNow();
-            if (_inARow++ == 0)
+            if (_consecutive++ == 0)
                 (_since, _failures) = (now, 0);
             _failures++;
-            if (_inARow < FailuresOfOutage)
+            if (_consecutive < OutageThreshold)
                 return;
             if (!_isDown)
             {
                 _isDown = true;
-                _said = now >= _nextLine;
+                _isLogged = now >= _nextLine;
                 _interval = FirstInterval;
-                if (!_said)
+                if (!_isLogged)
                     return;
                 _nextLine = now + _interval;
                 LogDown(server, reason);
@@ -52,26 +52,26 @@ internal sealed partial class ServerReachability(Uri server, TimeProvider time, 
                 return;
             _interval = _interval * 2 < LongestInterval ? _interval * 2 : LongestInterval;
             _nextLine = now + _interval;
-            _said = true;
+            _isLogged = true;
             LogStillDown(server, _since, _failures, reason);
         }
     }
 
-    /// <summary>The server answered, whatever it said.</summary>
+    /// <summary>Records that the API server answered, with any status code.</summary>
     public void Answered()
     {
-        if (Volatile.Read(ref _inARow) == 0)
+        if (Volatile.Read(ref _consecutive) == 0)
             return;
         lock (_gate)
         {
-            _inARow = 0;
+            _consecutive = 0;
             if (!_isDown)
                 return;
             _isDown = false;
-            if (!_said)
+            if (!_isLogged)
                 return;
             var now = time.GetUtcNow();
-            // A server that comes and goes is not told of more often than that.
+            // A new outage within this interval is logged only after the interval, because the server may come and go.
             _nextLine = now + FirstInterval;
             LogAnswers(server, now - _since, _failures);
         }
@@ -93,7 +93,7 @@ internal sealed partial class ServerReachability(Uri server, TimeProvider time, 
     private partial void LogAnswers(Uri server, TimeSpan outage, long failures);
 }
 
-/// <summary>Reports the outcome of each try.</summary>
+/// <summary>Reports the outcome of each attempt to <see cref="ServerReachability"/>.</summary>
 internal sealed class ReachabilityHandler(ServerReachability reachability) : DelegatingHandler
 {
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
@@ -101,7 +101,7 @@ internal sealed class ReachabilityHandler(ServerReachability reachability) : Del
         try
         {
             HttpResponseMessage response = await base.SendAsync(request, cancellationToken).ConfigureAwait(false);
-            // A proxy that has lost the server answers in its place.
+            // A proxy that cannot reach the API server answers with a page that is not JSON.
             if ((int)response.StatusCode is 502 or 503 or 504 && response.Content.Headers.ContentType?.MediaType != "application/json")
                 reachability.Failed($"{(int)response.StatusCode} {response.ReasonPhrase}");
             else

@@ -8,15 +8,15 @@ public enum WatchEventType
     Modified,
     Deleted,
 
-    /// <summary>Only the resource version of the object counts.</summary>
+    /// <summary>Only the object's resource version is meaningful.</summary>
     Bookmark,
 }
 
-/// <summary>One change.</summary>
+/// <summary>An event of a watch.</summary>
 public sealed record WatchEvent<T>(WatchEventType Type, T Object)
     where T : class, IKubernetesObject
 {
-    /// <summary>The bookmark that ends the initial set of a streaming list.</summary>
+    /// <summary>True for the bookmark that ends the initial set of a streaming list.</summary>
     public bool IsInitialEnd =>
         Type == WatchEventType.Bookmark
         && Object.Metadata.Annotations.TryGetValue("k8s.io/initial-events-end", out string? end)

@@ -5,18 +5,17 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Kubernetes.Client;
 
-/// <summary>One open watch.</summary>
 internal sealed class WatchStream<T> : IAsyncDisposable
     where T : class, IKubernetesEntity<T>
 {
-    /// <summary>What a burst of changes may be late by. Against the seconds that decisions take it is nothing.</summary>
+    /// <summary>The delay that gathering adds to changes in a burst. Decisions take seconds, so it does not matter.</summary>
     private static readonly TimeSpan GatherDelay = TimeSpan.FromMilliseconds(50);
 
     private readonly HttpResponseMessage _response;
     private readonly JsonStream _json;
     private readonly KubeClientOptions _options;
     private readonly Guid? _stream;
-    private readonly Action<JsonException> _onOddObject;
+    private readonly Action<JsonException> _onUndecodable;
     private readonly Deadline _idle;
     private ActivityUnit? _following;
 
@@ -25,7 +24,7 @@ internal sealed class WatchStream<T> : IAsyncDisposable
         Stream body,
         KubeClientOptions options,
         Guid? stream,
-        Action<JsonException> onOddObject,
+        Action<JsonException> onUndecodable,
         CancellationToken cancellationToken
     )
     {
@@ -34,14 +33,14 @@ internal sealed class WatchStream<T> : IAsyncDisposable
         _json = new JsonStream(body, _idle.Restart);
         _options = options;
         _stream = stream;
-        _onOddObject = onOddObject;
+        _onUndecodable = onUndecodable;
     }
 
     public static async Task<WatchStream<T>> StartAsync(
         HttpResponseMessage response,
         KubeClientOptions options,
         Guid? stream,
-        Action<JsonException> onOddObject,
+        Action<JsonException> onUndecodable,
         CancellationToken cancellationToken
     ) =>
         new(
@@ -49,14 +48,14 @@ internal sealed class WatchStream<T> : IAsyncDisposable
             await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false),
             options,
             stream,
-            onOddObject,
+            onUndecodable,
             cancellationToken
         );
 
-    /// <summary>The next change; null when the watch is over.</summary>
+    /// <summary>Returns the next change; null when the watch has ended.</summary>
     public async ValueTask<WatchEvent<T>?> NextAsync()
     {
-        // The time that the last change took to handle is not the server's silence.
+        // Do not count the time that the caller took for the last change as silence of the server.
         _idle.Restart();
         while (true)
         {
@@ -84,8 +83,8 @@ internal sealed class WatchStream<T> : IAsyncDisposable
     }
 
     /// <summary>
-    /// Begins to follow changes, which come one by one from here on. On the wall clock a burst of them is gathered. Virtual time stands still
-    /// while a change is under way, and passes while the flow that reads the stream waits for one.
+    /// Begins the phase in which changes come one by one. Under the system's clock, bursts are gathered. Virtual time stands while a change
+    /// is handled, and advances while the reader waits for the next one.
     /// </summary>
     public void Follow()
     {
@@ -95,7 +94,7 @@ internal sealed class WatchStream<T> : IAsyncDisposable
         _following?.Pause();
     }
 
-    /// <summary>The change that was returned last has been dealt with.</summary>
+    /// <summary>Reports that the caller has handled the change returned last.</summary>
     public void Handled()
     {
         if (_stream is { } stream)
@@ -105,7 +104,7 @@ internal sealed class WatchStream<T> : IAsyncDisposable
     public ValueTask DisposeAsync()
     {
         _following?.Dispose();
-        // Disposing the response cuts the connection: the rest of a watch is never worth reading.
+        // Disposing the response closes the connection. The rest of a watch is not worth reading.
         _response.Dispose();
         _json.Dispose();
         _idle.Dispose();
@@ -114,7 +113,7 @@ internal sealed class WatchStream<T> : IAsyncDisposable
         return ValueTask.CompletedTask;
     }
 
-    /// <summary>Silence and cut connections end a watch; what was missed comes with the next one.</summary>
+    /// <summary>Returns whether a failure ends the watch normally. The next watch then delivers the missed changes.</summary>
     private bool IsEnd(Exception failure) =>
         failure switch
         {
@@ -150,12 +149,12 @@ internal sealed class WatchStream<T> : IAsyncDisposable
         }
         catch (JsonException) when (plain)
         {
-            // Perhaps only the event is written in another way.
+            // The event may have another layout than API servers write, so parse it in full.
             return Decode(json, mayBePlain: false);
         }
-        catch (JsonException odd)
+        catch (JsonException error)
         {
-            _onOddObject(odd);
+            _onUndecodable(error);
             return null;
         }
     }

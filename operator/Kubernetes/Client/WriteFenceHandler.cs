@@ -1,8 +1,8 @@
 namespace Bursar.Kubernetes.Client;
 
 /// <summary>
-/// Sends a write only while this process may lead. It is inside of the retries, because a wait between two tries may outlive the lease.
-/// Leases are exempt: leadership could never be regained otherwise.
+/// Sends a write only while this process may lead. It is inside of the retries, because a wait between two attempts may outlast the lease.
+/// Leases are exempt, because leadership could never be regained otherwise.
 /// </summary>
 internal sealed class WriteFenceHandler(Func<bool> mayWrite) : DelegatingHandler
 {

@@ -2,18 +2,18 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Kubernetes.Conditions;
 
-/// <summary>Conditions after the Kubernetes conventions.</summary>
+/// <summary>Reads and updates lists of conditions by the Kubernetes API conventions.</summary>
 public static class Conditions
 {
     /// <summary>
-    /// The list with this condition in it. lastTransitionTime moves only when the status changes. The place in the list stays, a new
-    /// condition goes to the end. When nothing changes, the same list comes back, so that callers can tell.
+    /// Returns the list with this condition in it. lastTransitionTime changes only with the status. A condition keeps its place in the
+    /// list, and a new one is appended. If nothing changes, the same list is returned, so that callers can compare references.
     /// </summary>
     public static IReadOnlyList<V1Condition> Set(IReadOnlyList<V1Condition> conditions, V1Condition condition, DateTimeOffset now)
     {
         int at = IndexOf(conditions, condition.Type);
         V1Condition? former = at < 0 ? null : conditions[at];
-        // JSON keeps whole seconds: a finer time would differ from itself after a round trip.
+        // JSON has whole seconds. A finer time would not equal itself after a round trip.
         DateTimeOffset second = new(now.UtcTicks - (now.UtcTicks % TimeSpan.TicksPerSecond), TimeSpan.Zero);
         V1Condition made = condition with
         {
@@ -27,7 +27,7 @@ public static class Conditions
         return all;
     }
 
-    /// <summary>The list without a condition.</summary>
+    /// <summary>Returns the list without a condition; the same list if the condition is not in it.</summary>
     public static IReadOnlyList<V1Condition> Remove(IReadOnlyList<V1Condition> conditions, string type)
     {
         int at = IndexOf(conditions, type);

@@ -10,7 +10,8 @@ using k8s.Authentication;
 namespace Bursar.Kubernetes.Config;
 
 /// <summary>
-/// Who we are, as of now: tokens from files are read again each minute, plugins run again when their word expires or is refused.
+/// The current credentials. A token file is read again each minute, and a certificate file when it has changed. An exec plugin runs again
+/// when its credential has expired or was refused.
 /// </summary>
 internal sealed class Credentials(KubeConfig config, TimeProvider time) : ITokenProvider, IDisposable
 {
@@ -24,12 +25,12 @@ internal sealed class Credentials(KubeConfig config, TimeProvider time) : IToken
     private (DateTime, DateTime) _certificateRead;
     private X509Certificate2? _pluginCertificate;
 
-    /// <summary>Rises when a new client certificate asks for new connections.</summary>
+    /// <summary>Increases with each client certificate of an exec plugin, because a new certificate needs new connections.</summary>
     public int Generation { get; private set; }
 
     public void Dispose() => _gate.Dispose();
 
-    /// <summary>The header of a request; null where there is no token.</summary>
+    /// <summary>Returns the Authorization header; null if there is no token.</summary>
     public async Task<AuthenticationHeaderValue> GetAuthenticationHeaderAsync(CancellationToken cancellationToken) =>
         await TokenAsync(cancellationToken).ConfigureAwait(false) is { Length: > 0 } token
             ? new AuthenticationHeaderValue("Bearer", token)
@@ -45,7 +46,8 @@ internal sealed class Credentials(KubeConfig config, TimeProvider time) : IToken
             DateTimeOffset now = time.GetUtcNow();
             if (config.TokenFile is not null)
             {
-                // A token given as a file changes under us (service account tokens live an hour); the file wins over a literal token.
+                // Token files change, because service account tokens expire after about an hour. The file takes precedence over a literal
+                // token.
                 if (now - _tokenRead >= FileAge)
                 {
                     _token = (await File.ReadAllTextAsync(config.TokenFile, cancellationToken).ConfigureAwait(false)).Trim();
@@ -65,7 +67,7 @@ internal sealed class Credentials(KubeConfig config, TimeProvider time) : IToken
         }
     }
 
-    /// <summary>The server refused the credentials. True when asking again may yield others.</summary>
+    /// <summary>Reports that the server refused the credentials. Returns true if another attempt may get new ones.</summary>
     public bool Refused()
     {
         if (config.Exec is null && config.TokenFile is null)
@@ -75,7 +77,7 @@ internal sealed class Credentials(KubeConfig config, TimeProvider time) : IToken
         return true;
     }
 
-    /// <summary>The certificate to show, if any.</summary>
+    /// <summary>Returns the client certificate; null if there is none.</summary>
     public X509Certificate2? ClientCertificate()
     {
         if (_pluginCertificate is not null)
@@ -148,8 +150,8 @@ internal sealed class Credentials(KubeConfig config, TimeProvider time) : IToken
     }
 
     /// <summary>
-    /// Example:
-    /// {"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"…","expirationTimestamp":"2026-01-01T00:00:00Z"}}
+    /// Reads the output of a plugin, such as
+    /// {"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"…","expirationTimestamp":"2026-01-01T00:00:00Z"}}.
     /// </summary>
     private void ReadOutput(ExecPlugin plugin, string output)
     {

@@ -1,6 +1,6 @@
 namespace Bursar.Kubernetes.Config;
 
-/// <summary>A program that hands out credentials (client.authentication.k8s.io).</summary>
+/// <summary>A program that prints credentials (client.authentication.k8s.io).</summary>
 public sealed record ExecPlugin
 {
     public required string Command { get; init; }

@@ -1,25 +1,23 @@
 namespace Bursar.Kubernetes.Config;
 
-/// <summary>
-/// The way to one API server: address, trust, identity. Values given as files are read when used, and again when they change.
-/// </summary>
+/// <summary>Address, trust and identity for one API server. Files are read when used, and again when they may have changed.</summary>
 public sealed record KubeConfig
 {
     public const string ServiceAccountDirectory = "/var/run/secrets/kubernetes.io/serviceaccount";
 
     public required Uri Server { get; init; }
 
-    /// <summary>Namespace of the context, or of the pod.</summary>
+    /// <summary>The namespace of the context or of the pod; null if none is set.</summary>
     public string? Namespace { get; init; }
 
-    /// <summary>PEM of the only authorities that are trusted; null with no file either: the system's.</summary>
+    /// <summary>PEM of the only trusted certificate authorities. Without it and a file, the system's authorities are trusted.</summary>
     public string? CertificateAuthorityPem { get; init; }
 
     public string? CertificateAuthorityFile { get; init; }
 
     public bool InsecureSkipTlsVerify { get; init; }
 
-    /// <summary>The name to ask for and to find in the server's certificate, where it differs from the address.</summary>
+    /// <summary>The name to expect in the server's certificate, if it is not the host of the address.</summary>
     public string? TlsServerName { get; init; }
 
     public string? ClientCertificatePem { get; init; }
@@ -42,13 +40,14 @@ public sealed record KubeConfig
 
     public IReadOnlyList<string> ImpersonateGroups { get; init; } = [];
 
-    /// <summary>Where this came from, for messages.</summary>
+    /// <summary>The origin of this configuration, for messages.</summary>
     public string Source { get; init; } = "given";
 
     /// <summary>
-    /// The usual search: the path given, else KUBECONFIG (a list of files, merged), else ~/.kube/config, else the pod's service
-    /// account. There is no silent localhost: finding nothing is an exception that names what was looked for.
+    /// Loads the given path. Without one, loads the files in KUBECONFIG (merged), or ~/.kube/config if that variable is not set. If no file
+    /// exists, uses the service account of the pod. Unlike kubectl, it never falls back to localhost.
     /// </summary>
+    /// <exception cref="KubeConfigException">No configuration was found. The message lists the places that were searched.</exception>
     public static KubeConfig Load(
         string? path = null,
         string? context = null,
@@ -60,36 +59,36 @@ public sealed record KubeConfig
         if (!string.IsNullOrEmpty(path))
             return FromFile(path, context);
 
-        List<string> looked = [];
+        List<string> searched = [];
         string? listed = environment("KUBECONFIG");
         if (!string.IsNullOrEmpty(listed))
         {
             string[] files = listed.Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries);
-            string[] there = [.. files.Where(File.Exists)];
-            if (there.Length > 0)
-                return KubeConfigFiles.Resolve(there, context);
-            looked.Add($"KUBECONFIG={listed} (no such file)");
+            string[] existing = [.. files.Where(File.Exists)];
+            if (existing.Length > 0)
+                return KubeConfigFiles.Resolve(existing, context);
+            searched.Add($"KUBECONFIG={listed} (no such file)");
         }
         else
         {
-            looked.Add("KUBECONFIG (not set)");
+            searched.Add("KUBECONFIG (not set)");
             string home = environment("HOME") ?? "";
             string file = Path.Combine(home, ".kube", "config");
             if (home.Length > 0 && File.Exists(file))
                 return KubeConfigFiles.Resolve([file], context);
-            looked.Add($"{file} (no such file)");
+            searched.Add($"{file} (no such file)");
         }
 
         if (!string.IsNullOrEmpty(environment("KUBERNETES_SERVICE_HOST")))
             return InCluster(environment, serviceAccountDirectory);
-        looked.Add("the service account of a pod (KUBERNETES_SERVICE_HOST is not set)");
-        throw new KubeConfigException($"No way to a Kubernetes API server was found. Looked for: {string.Join("; ", looked)}.");
+        searched.Add("the service account of a pod (KUBERNETES_SERVICE_HOST is not set)");
+        throw new KubeConfigException($"No way to a Kubernetes API server was found. Looked for: {string.Join("; ", searched)}.");
     }
 
     public static KubeConfig FromFile(string path, string? context = null) =>
         File.Exists(path) ? KubeConfigFiles.Resolve([path], context) : throw new KubeConfigException($"There is no kubeconfig at {path}.");
 
-    /// <summary>Identity and address as a pod has them.</summary>
+    /// <summary>Creates the configuration of the pod that this process runs in, from its service account.</summary>
     public static KubeConfig InCluster(Func<string, string?>? environment = null, string serviceAccountDirectory = ServiceAccountDirectory)
     {
         environment ??= Environment.GetEnvironmentVariable;
@@ -115,5 +114,5 @@ public sealed record KubeConfig
     }
 }
 
-/// <summary>There is no usable way to an API server; the message says what was looked for.</summary>
+/// <summary>The configuration of the API server is missing or cannot be used. The message gives the reason.</summary>
 public sealed class KubeConfigException(string message, Exception? innerException = null) : Exception(message, innerException);

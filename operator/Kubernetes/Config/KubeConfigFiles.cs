@@ -4,7 +4,7 @@ using YamlDotNet.RepresentationModel;
 
 namespace Bursar.Kubernetes.Config;
 
-/// <summary>Reads and merges kubeconfig files: of entries with the same name, and of current contexts, the first wins.</summary>
+/// <summary>Reads and merges kubeconfig files. Of entries with the same name, and of current contexts, the first wins.</summary>
 internal static class KubeConfigFiles
 {
     public static KubeConfig Resolve(IReadOnlyList<string> files, string? context)
@@ -99,8 +99,8 @@ internal static class KubeConfigFiles
         }
     }
 
-    private static Entry Find(Dictionary<string, Entry> entries, string name, string what, string source) =>
-        entries.TryGetValue(name, out Entry? entry) ? entry : throw new KubeConfigException($"{source} has no {what} named '{name}'.");
+    private static Entry Find(Dictionary<string, Entry> entries, string name, string part, string source) =>
+        entries.TryGetValue(name, out Entry? entry) ? entry : throw new KubeConfigException($"{source} has no {part} named '{name}'.");
 
     private static string? Text(YamlMappingNode node, string key) =>
         node.Children.TryGetValue(new YamlScalarNode(key), out YamlNode? value) && value is YamlScalarNode { Value: { Length: > 0 } text }
@@ -124,7 +124,7 @@ internal static class KubeConfigFiles
         }
     }
 
-    /// <summary>Paths are relative to the file that names them.</summary>
+    /// <summary>Returns the full path of a file. Paths are relative to the kubeconfig that contains them.</summary>
     private static string? FileAt(Entry entry, string key) =>
         Text(entry.Node, key) is { } path ? Path.GetFullPath(path, Path.GetDirectoryName(Path.GetFullPath(entry.File))!) : null;
 

@@ -4,7 +4,7 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace Bursar.Kubernetes.Config;
 
-/// <summary>Judges the server's certificate: by the configured authority alone where there is one, else by the system's.</summary>
+/// <summary>Checks the server's certificate. Configured certificate authorities, if any, replace those of the system.</summary>
 internal sealed class ServerTrust(KubeConfig config, TimeProvider time)
 {
     private static readonly TimeSpan FileAge = TimeSpan.FromMinutes(1);
@@ -13,7 +13,7 @@ internal sealed class ServerTrust(KubeConfig config, TimeProvider time)
     private X509Certificate2Collection? _authorities;
     private DateTimeOffset _read;
 
-    /// <summary>Why the server's certificate is not trusted; null when it is.</summary>
+    /// <summary>Returns why the server's certificate is not trusted; null if it is.</summary>
     public string? Refusal(X509Certificate? certificate, X509Chain? chain, SslPolicyErrors errors)
     {
         if (config.InsecureSkipTlsVerify)

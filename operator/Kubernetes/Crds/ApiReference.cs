@@ -4,7 +4,7 @@ using System.Text.Json.Nodes;
 
 namespace Bursar.Kubernetes.Crds;
 
-/// <summary>CustomResourceDefinitions as a page for people: one table of fields for each kind.</summary>
+/// <summary>Writes CustomResourceDefinitions as a Markdown page, with one table of fields for each kind.</summary>
 public static class ApiReference
 {
     public static string Write(string title, string introduction, IEnumerable<JsonObject> definitions)

@@ -5,7 +5,7 @@ using Bursar.Kubernetes.KubeOps;
 
 namespace Bursar.Kubernetes.Crds;
 
-/// <summary>The CustomResourceDefinition of a kind's C# type.</summary>
+/// <summary>Builds the CustomResourceDefinition of a C# type.</summary>
 public static class CrdBuilder
 {
     public static JsonObject Build([DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicProperties)] Type type)

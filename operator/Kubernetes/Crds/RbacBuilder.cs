@@ -7,8 +7,8 @@ using Bursar.Kubernetes.KubeOps;
 namespace Bursar.Kubernetes.Crds;
 
 /// <summary>
-/// The rights that an assembly's types ask for by attribute, as rules of one ClusterRole and of one Role for each namespace
-/// that is named: <c>{cluster: [...], options: {Job: [...]}, namespaces: {own: [...]}}</c>.
+/// Collects the rights in the attributes of an assembly's types. The result has the rules of the ClusterRole, of each option of the chart,
+/// and of a Role for each namespace: <c>{cluster: [...], options: {Job: [...]}, namespaces: {own: [...]}}</c>.
 /// </summary>
 public static class RbacBuilder
 {
@@ -67,7 +67,7 @@ public static class RbacBuilder
 
     private sealed class Rights
     {
-        // What is asked for twice is granted once; rules with equal verbs share a line.
+        // Rights on the same resource are merged, and resources with equal verbs share a rule.
         private readonly SortedDictionary<(string Group, string Names, string Resource), RbacVerb> _resources = [];
         private readonly SortedDictionary<string, RbacVerb> _urls = new(StringComparer.Ordinal);
 

@@ -10,8 +10,8 @@ using Bursar.Kubernetes.Objects;
 namespace Bursar.Kubernetes.Crds;
 
 /// <summary>
-/// The structural schema of a C# type. The only place in the product that reflects, for a development command; the
-/// assembly that calls it roots the types it passes.
+/// Builds the structural schema of a C# type. Only this namespace uses reflection, and only for a development command. The calling assembly
+/// roots the types that it passes.
 /// </summary>
 public static class SchemaBuilder
 {
@@ -36,7 +36,7 @@ public static class SchemaBuilder
                 .OrderBy(p => p.Name, StringComparer.Ordinal)
         )
         {
-            // The API server knows these of every object.
+            // Build adds these fields, which every kind has.
             if (isRoot && property.Name is ("ApiVersion" or "Kind" or "Metadata"))
                 continue;
             var name = JsonNamingPolicy.CamelCase.ConvertName(property.Name);
@@ -129,7 +129,7 @@ public static class SchemaBuilder
         return schema;
     }
 
-    /// <summary>The form that the API server demands: no type of its own, and the two types in an anyOf.</summary>
+    /// <summary>Changes a schema to int-or-string. The API server demands an anyOf of both types and no type beside it.</summary>
     private static void AllowInt(JsonObject schema)
     {
         schema.Remove("type");
@@ -167,7 +167,7 @@ public static class SchemaBuilder
         throw new NotSupportedException($"{property.DeclaringType?.Name}.{property.Name}: there is no schema for {type}");
     }
 
-    /// <summary>metav1.Condition, with the bounds of the API conventions.</summary>
+    /// <summary>Returns the schema of metav1.Condition, with the bounds of the API conventions.</summary>
     private static JsonObject ConditionSchema()
     {
         var status = Described("string", "True, False or Unknown.");

@@ -8,10 +8,10 @@ using YamlDotNet.Core.Events;
 namespace Bursar.Kubernetes.Crds;
 
 /// <summary>
-/// JSON as YAML, byte for byte the same each time, for files that are compared and reviewed: LF, keys in ordinal order, two spaces, one
-/// line a scalar. A string stands without quotes only when it begins with a letter (a path after a point or slash too) and holds nothing
-/// but letters, digits and a few signs, and is no word of YAML 1.1: everything else stands in double quotes, so that no reader takes
-/// <c>.5</c>, <c>1e3</c>, <c>0x10</c>, <c>~</c>, <c>on</c> or a date for another type.
+/// Writes JSON as YAML, with the same bytes each time, for files that are compared and reviewed. Line ends are LF, keys are in ordinal
+/// order, the indent is two spaces, and a scalar is on one line. A string is plain only if it cannot be read as another type: it begins
+/// with a letter (or a path), has only letters, digits and a few signs, and is no keyword of YAML 1.1. All other strings are double-quoted,
+/// such as <c>.5</c>, <c>1e3</c>, <c>0x10</c>, <c>~</c>, <c>on</c> or a date.
 /// </summary>
 public static class YamlText
 {
@@ -30,7 +30,7 @@ public static class YamlText
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./ ()-"
     );
 
-    private static readonly HashSet<string> Words = new(
+    private static readonly HashSet<string> Keywords = new(
         ["true", "false", "null", "yes", "no", "on", "off", "y", "n", ".inf", ".nan"],
         StringComparer.OrdinalIgnoreCase
     );
@@ -82,14 +82,14 @@ public static class YamlText
             && PlainStart.Contains(value[0])
             && !value.AsSpan().ContainsAnyExcept(PlainCharacters)
             && value[^1] != ' '
-            && !Words.Contains(value)
-            // A point is the beginning of a path (.spec.kind), or of a number.
+            && !Keywords.Contains(value)
+            // A dot begins a path (.spec.kind) or a number.
             && (value[0] is not ('.' or '_') || value.Length > 1 && char.IsAsciiLetter(value[1]));
-        return plain ? Scalar(value, ScalarStyle.Plain) : Scalar(Whole(value), ScalarStyle.DoubleQuoted);
+        return plain ? Scalar(value, ScalarStyle.Plain) : Scalar(ReplaceLoneSurrogates(value), ScalarStyle.DoubleQuoted);
     }
 
-    /// <summary>A surrogate without its other half, which UTF-8 cannot hold, becomes U+FFFD.</summary>
-    private static string Whole(string value)
+    /// <summary>Replaces a lone surrogate, which UTF-8 cannot encode, by U+FFFD.</summary>
+    private static string ReplaceLoneSurrogates(string value)
     {
         var text = new StringBuilder(value.Length);
         foreach (var rune in value.EnumerateRunes())

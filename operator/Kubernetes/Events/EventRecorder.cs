@@ -13,27 +13,28 @@ public sealed record EventRecorderOptions
 {
     public string ReportingController { get; init; } = "bursar.dev/operator";
 
-    /// <summary>This process, such as its pod's name.</summary>
+    /// <summary>The name of this process, such as its pod's name.</summary>
     public required string ReportingInstance { get; init; }
 
-    /// <summary>Different events that may wait; beyond it new ones are dropped and counted.</summary>
+    /// <summary>Limit of different events that wait. Further ones are dropped and counted.</summary>
     public int Capacity { get; init; } = 1000;
 
-    /// <summary>Requests that may go out at once, and how many a second refill that.</summary>
+    /// <summary>Requests that may be sent at once. <see cref="PerSecond"/> refills them.</summary>
     public int Burst { get; init; } = 50;
 
     public double PerSecond { get; init; } = 10;
 
-    /// <summary>How many series are remembered; a forgotten one is found again on the server.</summary>
+    /// <summary>The number of series to remember. A forgotten series is looked up on the server.</summary>
     public int Remembered { get; init; } = 4096;
 
-    /// <summary>How long the last events may take when the process stops.</summary>
+    /// <summary>Limit for writing the last events when the process stops.</summary>
     public TimeSpan DrainTime { get; init; } = TimeSpan.FromSeconds(5);
 }
 
 /// <summary>
-/// Writes events.k8s.io/v1 in the background: an event is a courtesy, and neither a slow server nor a refusal may touch the work
-/// that reports it. Repeats become a series on the first event, also across restarts, since the name follows from what the event is about.
+/// Writes Events (events.k8s.io/v1) in the background. Neither a slow server nor a rejected Event affects the code that publishes it. A
+/// repeat raises the count of the first Event's series. This works across restarts too, because the Event's name is a hash of its object,
+/// reason and key.
 /// </summary>
 public sealed partial class EventRecorder
 {
@@ -65,14 +66,12 @@ public sealed partial class EventRecorder
         _refilled = _time.GetTimestamp();
     }
 
-    /// <summary>Events given up: no room, or refused for good.</summary>
+    /// <summary>Events that were not written, because too many waited, the server rejected them or the process stopped.</summary>
     public long Dropped => Interlocked.Read(ref _dropped);
 
     public long Written => Interlocked.Read(ref _written);
 
-    /// <summary>
-    /// Notes an event for writing. Never blocks and never throws; a repeat of one that still waits only raises its count.
-    /// </summary>
+    /// <summary>Queues an Event. Never blocks and never throws. A repeat of a waiting Event only raises its count.</summary>
     public void Publish(KubeEvent evt)
     {
         EventKey key = new(
@@ -88,7 +87,7 @@ public sealed partial class EventRecorder
         {
             if (_ended)
             {
-                // The last loops of a process that stops may still speak when nobody writes any more.
+                // Loops may still publish Events while the process stops, after the last ones are written.
                 Interlocked.Increment(ref _dropped);
                 return;
             }
@@ -112,7 +111,7 @@ public sealed partial class EventRecorder
         }
     }
 
-    /// <summary>Writes until cancelled, then what still waits, within the drain time.</summary>
+    /// <summary>Writes Events until cancelled, then the waiting ones within the drain time.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         try
@@ -136,7 +135,7 @@ public sealed partial class EventRecorder
         }
     }
 
-    /// <summary>Accepts no more events once none waits.</summary>
+    /// <summary>Stops accepting Events once none is waiting.</summary>
     private void EndWhenEmpty()
     {
         lock (_lock)
@@ -156,11 +155,11 @@ public sealed partial class EventRecorder
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 if (limited)
-                    await TokenAsync(cancellationToken).ConfigureAwait(false);
+                    await WaitForTokenAsync(cancellationToken).ConfigureAwait(false);
                 Pending pending;
                 lock (_lock)
                 {
-                    // From here a repeat waits on its own: its count must not be lost beside a write under way.
+                    // From now on a repeat waits as a new entry, so that its count is not lost during this write.
                     if (!_pending.Remove(key, out pending!))
                         return;
                 }
@@ -181,7 +180,7 @@ public sealed partial class EventRecorder
                     )
                 {
                     LogRetry(key.Reason, key.Name, failure.Message);
-                    if (!Return(key, pending))
+                    if (!PutBack(key, pending))
                         return;
                     await PeriodicLoop.PauseAsync(_time, TimeSpan.FromSeconds(tried), cancellationToken).ConfigureAwait(false);
                 }
@@ -193,10 +192,10 @@ public sealed partial class EventRecorder
                 }
                 catch (OperationCanceledException)
                 {
-                    // Stopped in the middle: once more while draining. The name is fixed, so a create that did arrive is found.
+                    // The write is repeated while draining. If the server did get the create, the repeat finds it by its name.
                     if (limited)
                     {
-                        Return(key, pending);
+                        PutBack(key, pending);
                         throw;
                     }
 
@@ -218,7 +217,7 @@ public sealed partial class EventRecorder
         }
         catch (OperationCanceledException)
         {
-            // The drain time has ended: the events that wait are given up one by one, not left.
+            // The drain time is over. Each waiting Event is counted and logged as dropped.
             lock (_lock)
                 _pending.Remove(key);
             Interlocked.Increment(ref _dropped);
@@ -226,8 +225,8 @@ public sealed partial class EventRecorder
         }
     }
 
-    /// <summary>Puts a write that failed back. False when a repeat has come meanwhile and carries its count on.</summary>
-    private bool Return(EventKey key, Pending pending)
+    /// <summary>Puts back an Event that was not written. Returns false if a repeat is waiting, which then includes its count.</summary>
+    private bool PutBack(EventKey key, Pending pending)
     {
         lock (_lock)
         {
@@ -244,7 +243,7 @@ public sealed partial class EventRecorder
 
     private async Task SendAsync(EventKey key, Pending pending, CancellationToken cancellationToken)
     {
-        // An object of the cluster has no namespace; its events belong into default.
+        // Events of a cluster-scoped object belong in the namespace default.
         string ns = key.Namespace.Length == 0 ? "default" : key.Namespace;
         string name = NameOf(key);
         int known = CountOf(key);
@@ -255,9 +254,9 @@ public sealed partial class EventRecorder
                 await PatchSeriesAsync(key, ns, name, known + pending.Count, pending.Last, cancellationToken).ConfigureAwait(false);
                 return;
             }
-            catch (ApiException gone) when (gone.IsNotFound)
+            catch (ApiException notFound) when (notFound.IsNotFound)
             {
-                // The server forgets events after an hour: then this is the first again.
+                // The server deletes Events after an hour by default, so this one is the first again.
             }
         }
 
@@ -268,9 +267,9 @@ public sealed partial class EventRecorder
             if (pending.Count > 1)
                 await PatchSeriesAsync(key, ns, name, pending.Count, pending.Last, cancellationToken).ConfigureAwait(false);
         }
-        catch (ApiException there) when (there.IsConflict)
+        catch (ApiException exists) when (exists.IsConflict)
         {
-            // Written before a restart of ours, or by the leader before us.
+            // The Event exists from before a restart, or the previous leader wrote it.
             V1Event? former = await _client.GetOrNullAsync<V1Event>(name, ns, cancellationToken).ConfigureAwait(false);
             if (former is null)
                 throw;
@@ -317,7 +316,7 @@ public sealed partial class EventRecorder
         Remember(key, count);
     }
 
-    private async Task TokenAsync(CancellationToken cancellationToken)
+    private async Task WaitForTokenAsync(CancellationToken cancellationToken)
     {
         while (true)
         {
@@ -355,7 +354,7 @@ public sealed partial class EventRecorder
         }
     }
 
-    /// <summary>Follows from what the event is about, so that a repeat finds the first, whoever wrote it.</summary>
+    /// <summary>Returns a name derived from the key, so that a repeat finds the first Event, whichever replica wrote it.</summary>
     private static string NameOf(EventKey key)
     {
         byte[] hash = SHA256.HashData(
@@ -365,7 +364,7 @@ public sealed partial class EventRecorder
         return $"{stem.TrimEnd('.', '-')}.{Convert.ToHexStringLower(hash.AsSpan(0, 8))}";
     }
 
-    /// <summary>Cuts to a number of UTF-8 bytes, between characters, with an ellipsis in place of what is gone.</summary>
+    /// <summary>Cuts a text between characters to a number of UTF-8 bytes and appends an ellipsis.</summary>
     internal static string Cut(string text, int bytes)
     {
         if (Encoding.UTF8.GetByteCount(text) <= bytes)

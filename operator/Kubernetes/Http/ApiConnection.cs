@@ -7,8 +7,8 @@ using k8s;
 namespace Bursar.Kubernetes.Http;
 
 /// <summary>
-/// KubernetesClient's connection to one API server, with our credentials and our trust. Its own check of the server's certificate
-/// ignores the name in it, and its kubeconfig support falls short of kubectl's. Safe for concurrent use.
+/// A connection to one API server through KubernetesClient, with Bursar's own kubeconfig support and certificate check. KubernetesClient's
+/// check ignores the name in the server's certificate, and its kubeconfig support lacks features of kubectl. Thread-safe.
 /// </summary>
 internal sealed class ApiConnection : IDisposable
 {
@@ -22,7 +22,7 @@ internal sealed class ApiConnection : IDisposable
     private k8s.Kubernetes _client;
     private int _generation;
 
-    /// <param name="handlers">Makes the handlers of one client, outermost first.</param>
+    /// <param name="handlers">Creates the handlers of one client, outermost first.</param>
     public ApiConnection(KubeConfig config, TimeProvider time, string userAgent, Func<IEnumerable<DelegatingHandler>> handlers)
     {
         _handlers = handlers;
@@ -30,7 +30,8 @@ internal sealed class ApiConnection : IDisposable
         _credentials = new Credentials(config, time);
         _trust = new ServerTrust(config, time);
         _userAgent = userAgent;
-        // SocketsHttpHandler asks for and checks the name in the URI, so another TLS name goes there and the dialling is done below.
+        // SocketsHttpHandler checks the certificate against the host in the URI. So the URI gets the TLS server name, and ConnectAsync
+        // connects to the real address.
         _address = config.TlsServerName is null ? config.Server : new UriBuilder(config.Server) { Host = config.TlsServerName }.Uri;
         _client = CreateClient();
     }
@@ -41,7 +42,7 @@ internal sealed class ApiConnection : IDisposable
         _credentials.Dispose();
     }
 
-    /// <summary>Sends a request through the handlers; the body of the answer is unread. Refused credentials are renewed once.</summary>
+    /// <summary>Sends a request and returns the response with its body unread. Refused credentials (401) are renewed once.</summary>
     public async Task<HttpResponseMessage> SendAsync(KubeRequest request, CancellationToken cancellationToken)
     {
         for (bool renewed = false; ; renewed = true)
@@ -52,14 +53,14 @@ internal sealed class ApiConnection : IDisposable
             HttpResponseMessage response;
             try
             {
-                // After the credentials, which may have come with a new client certificate.
+                // Get the client after the credentials, because these may include a new client certificate.
                 response = await Client()
                     .HttpClient.SendAsync(message, HttpCompletionOption.ResponseHeadersRead, cancellationToken)
                     .ConfigureAwait(false);
             }
             catch (OperationCanceledException closed) when (!cancellationToken.IsCancellationRequested)
             {
-                // HttpClient cancels what is under way when it is disposed.
+                // Disposing an HttpClient cancels its requests in progress.
                 throw new HttpRequestException("The connection to the API server was closed.", closed);
             }
 
@@ -76,7 +77,10 @@ internal sealed class ApiConnection : IDisposable
                 : $"{_address.AbsoluteUri.TrimEnd('/')}{pathAndQuery}"
         );
 
-    /// <summary>A new client certificate needs new connections; the old ones end with what runs on them.</summary>
+    /// <summary>
+    /// Returns a client with the current client certificate. A new certificate needs new connections; requests in progress keep the old
+    /// ones.
+    /// </summary>
     private k8s.Kubernetes Client()
     {
         lock (_lock)
@@ -98,7 +102,7 @@ internal sealed class ApiConnection : IDisposable
                 Host = _address.AbsoluteUri,
                 UserAgent = _userAgent,
                 TokenProvider = _credentials,
-                // Deadlines are the caller's: a watch has none.
+                // Callers set deadlines, because a watch has none.
                 HttpClientTimeout = Timeout.InfiniteTimeSpan,
                 // A list takes twice as long over HTTP/2 (docs/decisions/0015-libraries.md).
                 DisableHttp2 = true,
@@ -114,7 +118,7 @@ internal sealed class ApiConnection : IDisposable
         handler.AutomaticDecompression = DecompressionMethods.None;
         handler.PooledConnectionIdleTimeout = TimeSpan.FromSeconds(90);
         handler.ConnectTimeout = TimeSpan.FromSeconds(15);
-        handler.ConnectCallback = DialAsync;
+        handler.ConnectCallback = ConnectAsync;
         handler.SslOptions.RemoteCertificateValidationCallback = (_, certificate, chain, errors) =>
             _trust.Refusal(certificate, chain, errors) is { } refusal ? throw new AuthenticationException(refusal) : true;
         handler.SslOptions.LocalCertificateSelectionCallback = (_, _, _, _, _) => _credentials.ClientCertificate()!;
@@ -124,15 +128,15 @@ internal sealed class ApiConnection : IDisposable
             handler.UseProxy = false;
     }
 
-    private async ValueTask<Stream> DialAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
+    private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
     {
-        // Through a proxy, the end point is the proxy's and stays as it is.
-        bool renamed = _config.TlsServerName is not null && context.DnsEndPoint.Host == _config.TlsServerName;
-        DnsEndPoint target = renamed ? new DnsEndPoint(_config.Server.DnsSafeHost, _config.Server.Port) : context.DnsEndPoint;
+        // With a proxy, the end point is the proxy's and is not changed.
+        bool hasTlsName = _config.TlsServerName is not null && context.DnsEndPoint.Host == _config.TlsServerName;
+        DnsEndPoint target = hasTlsName ? new DnsEndPoint(_config.Server.DnsSafeHost, _config.Server.Port) : context.DnsEndPoint;
         Socket socket = new(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {
-            // A watch is silent for long; without probes a peer that vanished would be believed for hours.
+            // A watch may be silent for minutes. Without keep-alive probes, a vanished peer would go unnoticed for hours.
             socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
             socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, 30);
             socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, 10);
@@ -146,7 +150,7 @@ internal sealed class ApiConnection : IDisposable
         }
     }
 
-    /// <summary>Acts as the user whom the kubeconfig names; KubernetesClient ignores <c>as</c> and <c>as-groups</c>.</summary>
+    /// <summary>Impersonates the user in the kubeconfig, because KubernetesClient ignores <c>as</c> and <c>as-groups</c>.</summary>
     private sealed class ImpersonationHandler(KubeConfig config) : DelegatingHandler
     {
         protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)

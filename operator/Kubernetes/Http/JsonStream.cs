@@ -4,8 +4,8 @@ using System.Text.Json;
 namespace Bursar.Kubernetes.Http;
 
 /// <summary>
-/// Cuts a response into JSON values without holding it whole: the buffer is pooled and as large as the largest single value. Only
-/// the ends of values are looked for here; the values are parsed (and thereby validated) by who takes them.
+/// Splits a response into JSON values without buffering it whole. The pooled buffer grows to the largest single value. This class finds
+/// only the ends of values. The caller parses, and thereby validates, each value.
 /// </summary>
 internal sealed class JsonStream(Stream stream, Action? onRead = null) : IDisposable
 {
@@ -17,12 +17,12 @@ internal sealed class JsonStream(Stream stream, Action? onRead = null) : IDispos
     private int _start;
     private int _end;
     private bool _ended;
-    private long _woken;
-    private bool _busy;
+    private long _lastWait;
+    private bool _isBurst;
 
     /// <summary>
-    /// Set while the pieces come one by one and none is urgent: when they come faster than this, the next read is put off for as long, so
-    /// that several come with one waking of a thread, which costs more than decoding a piece. After a silence nothing is put off.
+    /// The delay of a read while values arrive in quick succession; zero for no delay. One read then gets several values. That saves waking
+    /// a thread for each, which costs more than decoding a value. The first read after a pause is not delayed.
     /// </summary>
     public TimeSpan Gathering { get; set; }
 
@@ -34,19 +34,19 @@ internal sealed class JsonStream(Stream stream, Action? onRead = null) : IDispos
             ArrayPool<byte>.Shared.Return(buffer);
     }
 
-    /// <summary>The bytes of the value just measured, or of whatever is buffered.</summary>
+    /// <summary>Returns the first unread bytes, such as the value measured last.</summary>
     public ReadOnlySpan<byte> Span(int length) => _buffer.AsSpan(_start, length);
 
     /// <summary>
-    /// Makes the managed fields of the value just measured one long text. Nobody reads them, they are a third of a pod, and a reader passes
-    /// over a text many times faster than over the small objects that it hides.
+    /// Overwrites the managed fields of the value measured last with one long string. Bursar does not read them, although they are a third
+    /// of a pod's JSON. A JSON reader skips one string many times faster than the objects in it.
     /// </summary>
     public void HideManagedFields(int length)
     {
         Span<byte> value = _buffer.AsSpan(_start, length);
         ReadOnlySpan<byte> name = "\"managedFields\":["u8;
         int at = value.IndexOf(name);
-        // With a backslash before it, it is the end of some other name.
+        // After a backslash the quote is escaped, so the match lies inside a string.
         if (at <= 0 || value[at - 1] == (byte)'\\')
             return;
         Span<byte> list = value[(at + name.Length - 1)..];
@@ -59,7 +59,7 @@ internal sealed class JsonStream(Stream stream, Action? onRead = null) : IDispos
 
     public void Advance(int count) => _start += count;
 
-    /// <summary>The next byte that is no white space, which stays unread; -1 at the stream's end.</summary>
+    /// <summary>Returns the next byte that is not white space, without consuming it; -1 at the end of the stream.</summary>
     public async ValueTask<int> PeekAsync(CancellationToken cancellationToken)
     {
         while (true)
@@ -77,7 +77,8 @@ internal sealed class JsonStream(Stream stream, Action? onRead = null) : IDispos
         }
     }
 
-    /// <summary>Takes one expected byte.</summary>
+    /// <summary>Consumes one byte, after any white space.</summary>
+    /// <exception cref="JsonException">The byte is another one, or the stream has ended.</exception>
     public async ValueTask ExpectAsync(byte expected, CancellationToken cancellationToken)
     {
         int next = await PeekAsync(cancellationToken).ConfigureAwait(false);
@@ -88,7 +89,7 @@ internal sealed class JsonStream(Stream stream, Action? onRead = null) : IDispos
         _start++;
     }
 
-    /// <summary>The length of the value that starts at the next byte (which must not be white space).</summary>
+    /// <summary>Returns the length of the value at the next byte, which must not be white space.</summary>
     public async ValueTask<int> MeasureAsync(CancellationToken cancellationToken)
     {
         Measure measure = default;
@@ -132,12 +133,12 @@ internal sealed class JsonStream(Stream stream, Action? onRead = null) : IDispos
             _start = 0;
         }
 
-        if (_busy)
+        if (_isBurst)
             await Task.Delay(Gathering, TimeProvider.System, cancellationToken).ConfigureAwait(false);
         ValueTask<int> reading = stream.ReadAsync(_buffer.AsMemory(_end), cancellationToken);
         bool waits = !reading.IsCompleted;
         int read = await reading.ConfigureAwait(false);
-        _busy = waits && Gathering > TimeSpan.Zero && CameSoon();
+        _isBurst = waits && Gathering > TimeSpan.Zero && IsBurst();
         if (read == 0)
         {
             _ended = true;
@@ -149,16 +150,16 @@ internal sealed class JsonStream(Stream stream, Action? onRead = null) : IDispos
         return true;
     }
 
-    /// <summary>Whether hardly any time has passed since a read had to wait the last time, but for what was put off.</summary>
-    private bool CameSoon()
+    /// <summary>Returns whether the previous read that had to wait for data ended less than twice <see cref="Gathering"/> ago.</summary>
+    private bool IsBurst()
     {
         long now = TimeProvider.System.GetTimestamp();
-        bool soon = TimeProvider.System.GetElapsedTime(_woken, now) < 2 * Gathering;
-        _woken = now;
+        bool soon = TimeProvider.System.GetElapsedTime(_lastWait, now) < 2 * Gathering;
+        _lastWait = now;
         return soon;
     }
 
-    /// <summary>Finds a value's end; goes on where it stopped when more bytes have come.</summary>
+    /// <summary>Finds the end of a value. Continues where it stopped when more bytes have arrived.</summary>
     private struct Measure
     {
         private int _at;
@@ -190,7 +191,7 @@ internal sealed class JsonStream(Stream stream, Action? onRead = null) : IDispos
                     _at += hit;
                     if (bytes[_at] == (byte)'\\')
                     {
-                        // May step beyond what is buffered: the escaped byte is then the first of the next piece.
+                        // This may pass the end of the buffer. The escaped byte is then the first one of the next read.
                         _at += 2;
                         continue;
                     }
@@ -228,7 +229,7 @@ internal sealed class JsonStream(Stream stream, Action? onRead = null) : IDispos
             return 0;
         }
 
-        /// <summary>At the stream's end only a bare scalar is whole.</summary>
+        /// <summary>Returns the length of a scalar, which may end with the stream; 0 for an incomplete value.</summary>
         public readonly int AtEnd(int buffered) => _scalar ? buffered : 0;
     }
 }

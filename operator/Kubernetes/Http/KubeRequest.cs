@@ -12,7 +12,7 @@ internal sealed record KubeRequest(HttpMethod Method, string PathAndQuery)
 
     public string Accept { get; init; } = "application/json";
 
-    /// <summary>Whether the answer goes on for as long as it is followed.</summary>
+    /// <summary>True for a response that continues until the caller or the server closes it.</summary>
     public bool IsWatch { get; init; }
 
     public HttpRequestMessage ToMessage(Uri address)

@@ -2,22 +2,22 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Kubernetes.Informers;
 
-/// <summary>An informer of any kind, for what is done with all of them alike.</summary>
+/// <summary>An informer of any kind, for code that treats all kinds alike.</summary>
 public interface IInformer
 {
     EntityKind Kind { get; }
 
-    /// <summary>Whether the store has once been equal to the server's state.</summary>
+    /// <summary>True once the store has been equal to the API server's state. Decisions must wait for it.</summary>
     bool HasSynced { get; }
 
-    /// <summary>The objects in the store with a field that could not be read.</summary>
+    /// <summary>The objects in the store that have an unreadable field.</summary>
     IReadOnlyList<IKubernetesObject> Unreadable { get; }
 
-    /// <summary>Raised on the informer's loop for each such object as it comes, and again when other fields of it cannot be read.</summary>
+    /// <summary>Raised on the informer's loop for an object with unreadable fields, and again when other fields are unreadable.</summary>
     event Action<IKubernetesObject>? UnreadableSeen;
 
     Task HasSyncedAsync(CancellationToken cancellationToken);
 
-    /// <summary>Runs until cancelled.</summary>
+    /// <summary>Lists and watches until cancelled, then returns without an exception.</summary>
     Task RunAsync(CancellationToken cancellationToken);
 }

@@ -2,7 +2,7 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Kubernetes.Informers;
 
-/// <summary>What the API server was last known to hold of a kind. Safe from any thread; objects are immutable.</summary>
+/// <summary>The objects of one kind, as last read from the API server. Thread-safe; the objects are immutable.</summary>
 public interface IStore<T>
     where T : class, IKubernetesObject
 {
@@ -16,10 +16,11 @@ public interface IStore<T>
 
     IReadOnlyList<T> List();
 
-    /// <summary>The objects with a field that could not be read. Nearly always empty, and cheap then.</summary>
+    /// <summary>Returns the objects that have an unreadable field. Nearly always empty, and cheap then.</summary>
     IReadOnlyList<T> Unreadable();
 
-    /// <summary>Objects whose index function named the key. See <see cref="Indexes"/> for those that are always there.</summary>
+    /// <summary>Returns the objects for which the index's function yields the key. Every store has the <see cref="Indexes"/>.</summary>
+    /// <exception cref="ArgumentException">The store has no such index.</exception>
     IReadOnlyList<T> ByIndex(string indexName, string key);
 }
 
@@ -28,6 +29,6 @@ public static class Indexes
 {
     public const string Namespace = "namespace";
 
-    /// <summary>By the uid of each owner.</summary>
+    /// <summary>The UIDs of the ownerReferences.</summary>
     public const string OwnerUid = "owner-uid";
 }

@@ -7,8 +7,9 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Kubernetes.Informers;
 
 /// <summary>
-/// Keeps a store equal to the API server's objects of a kind: list (or streaming list), watch, and after whatever goes wrong, watch
-/// on or list again. What vanished while nobody watched is told as deleted after the list.
+/// Keeps a store equal to the API server's objects of one kind. It lists (or opens a streaming list) and then watches. After a failure it
+/// continues the watch, or lists again if the resource version has expired. An object that disappeared in between is reported as deleted
+/// after that list.
 /// </summary>
 public sealed partial class Informer<T> : IInformer
     where T : class, IKubernetesEntity<T>
@@ -30,9 +31,7 @@ public sealed partial class Informer<T> : IInformer
     private readonly FailureLog _failureLog;
     private InformerHealth _health = new(true, false, null, null, 0, null, 0, 0);
 
-    /// <param name="client">The API.</param>
-    /// <param name="options">What to watch.</param>
-    /// <param name="transform">Takes from each object, before it is stored, what nobody reads of it.</param>
+    /// <param name="transform">Removes unread fields from an object before it is stored; null to keep all.</param>
     public Informer(KubeClient client, InformerOptions? options = null, Action<T>? transform = null)
     {
         _transform = transform;
@@ -51,24 +50,23 @@ public sealed partial class Informer<T> : IInformer
 
     public event Action<IKubernetesObject>? UnreadableSeen;
 
-    /// <summary>Whether the store has once been equal to the server's state. Decisions wait for it.</summary>
     public bool HasSynced => _synced.Task.IsCompleted;
 
-    /// <summary>False while an optional kind is not served.</summary>
+    /// <summary>False while the API server does not serve an optional kind, or while a newer version supersedes it.</summary>
     public bool IsServed => Volatile.Read(ref _health).IsServed;
 
     public InformerHealth Health => Volatile.Read(ref _health) with { HasSynced = HasSynced };
 
     public Task HasSyncedAsync(CancellationToken cancellationToken) => _synced.Task.WaitAsync(cancellationToken);
 
-    /// <summary>Adds an index; objects already there are put in it.</summary>
+    /// <summary>Adds an index, which includes the objects already in the store.</summary>
     public Informer<T> AddIndex(string name, Func<T, IEnumerable<string>> keys)
     {
         _store.AddIndex(name, keys);
         return this;
     }
 
-    /// <summary>Adds a handler; it is told of the objects already there as added.</summary>
+    /// <summary>Adds a handler and calls <see cref="InformerHandler{T}.Added"/> for the objects already in the store.</summary>
     public Informer<T> AddHandler(InformerHandler<T> handler)
     {
         lock (_handlerLock)
@@ -82,19 +80,18 @@ public sealed partial class Informer<T> : IInformer
         return this;
     }
 
-    /// <summary>Runs until cancelled.</summary>
     public Task RunAsync(CancellationToken cancellationToken)
     {
         _checkServed = _options.Optional;
-        return PeriodicLoop.RunAsync(_time, $"cache of {T.EntityKind.Plural}", FollowAsync, cancellationToken);
+        return PeriodicLoop.RunAsync(_time, $"cache of {T.EntityKind.Plural}", ListAndWatchAsync, cancellationToken);
     }
 
-    /// <summary>Lists where nothing is known yet, then follows changes until the watch ends. Returns how long to pause after that.</summary>
-    private async Task<TimeSpan> FollowAsync(CancellationToken cancellationToken)
+    /// <summary>Lists if no resource version is known, then watches until the watch ends. Returns the pause before the next pass.</summary>
+    private async Task<TimeSpan> ListAndWatchAsync(CancellationToken cancellationToken)
     {
         try
         {
-            if (_checkServed && !await IsToBeFollowedAsync(cancellationToken).ConfigureAwait(false))
+            if (_checkServed && !await ShouldWatchAsync(cancellationToken).ConfigureAwait(false))
             {
                 NotServed();
                 return _options.ServedCheck;
@@ -105,14 +102,14 @@ public sealed partial class Informer<T> : IInformer
             WatchStream<T>? open = null;
             if (_version is null)
                 open = await ListAsync(cancellationToken).ConfigureAwait(false);
-            bool quiet = await WatchAsync(open, cancellationToken).ConfigureAwait(false);
-            if (!quiet)
+            bool endedAtOnce = await WatchAsync(open, cancellationToken).ConfigureAwait(false);
+            if (!endedAtOnce)
             {
                 _failures = 0;
                 return TimeSpan.Zero;
             }
 
-            // A server that ends watches at once must not be asked in a tight loop.
+            // Back off, because a server that ends watches at once would otherwise be called in a tight loop.
             _failures++;
         }
         catch (WatchExpiredException expired)
@@ -124,7 +121,7 @@ public sealed partial class Informer<T> : IInformer
             if (_failures == 1)
                 return TimeSpan.Zero;
         }
-        catch (ApiException missing) when (_options.Optional && missing.IsNotFound)
+        catch (ApiException notFound) when (_options.Optional && notFound.IsNotFound)
         {
             _checkServed = true;
             _version = null;
@@ -145,7 +142,7 @@ public sealed partial class Informer<T> : IInformer
         return Backoff();
     }
 
-    private async Task<bool> IsToBeFollowedAsync(CancellationToken cancellationToken) =>
+    private async Task<bool> ShouldWatchAsync(CancellationToken cancellationToken) =>
         await IsServedAsync(cancellationToken).ConfigureAwait(false)
         && (_options.Superseded is null || !await _options.Superseded(cancellationToken).ConfigureAwait(false));
 
@@ -174,7 +171,7 @@ public sealed partial class Informer<T> : IInformer
         return false;
     }
 
-    /// <summary>Makes the store equal to the server's state. A streaming list goes on as the watch, which is then returned.</summary>
+    /// <summary>Makes the store equal to the API server's state. Returns the open watch after a streaming list, else null.</summary>
     private async Task<WatchStream<T>?> ListAsync(CancellationToken cancellationToken)
     {
         if (_options.StreamingList && _client.StreamingListSupported)
@@ -184,7 +181,7 @@ public sealed partial class Informer<T> : IInformer
                 return stream;
         }
 
-        // The first list may come from the server's cache; after an expired version only the newest state is sure to be newer.
+        // The first list may be served from the API server's cache. After an expired version, only a consistent read is sure to be newer.
         KubeList<T> list = await _client
             .ListAsync<T>(
                 new ListOptions
@@ -203,7 +200,7 @@ public sealed partial class Informer<T> : IInformer
         return null;
     }
 
-    /// <summary>Null when the server turns out not to have streaming lists.</summary>
+    /// <summary>Returns null if the server does not support streaming lists.</summary>
     private async Task<WatchStream<T>?> StreamListAsync(CancellationToken cancellationToken)
     {
         WatchStream<T>? stream = null;
@@ -236,9 +233,9 @@ public sealed partial class Informer<T> : IInformer
                     case WatchEventType.Bookmark when change.IsInitialEnd:
                         Replace(items.Values, change.Object.Metadata.ResourceVersion);
                         stream.Handled();
-                        WatchStream<T> whole = stream;
+                        WatchStream<T> complete = stream;
                         stream = null;
-                        return whole;
+                        return complete;
                 }
 
                 stream.Handled();
@@ -263,7 +260,7 @@ public sealed partial class Informer<T> : IInformer
         }
     }
 
-    /// <summary>Follows changes until the watch ends. True when it ended at once and without a word.</summary>
+    /// <summary>Applies changes until the watch ends. Returns true if it ended within a second and without any event.</summary>
     private async Task<bool> WatchAsync(WatchStream<T>? open, CancellationToken cancellationToken)
     {
         WatchStream<T> watch = open
@@ -281,12 +278,12 @@ public sealed partial class Informer<T> : IInformer
                 )
                 .ConfigureAwait(false);
         long opened = _time.GetTimestamp();
-        bool heard = open is not null;
+        bool received = open is not null;
         try
         {
             while (await watch.NextAsync().ConfigureAwait(false) is { } change)
             {
-                heard = true;
+                received = true;
                 Apply(change);
                 watch.Handled();
             }
@@ -298,7 +295,7 @@ public sealed partial class Informer<T> : IInformer
             await watch.DisposeAsync().ConfigureAwait(false);
         }
 
-        return !heard && _time.GetElapsedTime(opened) < TimeSpan.FromSeconds(1);
+        return !received && _time.GetElapsedTime(opened) < TimeSpan.FromSeconds(1);
     }
 
     private void Apply(WatchEvent<T> change)
@@ -386,7 +383,7 @@ public sealed partial class Informer<T> : IInformer
             return;
         _transform?.Invoke(obj);
         _store.Put(obj);
-        // Once, and not again with every other change of the object.
+        // Report an object once per set of unreadable fields, not with every other change.
         if (obj.Metadata.IsUnreadable && former?.Metadata.MistypedFields.SequenceEqual(obj.Metadata.MistypedFields) != true)
         {
             LogUnreadable(
@@ -396,13 +393,13 @@ public sealed partial class Informer<T> : IInformer
                 obj.Metadata.Uid,
                 string.Join("; ", obj.Metadata.MistypedFields.Where(field => !field.IsConverted))
             );
-            if (UnreadableSeen is { } seen)
-                Notify(() => seen(obj));
+            if (UnreadableSeen is { } report)
+                Notify(() => report(obj));
         }
 
         if (former is not null && former.Metadata.Uid != obj.Metadata.Uid)
         {
-            // Deleted and made again while nobody looked: two objects, whose lives must not run together.
+            // The object was deleted and recreated unseen. The handlers must see two objects, because the UID is another one.
             Deleted_NeedsLock(former, seen: false);
             former = null;
         }
@@ -422,11 +419,11 @@ public sealed partial class Informer<T> : IInformer
             Notify(() => (seen ? handler.Deleted : handler.DeletedUnseen ?? handler.Deleted)?.Invoke(obj));
     }
 
-    private void Notify(Action tell)
+    private void Notify(Action call)
     {
         try
         {
-            tell();
+            call();
         }
         catch (Exception failure)
         {

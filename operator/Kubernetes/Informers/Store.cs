@@ -2,7 +2,7 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Kubernetes.Informers;
 
-/// <summary>The store of one informer, which alone writes to it.</summary>
+/// <summary>The store of one informer. Only the informer writes to it.</summary>
 internal sealed class Store<T> : IStore<T>
     where T : class, IKubernetesObject
 {
@@ -76,7 +76,7 @@ internal sealed class Store<T> : IStore<T>
         }
     }
 
-    /// <summary>Keeps the object in place of its former state, which is returned.</summary>
+    /// <summary>Stores the object. Returns the state that it replaces; null for a new object.</summary>
     public T? Put(T obj)
     {
         lock (_lock)
@@ -125,7 +125,7 @@ internal sealed class Store<T> : IStore<T>
     {
         public string Name { get; } = name;
 
-        // By reference: equality of records would walk whole objects.
+        // Compare by reference, because record equality compares all fields.
         public Dictionary<string, HashSet<T>> Entries { get; } = new(StringComparer.Ordinal);
 
         public void Add(T obj)

@@ -1,13 +1,12 @@
 namespace Bursar.Kubernetes.KubeOps;
 
-/// <summary>Whether objects of a kind live in a namespace.</summary>
 public enum EntityScope
 {
     Namespaced,
     Cluster,
 }
 
-/// <summary>Scope of a kind; without it a kind is namespaced.</summary>
+/// <summary>The scope of a kind. A kind without this attribute is namespaced.</summary>
 [AttributeUsage(AttributeTargets.Class, Inherited = false)]
 public sealed class EntityScopeAttribute(EntityScope scope = EntityScope.Namespaced) : Attribute
 {
@@ -36,18 +35,17 @@ public sealed class GenericAdditionalPrinterColumnAttribute(string jsonPath, str
 
     public string? Format { get; init; }
 
-    /// <summary>Above zero: shown with <c>-o wide</c> only.</summary>
+    /// <summary>Columns with a priority above zero are shown only with <c>-o wide</c>.</summary>
     public int Priority { get; init; }
 }
 
-/// <summary>Text of a kind or field, as <c>kubectl explain</c> shows it.</summary>
+/// <summary>The description of a kind or field, as <c>kubectl explain</c> shows it.</summary>
 [AttributeUsage(AttributeTargets.Class | AttributeTargets.Property | AttributeTargets.Enum)]
 public sealed class DescriptionAttribute(string description) : Attribute
 {
     public string Description { get; } = description;
 }
 
-/// <summary>The schema requires the field.</summary>
 [AttributeUsage(AttributeTargets.Property)]
 public sealed class RequiredAttribute : Attribute;
 
@@ -75,7 +73,6 @@ public sealed class LengthAttribute(long minLength = 0, long maxLength = -1) : A
     public long MaxLength { get; } = maxLength;
 }
 
-/// <summary>Smallest allowed number.</summary>
 [AttributeUsage(AttributeTargets.Property)]
 public sealed class RangeMinimumAttribute(double minimum, bool exclusiveMinimum = false) : Attribute
 {
@@ -84,7 +81,6 @@ public sealed class RangeMinimumAttribute(double minimum, bool exclusiveMinimum 
     public bool ExclusiveMinimum { get; } = exclusiveMinimum;
 }
 
-/// <summary>Largest allowed number.</summary>
 [AttributeUsage(AttributeTargets.Property)]
 public sealed class RangeMaximumAttribute(double maximum, bool exclusiveMaximum = false) : Attribute
 {
@@ -104,8 +100,8 @@ public sealed class ItemsAttribute(long minItems = 0, long maxItems = -1) : Attr
 }
 
 /// <summary>
-/// An object whose inside the schema leaves alone: nothing is pruned, and patches replace it whole, so that it does not
-/// fill managedFields with a path for each value.
+/// An object whose fields the schema does not describe. The API server keeps all of them. Patches replace the object whole, so that
+/// managedFields does not list each value.
 /// </summary>
 [AttributeUsage(AttributeTargets.Property)]
 public sealed class PreserveUnknownFieldsAttribute : Attribute;

@@ -3,18 +3,19 @@ using Bursar.Kubernetes.Objects;
 namespace Bursar.Kubernetes.KubeOps;
 
 /// <summary>
-/// Brings one object's world in line with it. Never asks what changed: everything is read anew, so create, update and restart are one path.
+/// Makes the cluster match an object. A controller reads everything again and never depends on what changed, so create, update and restart
+/// take the same path.
 /// </summary>
 public interface IEntityController<T>
     where T : class, IKubernetesEntity<T>
 {
     Task<ReconciliationResult<T>> ReconcileAsync(T entity, CancellationToken cancellationToken);
 
-    /// <summary>The object is gone. Informational: after a restart nobody tells of what vanished meanwhile.</summary>
+    /// <summary>Handles a deletion. It is only informational, because deletions during a restart are not reported.</summary>
     Task<ReconciliationResult<T>> DeletedAsync(T entity, CancellationToken cancellationToken);
 }
 
-/// <summary>How a reconciliation went, and when to look again without a change.</summary>
+/// <summary>The result of a reconciliation, and when to reconcile again without a change.</summary>
 public sealed record ReconciliationResult<T>
     where T : class, IKubernetesEntity<T>
 {
@@ -39,7 +40,7 @@ public sealed record ReconciliationResult<T>
 
     public static ReconciliationResult<T> Success(T entity, TimeSpan? requeueAfter = null) => new(entity, true, null, null, requeueAfter);
 
-    /// <summary>Without a time of its own, a failure comes back after a back-off, for ever.</summary>
+    /// <summary>Without <paramref name="requeueAfter"/>, the object is retried after a back-off, without a limit of attempts.</summary>
     public static ReconciliationResult<T> Failure(T entity, string message, Exception? error = null, TimeSpan? requeueAfter = null) =>
         new(entity, false, message, error, requeueAfter);
 }

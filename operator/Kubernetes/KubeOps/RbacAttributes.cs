@@ -1,6 +1,5 @@
 namespace Bursar.Kubernetes.KubeOps;
 
-/// <summary>Verbs of a role.</summary>
 [Flags]
 public enum RbacVerb
 {
@@ -15,21 +14,19 @@ public enum RbacVerb
     All = Get | List | Watch | Create | Update | Patch | Delete,
 }
 
-/// <summary>Rights a controller needs on kinds it has types for.</summary>
+/// <summary>Rights that a controller needs on kinds with a C# type.</summary>
 [AttributeUsage(AttributeTargets.Class, AllowMultiple = true, Inherited = false)]
 public sealed class EntityRbacAttribute(params Type[] entities) : Attribute
 {
     public IReadOnlyList<Type> Entities { get; } = entities;
 
-    /// <summary>
-    /// Where it is set, the right is not granted to everybody but listed under this name, for the chart to grant by its values.
-    /// </summary>
+    /// <summary>The chart's option that grants the right; empty for a right that is always granted.</summary>
     public string Option { get; init; } = "";
 
     public RbacVerb Verbs { get; init; }
 }
 
-/// <summary>Rights a controller needs by name: subresources, foreign kinds, URLs.</summary>
+/// <summary>Rights that a controller needs on subresources, on kinds without a C# type or on URLs.</summary>
 [AttributeUsage(AttributeTargets.Class, AllowMultiple = true, Inherited = false)]
 public sealed class GenericRbacAttribute : Attribute
 {
@@ -38,16 +35,14 @@ public sealed class GenericRbacAttribute : Attribute
     public string[] Resources { get; init; } = [];
 
     /// <summary>
-    /// Only the objects of these names. Does not go with <see cref="RbacVerb.Create"/>: when an object is made, the API server does not
-    /// know its name yet.
+    /// Names of the only objects that the right covers. Not allowed with <see cref="RbacVerb.Create"/>, because the API server does not
+    /// know the name of an object that is being created.
     /// </summary>
     public string[] Names { get; init; } = [];
 
     public string[] Urls { get; init; } = [];
 
-    /// <summary>
-    /// Where it is set, the right is not granted to everybody but listed under this name, for the chart to grant by its values.
-    /// </summary>
+    /// <summary>The chart's option that grants the right; empty for a right that is always granted.</summary>
     public string Option { get; init; } = "";
 
     public RbacVerb Verbs { get; init; }

@@ -7,14 +7,17 @@ using Microsoft.Extensions.Logging;
 
 namespace Bursar.Kubernetes.Leases;
 
-/// <summary>Lease duration &gt; renew deadline &gt; 1.2 × retry period, else two may lead or none can stay.</summary>
+/// <summary>
+/// Options of a leader election. The lease duration must exceed the renew deadline, or two replicas could lead. The renew deadline must
+/// exceed 1.2 retry periods, or the leader could not renew in time.
+/// </summary>
 public sealed record LeaderElectorOptions
 {
     public required string Namespace { get; init; }
 
     public required string Name { get; init; }
 
-    /// <summary>Who this process is; unique among the replicas.</summary>
+    /// <summary>Identifies this process; unique among the replicas.</summary>
     public required string Identity { get; init; }
 
     public TimeSpan LeaseDuration { get; init; } = TimeSpan.FromSeconds(15);
@@ -23,13 +26,14 @@ public sealed record LeaderElectorOptions
 
     public TimeSpan RetryPeriod { get; init; } = TimeSpan.FromSeconds(2);
 
-    /// <summary>Spreads the tries of the waiting replicas.</summary>
+    /// <summary>Spreads the attempts of the waiting replicas. Locked while used.</summary>
     public Random Random { get; init; } = new(20261121);
 }
 
 /// <summary>
-/// Elects one leader by a Lease. Whether another's lease has run out is judged by when its last change was seen here, never by the
-/// other's clock. The lease is no fence by itself, so writes ask <see cref="MayWrite"/>, which turns false before anybody else can lead.
+/// Elects one leader by a Lease. The lease of another replica expires by the time since its last change was observed here, never by the
+/// clock of that replica. The lease alone cannot stop a late write. So writes check <see cref="MayWrite"/>, which becomes false before
+/// another replica can lead.
 /// </summary>
 public sealed partial class LeaderElector
 {
@@ -56,19 +60,18 @@ public sealed partial class LeaderElector
         _log = client.LoggerFactory.CreateLogger<LeaderElector>();
     }
 
-    /// <summary>Who leads, as last seen; null when nobody is known to.</summary>
+    /// <summary>The identity of the leader, as last observed; null if no leader is known.</summary>
     public string? Leader => Volatile.Read(ref _observed)?.Spec.HolderIdentity is { Length: > 0 } holder ? holder : null;
 
-    /// <summary>
-    /// Whether this process holds the lease and renewed it within the renew deadline. Give it to the client as its write fence.
-    /// </summary>
+    /// <summary>True while this process holds the lease and has renewed it within the renew deadline. Use it as the write fence.</summary>
     public bool MayWrite => Volatile.Read(ref _renewal) is { } renewal && Age(renewal) <= _options.RenewDeadline;
 
     /// <summary>
-    /// Waits for leadership, then leads. Returns when <paramref name="lead"/> has returned or all was cancelled; the lease is given
-    /// back so that another need not wait for it. When leadership is lost, the token of <paramref name="lead"/> is cancelled, its
-    /// end awaited, and <see cref="LeadershipLostException"/> thrown: the caller ends the process or tries again.
+    /// Waits for leadership, then runs <paramref name="lead"/>. Returns when that has returned or the token is cancelled. It then releases
+    /// the lease, so that another replica need not wait for it to expire. On lost leadership, the token of <paramref name="lead"/> is
+    /// cancelled and its end awaited.
     /// </summary>
+    /// <exception cref="LeadershipLostException">Leadership was lost. The caller ends the process or tries again.</exception>
     public Task RunAsLeaderAsync(Func<CancellationToken, Task> lead, CancellationToken cancellationToken) =>
         TaskGroup.RunAsync(_time, $"election of {_options.Identity}", () => AcquireAndLeadAsync(lead, cancellationToken));
 
@@ -80,7 +83,7 @@ public sealed partial class LeaderElector
             LogLeading(_options.Identity);
             using CancellationTokenSource leading = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             using CancellationTokenSource renewing = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            // Beside the renewals, even if it never yields.
+            // Launch it on the thread pool, because it may run long before its first await and the renewals must not wait.
             Task work = TaskGroup.Launch(_time, "leading", () => lead(leading.Token));
             Task<bool> renewals = RenewAsync(renewing.Token);
             await Task.WhenAny(work, renewals).ConfigureAwait(false);
@@ -90,12 +93,12 @@ public sealed partial class LeaderElector
             await leading.CancelAsync().ConfigureAwait(false);
             try
             {
-                // Its last requests may have to wait, for an answer or for a server that throttles them.
+                // Its last requests may take time, because the server is slow or throttles them.
                 await TaskGroup.WaitAsync(_time, "the leader's end", () => work).ConfigureAwait(false);
             }
             catch (OperationCanceledException) when (leading.IsCancellationRequested)
             {
-                // Told to stop, and stopped.
+                // Cancellation ends the work normally.
             }
             finally
             {
@@ -116,7 +119,7 @@ public sealed partial class LeaderElector
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
-            // Cancelled before it led.
+            // Cancelled while it waited for leadership.
         }
         finally
         {
@@ -135,7 +138,10 @@ public sealed partial class LeaderElector
         }
     }
 
-    /// <summary>Renews until cancelled (true) or until the deadline passed without success (false).</summary>
+    /// <summary>
+    /// Renews the lease. Returns true when cancelled. Returns false when the deadline passes without a renewal or another replica holds the
+    /// lease.
+    /// </summary>
     private async Task<bool> RenewAsync(CancellationToken cancellationToken)
     {
         try
@@ -151,7 +157,7 @@ public sealed partial class LeaderElector
                 using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, deadline.Token);
                 try
                 {
-                    if (!await TryAsync(either.Token).ConfigureAwait(false) && HeldByAnother())
+                    if (!await TryAsync(either.Token).ConfigureAwait(false) && IsHeldByAnother())
                         return false;
                 }
                 catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
@@ -166,10 +172,10 @@ public sealed partial class LeaderElector
         }
     }
 
-    private bool HeldByAnother() =>
+    private bool IsHeldByAnother() =>
         Volatile.Read(ref _observed)?.Spec.HolderIdentity is { Length: > 0 } holder && holder != _options.Identity;
 
-    /// <summary>One try to take or renew the lease. Whatever goes wrong with it is no more than a failed try.</summary>
+    /// <summary>Tries once to acquire or renew the lease. An error of the API server counts as a failed attempt.</summary>
     private async Task<bool> TryAsync(CancellationToken cancellationToken)
     {
         try
@@ -189,7 +195,7 @@ public sealed partial class LeaderElector
     {
         try
         {
-            // Our own last write is the newest state as far as we know: one request renews. A conflict sends us to read.
+            // The leader renews with one request, on top of its own last write. After a conflict it reads the lease.
             V1Lease? lease = Volatile.Read(ref _renewal) is null ? null : Volatile.Read(ref _observed);
             if (lease is null || lease.Spec.HolderIdentity != _options.Identity)
             {
@@ -200,9 +206,9 @@ public sealed partial class LeaderElector
             }
 
             bool mine = lease.Spec.HolderIdentity == _options.Identity;
-            if (!mine && lease.Spec.HolderIdentity is { Length: > 0 } && !HasRunOut(lease))
+            if (!mine && lease.Spec.HolderIdentity is { Length: > 0 } && !HasExpired(lease))
                 return false;
-            return await TakeAsync(lease, mine, cancellationToken).ConfigureAwait(false);
+            return await AcquireOrRenewAsync(lease, mine, cancellationToken).ConfigureAwait(false);
         }
         catch (ApiException conflict) when (conflict.IsConflict)
         {
@@ -218,7 +224,7 @@ public sealed partial class LeaderElector
     private async Task<bool> CreateAsync(CancellationToken cancellationToken)
     {
         Renewal renewal = Now();
-        V1Lease made = await _client
+        V1Lease created = await _client
             .CreateAsync(
                 new V1Lease
                 {
@@ -235,14 +241,14 @@ public sealed partial class LeaderElector
                 cancellationToken
             )
             .ConfigureAwait(false);
-        Hold(made, renewal);
+        RecordRenewal(created, renewal);
         return true;
     }
 
-    /// <summary>Takes or renews by a merge patch that carries the resource version, so that of two takers one gets a conflict.</summary>
-    private async Task<bool> TakeAsync(V1Lease lease, bool mine, CancellationToken cancellationToken)
+    /// <summary>Acquires or renews the lease, on condition of its resource version, so that one of two replicas gets a conflict.</summary>
+    private async Task<bool> AcquireOrRenewAsync(V1Lease lease, bool mine, CancellationToken cancellationToken)
     {
-        // Counted from before the request: when it counts at the server, that is later, never earlier.
+        // Take the time before the request. The server applies it later, so the lease never seems to last longer than it does.
         Renewal renewal = Now();
         JsonObject spec = new()
         {
@@ -256,8 +262,8 @@ public sealed partial class LeaderElector
             spec["leaseTransitions"] = (lease.Spec.LeaseTransitions ?? 0) + 1;
         }
 
-        V1Lease taken = await PatchAsync(lease, spec, cancellationToken).ConfigureAwait(false);
-        Hold(taken, renewal);
+        V1Lease updated = await PatchAsync(lease, spec, cancellationToken).ConfigureAwait(false);
+        RecordRenewal(updated, renewal);
         return true;
     }
 
@@ -276,7 +282,8 @@ public sealed partial class LeaderElector
             }
             catch (ApiException conflict) when (conflict.IsConflict)
             {
-                // Our own renewal, whose answer was not awaited any more; or another holds it, and there is nothing to give back.
+                // Either a renewal of this process reached the server after its cancellation, or another replica holds the lease and there
+                // is nothing to release.
                 lease = await _client.GetAsync<V1Lease>(_options.Name, _options.Namespace, limit.Token).ConfigureAwait(false);
                 if (lease.Spec.HolderIdentity == _options.Identity)
                     await ReleaseLeaseAsync(lease, limit.Token).ConfigureAwait(false);
@@ -285,7 +292,7 @@ public sealed partial class LeaderElector
         catch (Exception failure)
             when (failure is ApiException or HttpRequestException or IOException or TimeoutException or OperationCanceledException)
         {
-            // Then it runs out by itself.
+            // The lease then expires by itself.
             LogReleaseFailed(_options.Identity, failure.Message);
         }
     }
@@ -315,8 +322,8 @@ public sealed partial class LeaderElector
             cancellationToken
         );
 
-    /// <summary>Whether a lease has not changed here for as long as it says it holds.</summary>
-    private bool HasRunOut(V1Lease lease) =>
+    /// <summary>Returns whether the lease has not changed for its own duration, as observed here.</summary>
+    private bool HasExpired(V1Lease lease) =>
         _time.GetElapsedTime(_observedAt) >= TimeSpan.FromSeconds(lease.Spec.LeaseDurationSeconds ?? Seconds);
 
     private void Observe(V1Lease lease)
@@ -334,7 +341,7 @@ public sealed partial class LeaderElector
             Volatile.Write(ref _renewal, null);
     }
 
-    private void Hold(V1Lease lease, Renewal renewal)
+    private void RecordRenewal(V1Lease lease, Renewal renewal)
     {
         _failureLog.Succeeded();
         _observedAt = renewal.Timestamp;
@@ -345,8 +352,8 @@ public sealed partial class LeaderElector
     private Renewal Now() => new(_time.GetTimestamp(), _time.GetUtcNow());
 
     /// <summary>
-    /// The greater of both clocks: the monotonic one stands still while a machine sleeps, the wall clock may be set back. A wall clock
-    /// set forward costs the leadership for a moment, which is the harmless side.
+    /// Returns the greater age by two clocks. The monotonic clock may stop while the machine sleeps, and the wall clock may be set back. If
+    /// the wall clock is set forward, leadership is lost for a moment, which is harmless.
     /// </summary>
     private TimeSpan Age(Renewal renewal)
     {

@@ -1,6 +1,6 @@
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>The shared empty parts, which stand for "not said" and are not written.</summary>
+/// <summary>The shared empty parts. They mean that a field is not set, and are not written.</summary>
 internal static class Empties
 {
     private static readonly HashSet<object> All = new(ReferenceEqualityComparer.Instance)

@@ -4,21 +4,19 @@ using Bursar.Kubernetes.Http;
 
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>What a page of a list says beside its items.</summary>
+/// <summary>The fields of a list page besides its items.</summary>
 internal sealed record ListPage(string ResourceVersion, string? Continue, string? Kind);
 
-/// <summary>Decodes envelopes of any kind with the kind's own JSON, item by item as the bytes come in.</summary>
+/// <summary>Decodes objects, lists and watch events of any kind. A list is decoded item by item as its bytes arrive.</summary>
 internal static class EntityJson
 {
-    /// <summary>
-    /// Reads an object. A field with another JSON type than expected reads as absent and is named in the object's metadata. Throws
-    /// <see cref="JsonException"/> for what is no JSON object, or is an object without metadata that can be read.
-    /// </summary>
+    /// <summary>Reads an object. A field of an unexpected type is converted or reads as absent, and is named in the metadata.</summary>
+    /// <exception cref="JsonException">No object, or unexpected types without readable metadata to report them in.</exception>
     public static T Read<T>(ReadOnlySpan<byte> json)
         where T : class, IKubernetesEntity<T>
     {
         JsonTypeInfo<T> type = T.JsonTypeInfo;
-        // Kinds with a converter of their own skip what they do not expect.
+        // Kinds with a converter of their own skip unexpected values themselves.
         bool mayNeedFitting = type.Kind == JsonTypeInfoKind.Object;
         List<MistypedField>? mistyped = null;
         List<MistypedTokens.Token>? tokens = null;
@@ -34,7 +32,7 @@ internal static class EntityJson
                 }
                 catch (JsonException) when (mayNeedFitting)
                 {
-                    // Read again below, without the values that do not fit.
+                    // Read again below, without the values of unexpected types.
                 }
             }
 
@@ -51,7 +49,7 @@ internal static class EntityJson
         }
         catch (InvalidOperationException broken)
         {
-            // A text with half a surrogate pair is found when it is read, not when it is parsed.
+            // A string with a lone surrogate passes the parser and fails only when it is read.
             throw new JsonException(broken.Message, broken);
         }
         finally
@@ -70,14 +68,14 @@ internal static class EntityJson
     }
 
     /// <summary>
-    /// Reads one page into <paramref name="items"/>. <paramref name="onContinue"/> is told of a next page as soon as the list's metadata is
-    /// read, which API servers write before the items. An item that does not decode is reported and left out; the rest of the list stands.
+    /// Reads one page into <paramref name="items"/>. Calls <paramref name="onContinue"/> with the continue token as soon as the list's
+    /// metadata is read, which API servers write before the items. An item that does not decode is reported and left out.
     /// </summary>
     public static async ValueTask<ListPage> ReadListAsync<T>(
         JsonStream json,
         List<T> items,
         Action<string>? onContinue,
-        Action<JsonException> onOddItem,
+        Action<JsonException> onUndecodable,
         CancellationToken cancellationToken
     )
         where T : class, IKubernetesEntity<T>
@@ -116,7 +114,7 @@ internal static class EntityJson
             if (part == Part.Items && start == '[')
             {
                 json.Advance(1);
-                await ReadItemsAsync(json, items, onOddItem, cancellationToken).ConfigureAwait(false);
+                await ReadItemsAsync(json, items, onUndecodable, cancellationToken).ConfigureAwait(false);
                 continue;
             }
 
@@ -131,7 +129,7 @@ internal static class EntityJson
         }
     }
 
-    /// <summary>Takes a watch event apart; the object stays bytes until its type is known.</summary>
+    /// <summary>Returns the type and the object's position of a watch event. The object stays bytes until its type is known.</summary>
     public static (string Type, Range Object) ReadEvent(ReadOnlySpan<byte> json)
     {
         Utf8JsonReader reader = new(json, KubeJson.ReaderOptions);
@@ -162,8 +160,8 @@ internal static class EntityJson
     }
 
     /// <summary>
-    /// Where the object of an event stands that is written as API servers write them, the type first and nothing after the object; false
-    /// for any other order. It spares a walk through the object. What follows the object, if anything does, makes it unreadable.
+    /// Finds the object of an event that is written as API servers do: the type first and nothing after the object. Returns false for any
+    /// other order. This saves a walk through the object. Anything that does follow the object makes it unreadable.
     /// </summary>
     public static bool TryReadPlainEvent(ReadOnlySpan<byte> json, out string type, out Range found)
     {
@@ -182,7 +180,7 @@ internal static class EntityJson
     private static async ValueTask ReadItemsAsync<T>(
         JsonStream json,
         List<T> items,
-        Action<JsonException> onOddItem,
+        Action<JsonException> onUndecodable,
         CancellationToken cancellationToken
     )
         where T : class, IKubernetesEntity<T>
@@ -210,9 +208,9 @@ internal static class EntityJson
             {
                 items.Add(Read<T>(json.Span(length)));
             }
-            catch (JsonException odd)
+            catch (JsonException error)
             {
-                onOddItem(odd);
+                onUndecodable(error);
             }
 
             json.Advance(length);

@@ -1,19 +1,19 @@
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>Where the API server keeps objects of a kind.</summary>
+/// <summary>A kind with its names and its paths on the API server.</summary>
 public sealed record EntityKind(string Group, string Version, string Kind, string Plural, bool Namespaced = true)
 {
     public string ApiVersion { get; } = Group.Length == 0 ? Version : $"{Group}/{Version}";
 
-    /// <summary>A kind with its group, as kubectl accepts it: <c>Job.batch</c>.</summary>
+    /// <summary>Returns a kind with its group, as kubectl accepts it: <c>Job.batch</c>.</summary>
     public static string Qualified(string kind, string apiVersion) =>
         GroupOf(apiVersion) is { Length: > 0 } group ? $"{kind}.{group}" : kind;
 
-    /// <summary>The group of an apiVersion.</summary>
+    /// <summary>Returns the group of an apiVersion; empty for the core group.</summary>
     public static string GroupOf(string apiVersion) =>
         apiVersion.IndexOf('/', StringComparison.Ordinal) is >= 0 and var slash ? apiVersion[..slash] : "";
 
-    /// <summary>Whether an apiVersion and a kind name this kind, in any version of its group.</summary>
+    /// <summary>Returns whether an apiVersion and a kind name this kind, in any version of its group.</summary>
     public bool Is(string apiVersion, string kind) =>
         kind == Kind && apiVersion.AsSpan(0, Math.Max(apiVersion.IndexOf('/', StringComparison.Ordinal), 0)).SequenceEqual(Group);
 
@@ -21,7 +21,8 @@ public sealed record EntityKind(string Group, string Version, string Kind, strin
     public string BasePath { get; } = Group.Length == 0 ? $"/api/{Version}" : $"/apis/{Group}/{Version}";
 
     /// <summary>
-    /// Path of the collection, or of one object, or of its subresource. Without a namespace a namespaced kind's path spans all namespaces.
+    /// Returns the path of the collection, of one object or of its subresource. Without a namespace, the path of a namespaced kind spans
+    /// all namespaces.
     /// </summary>
     public string Path(string? ns, string? name = null, string? subresource = null)
     {

@@ -5,14 +5,14 @@ using System.Text.Json.Serialization.Metadata;
 namespace Bursar.Kubernetes.Objects;
 
 /// <summary>
-/// Makes an object's JSON fit its type: a value is left out where an object or a list is expected and something else stands, and
-/// so is a null in a list or map. The serializer would refuse the whole object instead. Only objects that need it come here.
+/// Makes an object's JSON fit its C# type, because the serializer would refuse the whole object. It leaves out a value that is no object or
+/// list where one is expected, and nulls in lists and maps. Used only for objects that need it.
 /// </summary>
 internal static class FittedJson
 {
     /// <summary>
-    /// Whether a list holds a null, as far as the bytes tell: a null after a bracket or a comma. The serializer would read it as a null
-    /// item, which no reader expects. A text that looks like it is a false alarm that costs time alone.
+    /// Returns whether a list may have a null item, by a null after a bracket or comma. The serializer would read it as a null item, which
+    /// no code expects. A string that looks like it is a false alarm, which only costs time.
     /// </summary>
     public static bool HasNullItem(ReadOnlySpan<byte> json)
     {
@@ -90,7 +90,7 @@ internal static class FittedJson
             string at = isList ? $"{path}[{index}]" : MistypedTokens.Join(path, name);
             if (!Fits(reader.TokenType, item, mayBeNull: isObject))
             {
-                // A null item stands for nothing and is left out; who must know of it sees it among the fields.
+                // A null item is left out and counts as converted, so the object is not unreadable.
                 mistyped.Add(
                     new MistypedField(
                         at,
@@ -121,7 +121,7 @@ internal static class FittedJson
             {
                 JsonTypeInfoKind.Object or JsonTypeInfoKind.Dictionary => token == JsonTokenType.StartObject,
                 JsonTypeInfoKind.Enumerable => token == JsonTokenType.StartArray,
-                // Scalars and kinds read by hand report for themselves.
+                // Converters of scalars and of kinds read by hand report unexpected types themselves.
                 _ => true,
             };
 

@@ -13,8 +13,8 @@ public interface IKubernetesObject
 }
 
 /// <summary>
-/// A type that the client can read and write. The static members carry what other clients find by reflection, so that the
-/// client stays trim- and AOT-safe, and an assembly brings the JSON of its own kinds.
+/// A type that the client can read and write. Its static members replace reflection, so that the client is trim- and AOT-safe and other
+/// assemblies can add kinds with their own JSON.
 /// </summary>
 public interface IKubernetesEntity<TSelf> : IKubernetesObject
     where TSelf : class, IKubernetesEntity<TSelf>

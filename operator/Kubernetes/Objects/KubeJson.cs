@@ -5,7 +5,7 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>The list of wire types. A kind of another assembly comes with a context of its own.</summary>
+/// <summary>The types of the built-in kinds. A kind of another assembly has a context of its own.</summary>
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
@@ -53,19 +53,18 @@ namespace Bursar.Kubernetes.Objects;
 [JsonSerializable(typeof(V1Status))]
 internal sealed partial class KubeJsonContext : JsonSerializerContext;
 
-/// <summary>JSON of the built-in kinds: camelCase, nulls and empty parts left out.</summary>
+/// <summary>JSON of the built-in kinds: camelCase, without nulls and empty parts.</summary>
 public static class KubeJson
 {
-    /// <summary>Nesting that is read: as much as the API server itself accepts, since fields that nobody reads may be that deep.</summary>
+    /// <summary>The limit of nesting, which is that of the API server, because unread fields may be that deep.</summary>
     internal const int Depth = 10_000;
 
     internal static readonly JsonReaderOptions ReaderOptions = new() { MaxDepth = Depth };
 
-    /// <summary>Options for the built-in kinds.</summary>
     public static JsonSerializerOptions Options { get; } = OptionsOf(KubeJsonContext.Default);
 
     /// <summary>
-    /// Options for the kinds of a context: empty parts are left out (<see cref="OmitEmpty"/>), and scalars of unexpected types are
+    /// Returns options for the kinds of a context. Empty parts are left out (<see cref="OmitEmpty"/>), and scalars of unexpected types are
     /// converted or read as absent (<see cref="ScalarConverters"/>).
     /// </summary>
     public static JsonSerializerOptions OptionsOf(JsonSerializerContext context)
@@ -76,18 +75,18 @@ public static class KubeJson
     }
 
     /// <summary>
-    /// Reads an object of which a field may have another type than expected: that field reads as absent, and the object's metadata names
-    /// it (<see cref="V1ObjectMeta.MistypedFields"/>). Throws <see cref="JsonException"/> only for what is no JSON object or has no
-    /// metadata.
+    /// Reads an object. A field of an unexpected JSON type is converted or reads as absent, and is named in the object's metadata
+    /// (<see cref="V1ObjectMeta.MistypedFields"/>).
     /// </summary>
+    /// <exception cref="JsonException">No object, or unexpected types without readable metadata to report them in.</exception>
     public static T Read<T>(ReadOnlySpan<byte> json)
         where T : class, IKubernetesEntity<T> => EntityJson.Read<T>(json);
 
     public static JsonTypeInfo<T> Of<T>() => Cache<T>.TypeInfo;
 
     /// <summary>
-    /// A resolver modifier that leaves out empty lists, maps and parts: a created object must not set a field that its author never
-    /// mentioned. For other assemblies' contexts: <c>MyContext.Default.WithAddedModifier(KubeJson.OmitEmpty)</c>.
+    /// Leaves out empty lists, maps and parts, so that a created object does not set a field that its author did not set. For a context of
+    /// another assembly: <c>MyContext.Default.WithAddedModifier(KubeJson.OmitEmpty)</c>.
     /// </summary>
     public static void OmitEmpty(JsonTypeInfo typeInfo)
     {

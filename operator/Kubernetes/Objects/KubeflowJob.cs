@@ -3,7 +3,7 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>The fields that the jobs of Kubeflow's training operator and of the MPI operator have in common.</summary>
+/// <summary>The common fields of the jobs of Kubeflow's training operator and of the MPI operator.</summary>
 public abstract record KubeflowJob : IKubernetesObject
 {
     public abstract string ApiVersion { get; }
@@ -101,7 +101,7 @@ public sealed record V2Beta1MPIJob : KubeflowJob, IKubernetesEntity<V2Beta1MPIJo
     public override string Kind => "MPIJob";
 }
 
-/// <summary>Each kind has its replicas under a name of its own.</summary>
+/// <summary>The spec of a Kubeflow job. Each kind has its replicas in a field of its own.</summary>
 public sealed record KubeflowJobSpec
 {
     public static readonly KubeflowJobSpec Empty = new();
@@ -128,10 +128,10 @@ public sealed record KubeflowJobSpec
     [JsonPropertyName("mpiReplicaSpecs")]
     public IReadOnlyDictionary<string, KubeflowReplicaSpec>? Mpi { get; init; }
 
-    /// <summary>By the replica's type, as Master or Worker.</summary>
+    /// <summary>Replicas by type, such as Master or Worker.</summary>
     [JsonIgnore]
     public IEnumerable<KeyValuePair<string, KubeflowReplicaSpec>> Replicas =>
-        // A null under a replica type stands for no replicas of it.
+        // A null value means no replicas of the type.
         (PyTorch ?? TensorFlow ?? XGBoost ?? Paddle ?? Jax ?? Mpi)?.Where(pair => pair.Value is not null) ?? [];
 }
 
@@ -146,7 +146,7 @@ public sealed record KubeflowRunPolicy
     public string? ManagedBy { get; init; }
 }
 
-/// <summary>Workers that come and go; with metrics the training operator makes a HorizontalPodAutoscaler of it.</summary>
+/// <summary>The bounds of elastic workers. If it has metrics, the training operator creates a HorizontalPodAutoscaler.</summary>
 public sealed record KubeflowElasticPolicy
 {
     public int? MaxReplicas { get; init; }
@@ -158,7 +158,7 @@ public sealed record KubeflowElasticPolicy
     } = [];
 }
 
-/// <summary>A metric that the training operator scales by. Only whether there is one matters here.</summary>
+/// <summary>A metric that the training operator scales by. Only its existence matters here.</summary>
 public sealed record KubeflowElasticMetric;
 
 public sealed record KubeflowReplicaSpec

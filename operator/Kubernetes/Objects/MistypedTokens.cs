@@ -3,8 +3,8 @@ using System.Text.Json;
 namespace Bursar.Kubernetes.Objects;
 
 /// <summary>
-/// Collects, while one object is decoded on this thread, where its JSON has another type than expected. Readers report the
-/// position of a value alone, so a regular object costs nothing; paths are found by a second walk over the few objects that have any.
+/// Collects the values of unexpected JSON types while one object is decoded on this thread. Readers report only positions, so a regular
+/// object costs nothing. For the few other objects, a second walk finds the paths.
 /// </summary>
 internal static class MistypedTokens
 {
@@ -15,7 +15,7 @@ internal static class MistypedTokens
     public const string Object = "an object";
     public const string List = "a list";
 
-    /// <summary>So many are kept of one object: enough for a message, however large the object is.</summary>
+    /// <summary>The limit of reports per object, which is enough for a message.</summary>
     private const int Most = 32;
 
     [ThreadStatic]
@@ -26,7 +26,7 @@ internal static class MistypedTokens
 
     public static void Begin() => (_isCollecting, _tokens) = (true, null);
 
-    /// <summary>Ends collecting. Null when nothing was reported.</summary>
+    /// <summary>Ends collecting. Returns null if nothing was reported.</summary>
     public static List<Token>? End()
     {
         List<Token>? tokens = _tokens;
@@ -34,7 +34,7 @@ internal static class MistypedTokens
         return tokens;
     }
 
-    /// <summary>Reports the value that the reader stands on. A null is never mistyped: it reads as absent.</summary>
+    /// <summary>Reports the current value of the reader. A null is not reported, because it reads as absent.</summary>
     public static void Report(ref Utf8JsonReader reader, string expected, bool isConverted = false)
     {
         if (!_isCollecting || reader.TokenType == JsonTokenType.Null || _tokens is { Count: >= Most })
@@ -42,7 +42,7 @@ internal static class MistypedTokens
         (_tokens ??= []).Add(new Token(reader.TokenStartIndex, expected, isConverted));
     }
 
-    /// <summary>The fields that the reported positions stand for, in the order of the document.</summary>
+    /// <summary>Adds the fields at the reported positions, in the order of the document.</summary>
     public static void Resolve(ReadOnlySpan<byte> json, List<Token> tokens, List<MistypedField> fields)
     {
         Utf8JsonReader reader = new(json, KubeJson.ReaderOptions);
@@ -80,7 +80,7 @@ internal static class MistypedTokens
         }
     }
 
-    /// <summary>The path of a member: after a dot, or in brackets where its name has characters of its own, as a resource's has.</summary>
+    /// <summary>Returns the path of a member: after a dot, or in brackets if the name has special characters.</summary>
     public static string Join(string path, string name)
     {
         foreach (char c in name)

@@ -1,6 +1,6 @@
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>Namespace and name: what an object is called within its kind.</summary>
+/// <summary>Namespace and name, which identify an object of a kind. The namespace of a cluster-scoped object is empty.</summary>
 public readonly record struct ObjectKey(string Namespace, string Name)
 {
     public static ObjectKey From(IKubernetesObject obj) => new(obj.Metadata.Namespace ?? "", obj.Metadata.Name);

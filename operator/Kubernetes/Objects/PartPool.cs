@@ -1,9 +1,9 @@
 namespace Bursar.Kubernetes.Objects;
 
 /// <summary>
-/// Shares equal parts of many objects: the pods of one job differ in little more than their names, addresses and times. Bounded like
-/// the string pool: two parts a slot, the newest pushes the oldest out, which costs sharing and never correctness. Safe from many
-/// threads, since a slot is one reference.
+/// Shares equal parts of many objects, because the pods of one job differ in little more than names, addresses and times. The size is
+/// fixed, with two parts per slot. The newest part evicts the oldest, which costs sharing but not correctness. Thread-safe, because a slot
+/// is one reference.
 /// </summary>
 internal sealed class PartPool<T>(IEqualityComparer<T> comparer, int slots)
     where T : class
@@ -27,7 +27,6 @@ internal sealed class PartPool<T>(IEqualityComparer<T> comparer, int slots)
     }
 }
 
-/// <summary>Arrays are equal when their items are, one by one.</summary>
 internal sealed class ItemComparer<T> : IEqualityComparer<T[]>
     where T : class
 {
@@ -43,7 +42,7 @@ internal sealed class ItemComparer<T> : IEqualityComparer<T[]>
     }
 }
 
-/// <summary>The pools of the parts that repeat. Sized for some thousand jobs; a slot is a reference.</summary>
+/// <summary>The pools of repeated parts, sized for some thousand jobs. A slot is one reference.</summary>
 internal static class SharedParts
 {
     private static readonly PartPool<StringMap> Maps = new(EqualityComparer<StringMap>.Default, 1 << 13);

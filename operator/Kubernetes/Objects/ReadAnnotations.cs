@@ -1,14 +1,14 @@
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>Which annotations of a pod are kept: the others are never read and are a good part of a pod's size.</summary>
+/// <summary>Selects the annotations of a pod that are kept. The others are never read and are much of a pod's size.</summary>
 internal static class ReadAnnotations
 {
     public static bool Contains(string key)
     {
-        // Ends the initial set of a streaming list; stands on bookmarks only.
+        // Only bookmarks have this annotation. It ends the initial set of a streaming list.
         if (key == "k8s.io/initial-events-end")
             return true;
-        // A part of a GPU, as the KAI scheduler is asked for one.
+        // Pods with these annotations request a part of a GPU from the KAI scheduler.
         if (key is "gpu-fraction" or "gpu-memory" or "gpu-fraction-num-devices")
             return true;
         int slash = key.IndexOf('/', StringComparison.Ordinal);
@@ -23,7 +23,7 @@ internal static class ReadAnnotations
             || domain.SequenceEqual("prometheus.kserve.io");
     }
 
-    /// <summary>The domain itself or one below it.</summary>
-    private static bool Is(ReadOnlySpan<char> domain, string owner) =>
-        domain.EndsWith(owner, StringComparison.Ordinal) && (domain.Length == owner.Length || domain[^(owner.Length + 1)] == '.');
+    /// <summary>Returns whether a domain is the given parent or below it.</summary>
+    private static bool Is(ReadOnlySpan<char> domain, string parent) =>
+        domain.EndsWith(parent, StringComparison.Ordinal) && (domain.Length == parent.Length || domain[^(parent.Length + 1)] == '.');
 }

@@ -1,7 +1,8 @@
 namespace Bursar.Kubernetes.Objects;
 
 /// <summary>
-/// Shares equal resource requirements: the pods of a cluster ask for a few dozen combinations. Bounded like the string pool.
+/// Shares equal resource requirements, because the pods of a cluster have only a few dozen combinations. The size is fixed, as that of the
+/// string pool.
 /// </summary>
 internal static class ResourcePool
 {

@@ -4,8 +4,8 @@ using System.Text.Json.Serialization;
 namespace Bursar.Kubernetes.Objects;
 
 /// <summary>
-/// Reads scalars as custom resources store them: Kubernetes' int-or-string in both directions, booleans as texts, null as absent.
-/// A value of any other type reads as absent and is reported, so that one field never takes its object with it.
+/// Reads scalars as custom resources store them: int-or-string in both directions, booleans as strings, null as absent. A value of any
+/// other type reads as absent and is reported, so that one field does not fail its whole object.
 /// </summary>
 internal static class ScalarConverters
 {

@@ -6,8 +6,8 @@ using System.Text.Json.Serialization;
 namespace Bursar.Kubernetes.Objects;
 
 /// <summary>
-/// An immutable map of few texts (labels, annotations, resources) in one array: a dictionary costs several hundred bytes a pod.
-/// Look-ups walk the array; maps of this kind have a handful of entries.
+/// An immutable map of a few strings (labels, annotations, resources) in one array, because a dictionary costs several hundred bytes per
+/// pod. Look-ups are linear.
 /// </summary>
 [JsonConverter(typeof(StringMapConverter))]
 public sealed class StringMap : IReadOnlyDictionary<string, string>, IEquatable<StringMap>
@@ -81,7 +81,7 @@ public sealed class StringMap : IReadOnlyDictionary<string, string>, IEquatable<
 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 
-    /// <summary>Equal when both hold the same entries, in whatever order.</summary>
+    /// <summary>Returns whether both maps have the same entries, in any order.</summary>
     public bool Equals(StringMap? other)
     {
         if (ReferenceEquals(this, other))
@@ -107,9 +107,7 @@ public sealed class StringMap : IReadOnlyDictionary<string, string>, IEquatable<
     }
 }
 
-/// <summary>
-/// Reads a map of texts compactly; numbers keep their text, since quantities in foreign templates may be written as numbers.
-/// </summary>
+/// <summary>Reads a map of strings. A number or boolean keeps its text, because templates may have quantities as numbers.</summary>
 public sealed class StringMapConverter : JsonConverter<IReadOnlyDictionary<string, string>>
 {
     public override bool CanConvert(Type typeToConvert) =>

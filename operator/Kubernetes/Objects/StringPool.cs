@@ -4,9 +4,9 @@ using System.Text.Json;
 namespace Bursar.Kubernetes.Objects;
 
 /// <summary>
-/// Shares equal strings read from JSON: namespaces, node names, label keys and values repeat over thousands of pods and would
-/// otherwise be most of the cache's heap. Bounded: a slot that is taken by another text is overwritten, which costs sharing
-/// and never correctness. Safe from many threads, since a slot is one reference.
+/// Shares equal strings read from JSON. Namespaces, node names, label keys and values repeat over thousands of pods and would otherwise be
+/// most of the cache's heap. The size is fixed. A new string may overwrite another one, which costs sharing but not correctness.
+/// Thread-safe, because a slot is one reference.
 /// </summary>
 internal static class StringPool
 {
@@ -14,7 +14,7 @@ internal static class StringPool
     private const int LongestShared = 128;
     private static readonly string?[] Pool = new string?[Slots];
 
-    /// <summary>The text of the current string or property name.</summary>
+    /// <summary>Returns the current string or property name.</summary>
     public static string Get(ref Utf8JsonReader reader)
     {
         if (reader.HasValueSequence || reader.ValueIsEscaped)
@@ -37,8 +37,7 @@ internal static class StringPool
         if (older is not null && Ascii.Equals(utf8, older))
             return older;
 
-        // The newest text takes the first slot and pushes the former one to the second: what repeats stays findable beside a stream of
-        // unique texts.
+        // The new string takes the first slot and moves the former one to the second. So one unique string does not evict a repeated one.
         string made = Encoding.ASCII.GetString(utf8);
         if (known is not null)
             second = known;

@@ -3,7 +3,7 @@ using System.Text.Json.Serialization;
 
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>The API's Time: RFC 3339, whole seconds.</summary>
+/// <summary>Converts the API's Time: RFC 3339 with whole seconds.</summary>
 public sealed class TimeConverter : JsonConverter<DateTimeOffset?>
 {
     public override DateTimeOffset? Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
@@ -27,7 +27,7 @@ public sealed class TimeConverter : JsonConverter<DateTimeOffset?>
     }
 }
 
-/// <summary>The API's MicroTime (leases, events): the server parses it with exactly six digits of the second.</summary>
+/// <summary>Converts the API's MicroTime (Leases, Events), which the API server parses with exactly six decimals of the second.</summary>
 public sealed class MicroTimeConverter : JsonConverter<DateTimeOffset?>
 {
     public override DateTimeOffset? Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>

@@ -3,7 +3,7 @@ using Bursar.Kubernetes.KubeOps;
 
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>Kueue's AdmissionCheck: a question that Kueue asks the named controller before it admits.</summary>
+/// <summary>Kueue's AdmissionCheck. Kueue admits a Workload only after the named controller has approved it.</summary>
 [KubernetesEntity(Group = "kueue.x-k8s.io", ApiVersion = "v1beta2", Kind = "AdmissionCheck", PluralName = "admissionchecks")]
 [EntityScope(EntityScope.Cluster)]
 public sealed record V1AdmissionCheck : IKubernetesEntity<V1AdmissionCheck>

@@ -2,7 +2,10 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>Dynamo's door for autoscalers to one service of a DynamoGraphDeployment, which itself is never written.</summary>
+/// <summary>
+/// Dynamo's scaling adapter for one service of a DynamoGraphDeployment. Autoscalers set the adapter's replicas and never write the
+/// DynamoGraphDeployment.
+/// </summary>
 [KubernetesEntity(
     Group = "nvidia.com",
     ApiVersion = "v1alpha1",
@@ -52,6 +55,6 @@ public sealed record V1Alpha1DynamoScalingAdapterStatus
 
     public int Replicas { get; init; }
 
-    /// <summary>Of the service's pods, as a query: <c>app=decode,tier in (a,b)</c>.</summary>
+    /// <summary>The label selector of the service's pods, as a query: <c>app=decode,tier in (a,b)</c>.</summary>
     public string? Selector { get; init; }
 }

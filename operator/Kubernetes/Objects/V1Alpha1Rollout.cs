@@ -2,7 +2,7 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>Argo's Rollout, as far as it tells how many pods of what it has and whether it is changing them.</summary>
+/// <summary>Argo's Rollout, with the fields that show how many pods it has and whether it is replacing them.</summary>
 [KubernetesEntity(Group = "argoproj.io", ApiVersion = "v1alpha1", Kind = "Rollout", PluralName = "rollouts")]
 public sealed record V1Alpha1Rollout : IKubernetesEntity<V1Alpha1Rollout>
 {
@@ -41,7 +41,7 @@ public sealed record V1Alpha1RolloutSpec
 
     public bool? Paused { get; init; }
 
-    /// <summary>Empty where it refers to a Deployment's instead.</summary>
+    /// <summary>Empty if the Rollout refers to a Deployment for its template.</summary>
     public V1PodTemplateSpec Template
     {
         get;
@@ -55,13 +55,13 @@ public sealed record V1Alpha1RolloutStatus
 
     public int Replicas { get; init; }
 
-    /// <summary>A generation in digits; a hash of the spec in old versions.</summary>
+    /// <summary>The observed generation in digits; in old versions a hash of the spec.</summary>
     public string? ObservedGeneration { get; init; }
 
-    /// <summary>Of the template that it goes to.</summary>
+    /// <summary>The hash of the template that is being rolled out.</summary>
     public string? CurrentPodHash { get; init; }
 
-    /// <summary>Of the template that serves until then.</summary>
+    /// <summary>The hash of the template that serves until then.</summary>
     public string? StableRS { get; init; }
 
     /// <summary>Healthy, Progressing, Paused or Degraded.</summary>

@@ -44,14 +44,14 @@ public sealed record V1Alpha1TrainJobSpec
 
     public long? ActiveDeadlineSeconds { get; init; }
 
-    /// <summary>Given on to the JobSet and its Jobs.</summary>
+    /// <summary>Labels that are copied to the JobSet and its Jobs.</summary>
     public IReadOnlyDictionary<string, string> Labels
     {
         get;
         init => field = value ?? StringMap.Empty;
     } = StringMap.Empty;
 
-    /// <summary>Given on to the JobSet.</summary>
+    /// <summary>Annotations that are copied to the JobSet.</summary>
     public IReadOnlyDictionary<string, string> Annotations
     {
         get;
@@ -87,7 +87,7 @@ public sealed record V1Alpha1TrainJobStatus
     public V1Alpha1TrainerStatus? TrainerStatus { get; init; }
 }
 
-/// <summary>What the trainer itself tells of its run, where Kubeflow Trainer's feature TrainJobStatus is on.</summary>
+/// <summary>Progress that the trainer itself reports, if Kubeflow Trainer's feature gate TrainJobStatus is on.</summary>
 public sealed record V1Alpha1TrainerStatus
 {
     public int? ProgressPercentage { get; init; }

@@ -80,7 +80,7 @@ public sealed record V1Alpha2ReplicatedJob
     } = V1JobTemplateSpec.Empty;
 }
 
-/// <summary>Another replicated job that has to be Ready or Complete before this one begins.</summary>
+/// <summary>A dependency on another replicated job, which must be Ready or Complete before this one starts.</summary>
 public sealed record V1Alpha2DependsOn
 {
     public string Name
@@ -122,11 +122,12 @@ public sealed record V1Alpha2JobSetStatus
 {
     public static readonly V1Alpha2JobSetStatus Empty = new();
 
-    /// <summary>Completed or Failed once it is over.</summary>
+    /// <summary>Completed or Failed after the end of the JobSet.</summary>
     public string? TerminalState { get; init; }
 
     /// <summary>
-    /// Since when it is active. Null while it is suspended, and where JobSet's feature JobSetActiveDeadlineSeconds is off.
+    /// The time since which the JobSet is active. Null while it is suspended, or if JobSet's feature gate JobSetActiveDeadlineSeconds is
+    /// off.
     /// </summary>
     [JsonConverter(typeof(TimeConverter))]
     public DateTimeOffset? StartTime { get; init; }

@@ -2,7 +2,7 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>KServe's InferenceService, as far as it tells what its predictor asks for.</summary>
+/// <summary>KServe's InferenceService, with the fields that show the requests of its predictor.</summary>
 [KubernetesEntity(Group = "serving.kserve.io", ApiVersion = "v1beta1", Kind = "InferenceService", PluralName = "inferenceservices")]
 public sealed record V1Beta1InferenceService : IKubernetesEntity<V1Beta1InferenceService>
 {
@@ -44,7 +44,7 @@ public sealed record V1Beta1InferenceServiceSpec
     } = V1Beta1Predictor.Empty;
 }
 
-/// <summary>A pod's spec with, beside or instead of containers, a model whose server KServe chooses.</summary>
+/// <summary>A pod spec that may also have a model, for which KServe chooses the server container.</summary>
 public sealed record V1Beta1Predictor
 {
     public static readonly V1Beta1Predictor Empty = new();

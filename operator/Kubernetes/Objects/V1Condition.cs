@@ -2,7 +2,7 @@ using System.Text.Json.Serialization;
 
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>A condition, as the Kubernetes conventions have it. Also read for kinds whose conditions carry fewer or more fields.</summary>
+/// <summary>A condition by the Kubernetes API conventions. Also used for kinds whose conditions have fewer or more fields.</summary>
 public sealed record V1Condition
 {
     public static readonly V1Condition Empty = new();

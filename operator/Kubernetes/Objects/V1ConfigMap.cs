@@ -3,7 +3,6 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>A ConfigMap.</summary>
 [KubernetesEntity(Group = "", ApiVersion = "v1", Kind = "ConfigMap", PluralName = "configmaps")]
 public sealed record V1ConfigMap : IKubernetesEntity<V1ConfigMap>
 {

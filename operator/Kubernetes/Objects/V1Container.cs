@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>A container of a pod or template. The image is written when given and never read: nothing here depends on it.</summary>
+/// <summary>A container of a pod or template. The image and command are written but never read, because nothing depends on them.</summary>
 public sealed record V1Container
 {
     public string Name
@@ -11,10 +11,8 @@ public sealed record V1Container
         init => field = value ?? "";
     } = "";
 
-    /// <summary>For objects made here; not read back.</summary>
     public string? Image { get; init; }
 
-    /// <summary>For objects made here; not read back.</summary>
     public IReadOnlyList<string>? Command { get; init; }
 
     public V1ResourceRequirements Resources
@@ -111,7 +109,7 @@ public sealed record V1ContainerPort
     }
 }
 
-/// <summary>Resources as the API writes them: quantities are texts, parsed where they are used.</summary>
+/// <summary>Resource requirements. Quantities are strings, parsed where they are used.</summary>
 public sealed record V1ResourceRequirements
 {
     public static readonly V1ResourceRequirements Empty = new();
@@ -147,7 +145,7 @@ public sealed record V1ResourceRequirements
         return ResourcePool.Share(limits, requests);
     }
 
-    /// <summary>Writes itself as property <c>resources</c>, unless empty.</summary>
+    /// <summary>Writes the property <c>resources</c>, unless it is empty.</summary>
     internal void Write(Utf8JsonWriter writer)
     {
         if (Limits.Count == 0 && Requests.Count == 0)

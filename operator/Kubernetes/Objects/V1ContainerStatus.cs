@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>The part of a container's status that tells when it started and ended.</summary>
+/// <summary>The fields of a container's status that show when it started and ended.</summary>
 public sealed record V1ContainerStatus
 {
     private long _started;
@@ -19,13 +19,10 @@ public sealed record V1ContainerStatus
         init => field = value ?? V1ContainerState.Empty;
     } = V1ContainerState.Empty;
 
-    /// <summary>The container waits and has run before, as in a crash loop. Restarts of one that runs or has ended are not kept.</summary>
+    /// <summary>True if the container waits and has run before, as in a crash loop. Other restarts are not kept.</summary>
     public bool WaitsToRestart { get; init; }
 
-    /// <summary>
-    /// The latest moment at which a run of the container is known to have started, or at which the run before it ended; null if neither is
-    /// known.
-    /// </summary>
+    /// <summary>The latest known start of a run or end of the run before it; null if neither is known.</summary>
     public DateTimeOffset? StartedAt
     {
         get => Wire.Time(_started);
@@ -73,7 +70,7 @@ public sealed record V1ContainerStatus
         writer.WriteStartObject();
         writer.WriteString("name", Name);
         State.Write(writer, _started);
-        // The server's schema requires these of every container status.
+        // The API server requires these fields of every container status.
         writer.WriteBoolean("ready", false);
         writer.WriteNumber("restartCount", WaitsToRestart ? 1 : 0);
         writer.WriteString("image", "");
@@ -82,19 +79,19 @@ public sealed record V1ContainerStatus
     }
 }
 
-/// <summary>A container that runs, or whose state is not known, is <see cref="Empty"/>.</summary>
+/// <summary>The state of a container. If it runs, or its state is unknown, this is <see cref="Empty"/>.</summary>
 public sealed record V1ContainerState
 {
     public static readonly V1ContainerState Empty = new();
 
     private static readonly V1ContainerState Waiting = new() { IsWaiting = true };
 
-    /// <summary>The container waits to be started, for the first time or again.</summary>
+    /// <summary>True if the container waits for its first start or a restart.</summary>
     public bool IsWaiting { get; init; }
 
     public V1ContainerStateTerminated? Terminated { get; init; }
 
-    /// <param name="started">Raised to the start of the run, where the state tells it.</param>
+    /// <param name="started">Raised to the start of the run, if the state has it.</param>
     internal static V1ContainerState Read(ref Utf8JsonReader reader, ref long started)
     {
         if (!Wire.EnterObject(ref reader))
@@ -131,7 +128,7 @@ public sealed record V1ContainerState
         return state;
     }
 
-    /// <summary>Writes the properties <c>state</c> and, of a container that waits, <c>lastState</c>, unless empty.</summary>
+    /// <summary>Writes the property <c>state</c> and, for a waiting container, <c>lastState</c>, unless they are empty.</summary>
     internal void Write(Utf8JsonWriter writer, long started)
     {
         if (Terminated is null && !IsWaiting && started == 0)

@@ -2,7 +2,6 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>A CronJob.</summary>
 [KubernetesEntity(Group = "batch", ApiVersion = "v1", Kind = "CronJob", PluralName = "cronjobs")]
 public sealed record V1CronJob : IKubernetesEntity<V1CronJob>
 {

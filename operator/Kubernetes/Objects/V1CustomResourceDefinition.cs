@@ -3,7 +3,7 @@ using Bursar.Kubernetes.KubeOps;
 
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>A CustomResourceDefinition, as far as telling that it is there. It is created from its whole JSON.</summary>
+/// <summary>A CustomResourceDefinition. Only its existence is read, and it is created from JSON.</summary>
 [KubernetesEntity(
     Group = "apiextensions.k8s.io",
     ApiVersion = "v1",

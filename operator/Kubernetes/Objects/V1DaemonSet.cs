@@ -2,7 +2,6 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>A DaemonSet.</summary>
 [KubernetesEntity(Group = "apps", ApiVersion = "v1", Kind = "DaemonSet", PluralName = "daemonsets")]
 public sealed record V1DaemonSet : IKubernetesEntity<V1DaemonSet>
 {

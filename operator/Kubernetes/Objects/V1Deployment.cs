@@ -2,7 +2,6 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>A Deployment.</summary>
 [KubernetesEntity(Group = "apps", ApiVersion = "v1", Kind = "Deployment", PluralName = "deployments")]
 public sealed record V1Deployment : IKubernetesEntity<V1Deployment>
 {
@@ -39,7 +38,7 @@ public sealed record V1DeploymentSpec
 
     public int? Replicas { get; init; }
 
-    /// <summary>A change of its template is not rolled out while it stands; it scales all the same.</summary>
+    /// <summary>While true, changes of the template are not rolled out. Scaling still works.</summary>
     public bool? Paused { get; init; }
 
     public V1PodTemplateSpec Template
@@ -65,7 +64,6 @@ public sealed record V1DeploymentStatus
         init => field = value ?? [];
     } = [];
 
-    /// <summary>The condition of a type, or null.</summary>
     public V1Condition? Condition(string type)
     {
         foreach (V1Condition condition in Conditions)

@@ -5,7 +5,7 @@ using Bursar.Kubernetes.KubeOps;
 
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>A class of devices that claims ask for.</summary>
+/// <summary>A class of devices that claims may request.</summary>
 [KubernetesEntity(Group = "resource.k8s.io", ApiVersion = "v1", Kind = "DeviceClass", PluralName = "deviceclasses")]
 [EntityScope(EntityScope.Cluster)]
 public sealed record V1DeviceClass : IKubernetesEntity<V1DeviceClass>
@@ -36,14 +36,14 @@ public sealed record V1DeviceClassSpec
 {
     public static readonly V1DeviceClassSpec Empty = new();
 
-    /// <summary>CEL expressions that its devices satisfy.</summary>
+    /// <summary>CEL expressions that the class's devices satisfy.</summary>
     public IReadOnlyList<string> Selectors
     {
         get;
         init => field = value ?? [];
     } = [];
 
-    /// <summary>The extended resource that pods may ask for instead of a claim.</summary>
+    /// <summary>The extended resource that pods may request instead of a claim.</summary>
     public string? ExtendedResourceName { get; init; }
 
     internal static V1DeviceClassSpec Read(ref Utf8JsonReader reader)

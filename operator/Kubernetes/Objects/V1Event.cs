@@ -3,7 +3,7 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>An Event of events.k8s.io/v1. After its creation only its series may change.</summary>
+/// <summary>An Event of events.k8s.io/v1. Only its series may change after it was created.</summary>
 [KubernetesEntity(Group = "events.k8s.io", ApiVersion = "v1", Kind = "Event", PluralName = "events")]
 public sealed record V1Event : IKubernetesEntity<V1Event>
 {

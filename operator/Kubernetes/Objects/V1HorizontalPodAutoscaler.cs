@@ -2,7 +2,7 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>A HorizontalPodAutoscaler: who scales what.</summary>
+/// <summary>A HorizontalPodAutoscaler, with the object that it scales.</summary>
 [KubernetesEntity(Group = "autoscaling", ApiVersion = "v2", Kind = "HorizontalPodAutoscaler", PluralName = "horizontalpodautoscalers")]
 public sealed record V1HorizontalPodAutoscaler : IKubernetesEntity<V1HorizontalPodAutoscaler>
 {
@@ -64,8 +64,8 @@ public sealed record V1CrossVersionObjectReference
     public static readonly V1CrossVersionObjectReference Empty = new();
 
     /// <summary>
-    /// Whether it names an object of a kind, in any version of the group. Without a kind it names a Deployment, as in KEDA; without an
-    /// apiVersion the kind alone counts.
+    /// Returns whether the reference names an object of a kind, in any version of the group. Without a kind it names a Deployment, as in
+    /// KEDA. Without an apiVersion, only the kind is compared.
     /// </summary>
     public bool IsOf(EntityKind kind) =>
         ApiVersion is { Length: > 0 } version ? kind.Is(version, Kind ?? "Deployment") : (Kind ?? "Deployment") == kind.Kind;

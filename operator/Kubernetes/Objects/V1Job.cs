@@ -3,7 +3,6 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>A Job.</summary>
 [KubernetesEntity(Group = "batch", ApiVersion = "v1", Kind = "Job", PluralName = "jobs")]
 public sealed record V1Job : IKubernetesEntity<V1Job>
 {
@@ -58,11 +57,11 @@ public sealed record V1JobSpec
 
     public V1JobSuccessPolicy? SuccessPolicy { get; init; }
 
-    /// <summary>Kept as it stands: whether there is one, and its rules, matter to who suspends a Job.</summary>
+    /// <summary>The policy as JSON, because its rules may fail a Job that is suspended.</summary>
     public System.Text.Json.JsonElement? PodFailurePolicy { get; init; }
 }
 
-/// <summary>An Indexed Job succeeds as soon as one of the rules is met.</summary>
+/// <summary>Rules for an Indexed Job, which succeeds as soon as one of them is met.</summary>
 public sealed record V1JobSuccessPolicy
 {
     public IReadOnlyList<V1JobSuccessPolicyRule> Rules
@@ -74,10 +73,10 @@ public sealed record V1JobSuccessPolicy
 
 public sealed record V1JobSuccessPolicyRule
 {
-    /// <summary>As in <c>0,2-4</c>; null for any.</summary>
+    /// <summary>Indexes such as <c>0,2-4</c>; null for any.</summary>
     public string? SucceededIndexes { get; init; }
 
-    /// <summary>Null for all of the indexes.</summary>
+    /// <summary>The number of indexes that must succeed; null for all of them.</summary>
     public int? SucceededCount { get; init; }
 }
 
@@ -109,7 +108,6 @@ public sealed record V1JobStatus
 
     public string? FailedIndexes { get; init; }
 
-    /// <summary>The condition of a type, or null.</summary>
     public V1Condition? Condition(string type)
     {
         foreach (V1Condition condition in Conditions)

@@ -2,7 +2,7 @@ using System.Text.Json.Serialization;
 
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>Selects objects by their labels. Without any requirement it selects all.</summary>
+/// <summary>A selector of objects by their labels. Without requirements it selects all.</summary>
 public sealed record V1LabelSelector
 {
     public static readonly V1LabelSelector Empty = new();
@@ -20,13 +20,13 @@ public sealed record V1LabelSelector
         init => field = value ?? [];
     } = [];
 
-    /// <summary>The selector as a query parameter, such as <c>team=nlp,tier in (a,b)</c>.</summary>
+    /// <summary>Returns the selector as a query parameter, such as <c>team=nlp,tier in (a,b)</c>.</summary>
     public string ToQuery() =>
         string.Join(',', MatchLabels.Select(pair => $"{pair.Key}={pair.Value}").Concat(MatchExpressions.Select(e => e.ToQuery())));
 
     /// <summary>
-    /// A selector from a query parameter, as the status of a scalable object gives it; null when it cannot be read. Sets, equality and
-    /// presence: <c>a=b,c!=d,e in (f,g),h notin (i),j,!k</c>.
+    /// Parses a query parameter, such as the status of a scalable object has: <c>a=b,c!=d,e in (f,g),h notin (i),j,!k</c>. Returns null if
+    /// it is empty or invalid.
     /// </summary>
     public static V1LabelSelector? FromQuery(string query)
     {
@@ -75,7 +75,7 @@ public sealed record V1LabelSelector
             };
     }
 
-    /// <summary>At commas that are not between parentheses.</summary>
+    /// <summary>Splits a query at commas that are not between parentheses.</summary>
     private static IEnumerable<string> Parts(string query)
     {
         int from = 0,
@@ -95,7 +95,7 @@ public sealed record V1LabelSelector
         yield return query[from..];
     }
 
-    /// <summary>Whether an object with these labels is selected. An unknown operator selects nothing.</summary>
+    /// <summary>Returns whether an object with these labels is selected. An unknown operator selects nothing.</summary>
     public bool Matches(IReadOnlyDictionary<string, string> labels)
     {
         foreach ((string key, string value) in MatchLabels)

@@ -2,7 +2,7 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>A LeaderWorkerSet: groups of a leader and its workers, so many groups as it has replicas.</summary>
+/// <summary>A LeaderWorkerSet. Each replica is a group of a leader and its workers.</summary>
 [KubernetesEntity(Group = "leaderworkerset.x-k8s.io", ApiVersion = "v1", Kind = "LeaderWorkerSet", PluralName = "leaderworkersets")]
 public sealed record V1LeaderWorkerSet : IKubernetesEntity<V1LeaderWorkerSet>
 {
@@ -37,7 +37,7 @@ public sealed record V1LeaderWorkerSetSpec
 {
     public static readonly V1LeaderWorkerSetSpec Empty = new();
 
-    /// <summary>Groups.</summary>
+    /// <summary>The number of groups.</summary>
     public int? Replicas { get; init; }
 
     public V1LeaderWorkerTemplate LeaderWorkerTemplate
@@ -51,7 +51,7 @@ public sealed record V1LeaderWorkerTemplate
 {
     public static readonly V1LeaderWorkerTemplate Empty = new();
 
-    /// <summary>Absent where the leader is made as its workers are.</summary>
+    /// <summary>The template of the leader; null if it has that of the workers.</summary>
     public V1PodTemplateSpec? LeaderTemplate { get; init; }
 
     public V1PodTemplateSpec WorkerTemplate
@@ -60,10 +60,10 @@ public sealed record V1LeaderWorkerTemplate
         init => field = value ?? V1PodTemplateSpec.Empty;
     } = V1PodTemplateSpec.Empty;
 
-    /// <summary>Pods of a group, the leader included.</summary>
+    /// <summary>The number of pods in a group, including the leader.</summary>
     public int? Size { get; init; }
 
-    /// <summary>For the StatefulSets of leaders and of workers alike.</summary>
+    /// <summary>Applies to the StatefulSets of leaders and of workers.</summary>
     public V1PersistentVolumeClaimRetentionPolicy? PersistentVolumeClaimRetentionPolicy { get; init; }
 
     public IReadOnlyList<V1VolumeClaimTemplate> VolumeClaimTemplates
@@ -77,7 +77,7 @@ public sealed record V1LeaderWorkerSetStatus
 {
     public static readonly V1LeaderWorkerSetStatus Empty = new();
 
-    /// <summary>Groups.</summary>
+    /// <summary>The number of groups.</summary>
     public int Replicas { get; init; }
 
     public long ObservedGeneration { get; init; }

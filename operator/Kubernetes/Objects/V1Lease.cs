@@ -3,7 +3,6 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>A Lease.</summary>
 [KubernetesEntity(Group = "coordination.k8s.io", ApiVersion = "v1", Kind = "Lease", PluralName = "leases")]
 public sealed record V1Lease : IKubernetesEntity<V1Lease>
 {

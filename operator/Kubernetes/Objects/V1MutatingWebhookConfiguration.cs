@@ -4,7 +4,7 @@ using Bursar.Kubernetes.KubeOps;
 
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>A MutatingWebhookConfiguration, as far as where its webhooks are and whom to believe.</summary>
+/// <summary>A MutatingWebhookConfiguration, with the addresses and the trusted certificates of its webhooks.</summary>
 [KubernetesEntity(
     Group = "admissionregistration.k8s.io",
     ApiVersion = "v1",

@@ -3,7 +3,6 @@ using Bursar.Kubernetes.KubeOps;
 
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>A namespace.</summary>
 [KubernetesEntity(Group = "", ApiVersion = "v1", Kind = "Namespace", PluralName = "namespaces")]
 [EntityScope(EntityScope.Cluster)]
 public sealed record V1Namespace : IKubernetesEntity<V1Namespace>

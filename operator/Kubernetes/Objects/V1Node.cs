@@ -4,7 +4,6 @@ using Bursar.Kubernetes.KubeOps;
 
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>A node.</summary>
 [KubernetesEntity(Group = "", ApiVersion = "v1", Kind = "Node", PluralName = "nodes")]
 [EntityScope(EntityScope.Cluster)]
 public sealed record V1Node : IKubernetesEntity<V1Node>
@@ -54,7 +53,6 @@ public sealed record V1NodeStatus
         init => field = value ?? [];
     } = [];
 
-    /// <summary>The condition of a type, or null.</summary>
     public V1NodeCondition? Condition(string type)
     {
         foreach (V1NodeCondition condition in Conditions)

@@ -3,9 +3,7 @@ using System.Text.Json.Serialization;
 
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>
-/// Metadata of an object. Collections are never null. Times are kept as ticks: a nullable DateTimeOffset is three times as large.
-/// </summary>
+/// <summary>Metadata of an object. Times are stored as ticks, because a nullable DateTimeOffset is three times as large.</summary>
 [JsonConverter(typeof(V1ObjectMetaConverter))]
 public sealed record V1ObjectMeta
 {
@@ -75,12 +73,12 @@ public sealed record V1ObjectMeta
     } = [];
 
     /// <summary>
-    /// The fields of the whole object whose JSON has another type than expected: empty for nearly every object. Those that were not
-    /// converted read as absent. Not part of the JSON.
+    /// The fields of the whole object with an unexpected JSON type; empty for nearly every object. They read as absent unless they were
+    /// converted. Not part of the JSON.
     /// </summary>
     public IReadOnlyList<MistypedField> MistypedFields { get; internal set; } = [];
 
-    /// <summary>Whether a field of the object could not be read.</summary>
+    /// <summary>True if a field of the object could not be read.</summary>
     public bool IsUnreadable
     {
         get
@@ -92,7 +90,7 @@ public sealed record V1ObjectMeta
         }
     }
 
-    /// <summary>The owner that manages this object, or null.</summary>
+    /// <summary>Returns the owner that is the object's controller; null if there is none.</summary>
     public V1OwnerReference? ControllerReference()
     {
         foreach (V1OwnerReference owner in OwnerReferences)
@@ -101,9 +99,7 @@ public sealed record V1ObjectMeta
         return null;
     }
 
-    /// <summary>
-    /// Reads metadata; <paramref name="slim"/> keeps only what is read of pods: few annotations, no finalizers, no name it was made from.
-    /// </summary>
+    /// <summary>Reads metadata. <paramref name="slim"/>, for pods, leaves out finalizers, generateName and most annotations.</summary>
     internal static V1ObjectMeta Read(ref Utf8JsonReader reader, bool slim)
     {
         if (!Wire.EnterObject(ref reader))

@@ -1,6 +1,5 @@
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>Points at an object.</summary>
 public sealed record V1ObjectReference
 {
     public static readonly V1ObjectReference Empty = new();

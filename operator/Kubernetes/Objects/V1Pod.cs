@@ -5,8 +5,8 @@ using System.Text.Json.Serialization.Metadata;
 namespace Bursar.Kubernetes.Objects;
 
 /// <summary>
-/// A pod, in the fields that are read. Its JSON is read by hand: pods are by far the most numerous objects in the cache, and
-/// unread annotations, managed fields and most of the spec never become objects.
+/// A pod, with the fields that are read. Its JSON is decoded by hand, because pods are by far the most numerous objects in the cache.
+/// Unread annotations, managed fields and most of the spec never become objects.
 /// </summary>
 [KubernetesEntity(Group = "", ApiVersion = "v1", Kind = "Pod", PluralName = "pods")]
 [JsonConverter(typeof(V1PodConverter))]

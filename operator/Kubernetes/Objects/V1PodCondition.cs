@@ -3,8 +3,8 @@ using System.Text.Json;
 namespace Bursar.Kubernetes.Objects;
 
 /// <summary>
-/// A condition of a pod that tells when it began or ended: scheduled, ready, disrupted, or without a sandbox. Other types,
-/// reasons and messages are not kept, and neither is the sandbox of a pod that has one.
+/// A condition of a pod with the time of its change. Only PodScheduled, Ready, DisruptionTarget and a false PodReadyToStartContainers are
+/// kept, without reasons and messages.
 /// </summary>
 public sealed record V1PodCondition
 {

@@ -3,9 +3,7 @@ using System.Text.Json.Serialization;
 
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>
-/// A pod's specification, also within templates: the node, and all else, which the pods of a job have in common and share.
-/// </summary>
+/// <summary>The spec of a pod or a template. All fields except the node are in one part, which the pods of a job share.</summary>
 [JsonConverter(typeof(V1PodSpecConverter))]
 public sealed record V1PodSpec
 {
@@ -29,7 +27,7 @@ public sealed record V1PodSpec
         init => _common = _common with { InitContainers = value ?? [] };
     }
 
-    /// <summary>Null: not said, which the API server fills with 30.</summary>
+    /// <summary>Null if not set; the API server then uses 30.</summary>
     public long? TerminationGracePeriodSeconds
     {
         get => _common.Grace < 0 ? null : _common.Grace;
@@ -73,8 +71,8 @@ public sealed record V1PodSpec
     }
 
     /// <summary>
-    /// It has a volume on disk that goes with the pod: an emptyDir, or a generic ephemeral volume. In memory (medium: Memory) does not
-    /// count.
+    /// True if the pod has a volume on disk that is deleted with it: an emptyDir or a generic ephemeral volume. An emptyDir in memory
+    /// (medium: Memory) does not count.
     /// </summary>
     public bool HasScratch
     {
@@ -160,7 +158,7 @@ public sealed record V1PodSpec
         writer.WriteEndObject();
     }
 
-    /// <summary>Some text for a volume that goes with its pod, null for any other.</summary>
+    /// <summary>Returns a string for a volume on disk that is deleted with its pod, null for any other.</summary>
     private static string? ReadScratch(ref Utf8JsonReader reader)
     {
         if (!Wire.EnterObject(ref reader))
@@ -211,7 +209,7 @@ public sealed record V1PodSpec
 
         public int Priority { get; init; }
 
-        /// <summary>Negative: not said.</summary>
+        /// <summary>Negative if not set.</summary>
         public int Grace { get; init; } = -1;
 
         public bool HostNetwork { get; init; }
@@ -222,7 +220,7 @@ public sealed record V1PodSpec
     }
 }
 
-/// <summary>A pod's reference to a claim: by its name, or by the template that one is made from for this pod.</summary>
+/// <summary>A pod's reference to a claim, by name or by the template from which a claim is created for this pod.</summary>
 public sealed record V1PodResourceClaim
 {
     public string Name

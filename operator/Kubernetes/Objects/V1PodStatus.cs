@@ -10,12 +10,12 @@ public sealed record V1PodStatus
 
     private long _started;
 
-    // Null: the one address alone, as of nearly every pod.
+    // Null if PodIP is the only address, as in nearly every pod.
     private IReadOnlyList<string>? _ips;
 
     public string? Phase { get; init; }
 
-    /// <summary>Why the pod as a whole failed, as <c>Evicted</c>; null for most.</summary>
+    /// <summary>The reason why the whole pod failed, such as <c>Evicted</c>; null for most pods.</summary>
     public string? Reason { get; init; }
 
     public string? PodIP { get; init; }
@@ -50,20 +50,19 @@ public sealed record V1PodStatus
         init => field = value ?? [];
     } = [];
 
-    /// <summary>Names of the claims that were made for the pod from templates, by the names of its references.</summary>
+    /// <summary>Names of the claims that were created for the pod from templates, by the names of its references.</summary>
     public StringMap ResourceClaimNames
     {
         get;
         init => field = value ?? StringMap.Empty;
     } = StringMap.Empty;
 
-    /// <summary>The claim that was made for extended resources which a DRA driver serves.</summary>
+    /// <summary>The claim that was created for extended resources served by a DRA driver.</summary>
     public V1ExtendedResourceClaim? ExtendedResourceClaim { get; init; }
 
-    /// <summary>The claim that was made for one of the pod's references; null while there is none.</summary>
+    /// <summary>Returns the name of the claim that was created for a reference; null if there is none yet.</summary>
     public string? ClaimNameOf(string reference) => ResourceClaimNames.TryGetValue(reference, out string? name) ? name : null;
 
-    /// <summary>The condition of a type, or null.</summary>
     public V1PodCondition? Condition(string type)
     {
         foreach (V1PodCondition condition in Conditions)
@@ -179,7 +178,7 @@ public sealed record V1PodStatus
     }
 }
 
-/// <summary>The claim for extended resources that a DRA driver serves, and the resources that it stands for.</summary>
+/// <summary>The claim for extended resources served by a DRA driver, with the resources that it represents.</summary>
 public sealed record V1ExtendedResourceClaim
 {
     public string ClaimName
@@ -213,7 +212,7 @@ public sealed record V1ExtendedResourceClaim
         return name is null ? null : new() { ClaimName = name, Resources = resources };
     }
 
-    /// <summary>Writes itself as property <c>extendedResourceClaimStatus</c>.</summary>
+    /// <summary>Writes the property <c>extendedResourceClaimStatus</c>.</summary>
     internal void Write(Utf8JsonWriter writer)
     {
         writer.WriteStartObject("extendedResourceClaimStatus");

@@ -3,7 +3,6 @@ using Bursar.Kubernetes.KubeOps;
 
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>A PriorityClass.</summary>
 [KubernetesEntity(Group = "scheduling.k8s.io", ApiVersion = "v1", Kind = "PriorityClass", PluralName = "priorityclasses")]
 [EntityScope(EntityScope.Cluster)]
 public sealed record V1PriorityClass : IKubernetesEntity<V1PriorityClass>

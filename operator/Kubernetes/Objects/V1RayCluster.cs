@@ -25,7 +25,7 @@ public sealed record V1RayClusterSpec
 {
     public static readonly V1RayClusterSpec Empty = new();
 
-    /// <summary>Ray's autoscaler changes the replicas of the worker groups between their bounds.</summary>
+    /// <summary>If true, Ray's autoscaler changes the replicas of the worker groups within their bounds.</summary>
     public bool? EnableInTreeAutoscaling { get; init; }
 
     public V1RayHeadGroup HeadGroupSpec
@@ -62,7 +62,7 @@ public sealed record V1RayWorkerGroup
 
     public int? MaxReplicas { get; init; }
 
-    /// <summary>Pods that make one replica.</summary>
+    /// <summary>The number of pods per replica.</summary>
     public int? NumOfHosts { get; init; }
 
     public bool? Suspend { get; init; }

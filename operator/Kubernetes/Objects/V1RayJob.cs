@@ -64,14 +64,14 @@ public sealed record V1RayJobStatus
 {
     public static readonly V1RayJobStatus Empty = new();
 
-    /// <summary>Of the RayJob: Initializing, Running, Suspended, Complete, Failed and more; empty when it is new.</summary>
+    /// <summary>The state of the RayJob: Initializing, Running, Suspended, Complete, Failed and more; empty for a new RayJob.</summary>
     public string JobDeploymentStatus
     {
         get;
         init => field = value ?? "";
     } = "";
 
-    /// <summary>Of what was submitted to Ray: SUCCEEDED, FAILED, STOPPED and more.</summary>
+    /// <summary>The state of the job submitted to Ray: SUCCEEDED, FAILED, STOPPED and more.</summary>
     public string JobStatus
     {
         get;

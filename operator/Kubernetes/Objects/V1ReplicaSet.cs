@@ -2,7 +2,6 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>A ReplicaSet.</summary>
 [KubernetesEntity(Group = "apps", ApiVersion = "v1", Kind = "ReplicaSet", PluralName = "replicasets")]
 public sealed record V1ReplicaSet : IKubernetesEntity<V1ReplicaSet>
 {

@@ -4,7 +4,7 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>A claim on devices of a node (dynamic resource allocation), with what was allocated for it.</summary>
+/// <summary>A claim on devices of a node (dynamic resource allocation), with the devices allocated for it.</summary>
 [KubernetesEntity(Group = "resource.k8s.io", ApiVersion = "v1", Kind = "ResourceClaim", PluralName = "resourceclaims")]
 public sealed record V1ResourceClaim : IKubernetesEntity<V1ResourceClaim>
 {
@@ -35,7 +35,7 @@ public sealed record V1ResourceClaim : IKubernetesEntity<V1ResourceClaim>
     } = V1ResourceClaimStatus.Empty;
 }
 
-/// <summary>The pattern of the claims that are made for each pod.</summary>
+/// <summary>The template from which a claim is created for each pod.</summary>
 [KubernetesEntity(Group = "resource.k8s.io", ApiVersion = "v1", Kind = "ResourceClaimTemplate", PluralName = "resourceclaimtemplates")]
 public sealed record V1ResourceClaimTemplate : IKubernetesEntity<V1ResourceClaimTemplate>
 {
@@ -71,7 +71,7 @@ public sealed record V1ResourceClaimTemplateSpec
     } = V1ResourceClaimSpec.Empty;
 }
 
-/// <summary>The requests of a claim, which stand under <c>devices</c>.</summary>
+/// <summary>The requests of a claim, which are under <c>devices</c> in the JSON.</summary>
 [JsonConverter(typeof(V1ResourceClaimSpecConverter))]
 public sealed record V1ResourceClaimSpec
 {
@@ -116,8 +116,8 @@ public sealed record V1ResourceClaimSpec
 }
 
 /// <summary>
-/// One request for devices. In v1beta1 its fields stand in the request itself, since then under <c>exactly</c>; of a list of
-/// alternatives (<c>firstAvailable</c>) the first is read, which the scheduler prefers.
+/// A request for devices. In v1beta1 its fields are in the request itself, in later versions under <c>exactly</c>. Of alternatives
+/// (<c>firstAvailable</c>) the first is read, because the scheduler prefers it.
 /// </summary>
 public sealed record V1DeviceRequest
 {
@@ -140,13 +140,13 @@ public sealed record V1DeviceRequest
         init => field = value ?? [];
     } = [];
 
-    /// <summary>How many devices; the API server's default is one.</summary>
+    /// <summary>The number of devices; the API server's default is one.</summary>
     public long Count { get; init; } = 1;
 
-    /// <summary>All matching devices of a node instead of a count.</summary>
+    /// <summary>True to request all matching devices of a node instead of a number.</summary>
     public bool All { get; init; }
 
-    /// <summary>For watching devices that others use.</summary>
+    /// <summary>True for a request that only monitors devices which others use.</summary>
     public bool AdminAccess { get; init; }
 
     internal static V1DeviceRequest? Read(ref Utf8JsonReader reader)
@@ -215,7 +215,7 @@ public sealed record V1DeviceRequest
     }
 }
 
-/// <summary>What was allocated for a claim.</summary>
+/// <summary>The devices allocated for a claim.</summary>
 [JsonConverter(typeof(V1ResourceClaimStatusConverter))]
 public sealed record V1ResourceClaimStatus
 {
@@ -308,9 +308,7 @@ public sealed record V1AllocatedDevice
 
     public bool AdminAccess { get; init; }
 
-    /// <summary>
-    /// How much of the device's memory, of a device that several claims may have at once; null where the claim has the device alone.
-    /// </summary>
+    /// <summary>The claim's part of the memory of a device that several claims may share; null if the claim has the device alone.</summary>
     public string? ConsumedMemory { get; init; }
 
     internal static V1AllocatedDevice? Read(ref Utf8JsonReader reader)

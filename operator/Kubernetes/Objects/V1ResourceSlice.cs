@@ -5,7 +5,7 @@ using Bursar.Kubernetes.KubeOps;
 
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>Devices that a driver publishes, mostly those of one node.</summary>
+/// <summary>Devices that a driver publishes, usually those of one node.</summary>
 [KubernetesEntity(Group = "resource.k8s.io", ApiVersion = "v1", Kind = "ResourceSlice", PluralName = "resourceslices")]
 [EntityScope(EntityScope.Cluster)]
 public sealed record V1ResourceSlice : IKubernetesEntity<V1ResourceSlice>
@@ -66,11 +66,11 @@ public sealed record V1ResourcePool
         init => field = value ?? "";
     } = "";
 
-    /// <summary>Slices of an older generation than the pool's newest do not count.</summary>
+    /// <summary>The generation of the pool that the slice describes. Slices of an older generation are ignored.</summary>
     public long Generation { get; init; }
 }
 
-/// <summary>A device, with those attributes that tell what it costs. In v1beta1 they stand under <c>basic</c>.</summary>
+/// <summary>A device, with the attributes that determine its price. In v1beta1 they are under <c>basic</c>.</summary>
 [JsonConverter(typeof(V1SliceDeviceConverter))]
 public sealed record V1SliceDevice
 {
@@ -94,10 +94,10 @@ public sealed record V1SliceDevice
         init => field = value ?? "";
     } = "";
 
-    /// <summary>Set where each device of a slice says its node itself.</summary>
+    /// <summary>Set if each device of a slice names its own node.</summary>
     public string? NodeName { get; init; }
 
-    /// <summary>Without the domains in front of their names.</summary>
+    /// <summary>Attributes by name, without the domain in front of it.</summary>
     public StringMap Attributes
     {
         get;

@@ -2,7 +2,7 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>KEDA's ScaledObject: who scales what.</summary>
+/// <summary>KEDA's ScaledObject, with the object that it scales.</summary>
 [KubernetesEntity(Group = "keda.sh", ApiVersion = "v1alpha1", Kind = "ScaledObject", PluralName = "scaledobjects")]
 public sealed record V1ScaledObject : IKubernetesEntity<V1ScaledObject>
 {

@@ -2,7 +2,7 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>A Secret. Values are bytes; the wire has them in base64.</summary>
+/// <summary>A Secret. Values are bytes, and base64 in the JSON.</summary>
 [KubernetesEntity(Group = "", ApiVersion = "v1", Kind = "Secret", PluralName = "secrets")]
 public sealed record V1Secret : IKubernetesEntity<V1Secret>
 {

@@ -2,7 +2,6 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>A StatefulSet.</summary>
 [KubernetesEntity(Group = "apps", ApiVersion = "v1", Kind = "StatefulSet", PluralName = "statefulsets")]
 public sealed record V1StatefulSet : IKubernetesEntity<V1StatefulSet>
 {
@@ -60,7 +59,7 @@ public sealed record V1StatefulSetSpec
     } = V1PodTemplateSpec.Empty;
 }
 
-/// <summary>The pattern of the volume claims that are made for each pod, as far as it tells that there is one.</summary>
+/// <summary>The template of volume claims that are created for each pod. Only its existence is read.</summary>
 public sealed record V1VolumeClaimTemplate
 {
     public string? Kind { get; init; }
@@ -70,10 +69,10 @@ public sealed record V1PersistentVolumeClaimRetentionPolicy
 {
     public const string Delete = "Delete";
 
-    /// <summary>Retain, which is the default, or Delete.</summary>
+    /// <summary>Retain (the default) or Delete, when the StatefulSet is scaled down.</summary>
     public string? WhenScaled { get; init; }
 
-    /// <summary>The same for when the StatefulSet itself is deleted.</summary>
+    /// <summary>Retain (the default) or Delete, when the StatefulSet itself is deleted.</summary>
     public string? WhenDeleted { get; init; }
 }
 
@@ -83,7 +82,7 @@ public sealed record V1StatefulSetUpdateStrategy
 
     public static readonly V1StatefulSetUpdateStrategy Empty = new();
 
-    /// <summary>RollingUpdate, which is the default, or OnDelete.</summary>
+    /// <summary>RollingUpdate (the default) or OnDelete.</summary>
     public string? Type { get; init; }
 
     public V1RollingUpdateStatefulSet RollingUpdate
@@ -97,7 +96,7 @@ public sealed record V1RollingUpdateStatefulSet
 {
     public static readonly V1RollingUpdateStatefulSet Empty = new();
 
-    /// <summary>Pods with a lower number keep the former template.</summary>
+    /// <summary>Pods with a lower ordinal keep the former template.</summary>
     public int? Partition { get; init; }
 }
 

@@ -3,7 +3,7 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace Bursar.Kubernetes.Objects;
 
-/// <summary>Kueue's Workload in any of its versions: what it queues, whether it may run, and how far it came.</summary>
+/// <summary>Kueue's Workload in any of its versions.</summary>
 public interface IKueueWorkload : IKubernetesObject
 {
     V1WorkloadSpec Spec { get; }
@@ -11,7 +11,7 @@ public interface IKueueWorkload : IKubernetesObject
     V1WorkloadStatus Status { get; }
 }
 
-/// <summary>Kueue's Workload.</summary>
+/// <summary>Kueue's Workload in the version v1beta2.</summary>
 [KubernetesEntity(Group = "kueue.x-k8s.io", ApiVersion = "v1beta2", Kind = "Workload", PluralName = "workloads")]
 public sealed record V1Workload : IKubernetesEntity<V1Workload>, IKueueWorkload
 {
@@ -42,7 +42,7 @@ public sealed record V1Workload : IKubernetesEntity<V1Workload>, IKueueWorkload
     } = V1WorkloadStatus.Empty;
 }
 
-/// <summary>The same where an older Kueue serves no other version.</summary>
+/// <summary>Kueue's Workload in the version v1beta1, for an older Kueue that serves no newer one.</summary>
 [KubernetesEntity(Group = "kueue.x-k8s.io", ApiVersion = "v1beta1", Kind = "Workload", PluralName = "workloads")]
 public sealed record V1Beta1Workload : IKubernetesEntity<V1Beta1Workload>, IKueueWorkload
 {
@@ -77,7 +77,7 @@ public sealed record V1WorkloadSpec
 {
     public static readonly V1WorkloadSpec Empty = new();
 
-    /// <summary>Absent means active.</summary>
+    /// <summary>Null means active.</summary>
     public bool? Active { get; init; }
 
     public string? QueueName { get; init; }
@@ -102,7 +102,7 @@ public sealed record V1WorkloadStatus
     public bool Has(string condition) => Conditions.Any(one => one.Type == condition && one.Status == "True");
 }
 
-/// <summary>What one admission check says of a Workload.</summary>
+/// <summary>The state of one admission check of a Workload.</summary>
 public sealed record V1AdmissionCheckState
 {
     public string Name

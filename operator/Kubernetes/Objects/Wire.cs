@@ -7,21 +7,17 @@ using System.Text.Json;
 namespace Bursar.Kubernetes.Objects;
 
 /// <summary>
-/// Reads and writes the small shapes of the API's JSON. Readers stand on the value's first token and leave on its last. A value
-/// of an unexpected shape is reported, skipped and reads as absent: one odd object must not fail a whole list.
+/// Reads and writes small values of the API's JSON. A reader begins on the first token of a value and ends on its last. A value of an
+/// unexpected type is reported, skipped and reads as absent, so that one object does not fail a whole list.
 /// </summary>
 internal static class Wire
 {
     public delegate T ItemReader<out T>(ref Utf8JsonReader reader);
 
-    /// <summary>
-    /// Moves to the next property of the object and from its name to its value is left to the caller. False at the object's end.
-    /// </summary>
+    /// <summary>Moves to the next property name of an object. Returns false at the end of the object.</summary>
     public static bool NextProperty(ref Utf8JsonReader reader) => reader.Read() && reader.TokenType == JsonTokenType.PropertyName;
 
-    /// <summary>
-    /// Moves from a property's name to its value and tells whether an object starts there; any other value is passed over.
-    /// </summary>
+    /// <summary>Moves from a property's name to its value. Returns whether an object starts there, and skips any other value.</summary>
     public static bool EnterObject(ref Utf8JsonReader reader)
     {
         if (reader.TokenType == JsonTokenType.PropertyName)
@@ -32,14 +28,14 @@ internal static class Wire
         return false;
     }
 
-    /// <summary>Passes over a value of an unexpected type.</summary>
+    /// <summary>Reports and skips a value of an unexpected type.</summary>
     public static void Skip(ref Utf8JsonReader reader, string expected)
     {
         MistypedTokens.Report(ref reader, expected);
         reader.TrySkip();
     }
 
-    /// <summary>Passes over the value of the current property.</summary>
+    /// <summary>Skips the value of the current property.</summary>
     public static void Pass(ref Utf8JsonReader reader)
     {
         if (reader.TokenType == JsonTokenType.PropertyName)
@@ -47,7 +43,7 @@ internal static class Wire
         reader.TrySkip();
     }
 
-    /// <summary>A text that repeats over objects.</summary>
+    /// <summary>Reads the current property's string, which other objects share.</summary>
     public static string? Shared(ref Utf8JsonReader reader)
     {
         reader.Read();
@@ -57,7 +53,7 @@ internal static class Wire
         return null;
     }
 
-    /// <summary>A text of this object alone.</summary>
+    /// <summary>Reads the current property's string, which only this object has.</summary>
     public static string? Text(ref Utf8JsonReader reader)
     {
         reader.Read();
@@ -81,7 +77,7 @@ internal static class Wire
         return Truth(ref reader) ?? false;
     }
 
-    /// <summary>UTC ticks of a time; 0 when absent.</summary>
+    /// <summary>Reads the current property's time as UTC ticks; 0 if absent.</summary>
     public static long Ticks(ref Utf8JsonReader reader)
     {
         reader.Read();
@@ -89,8 +85,8 @@ internal static class Wire
     }
 
     /// <summary>
-    /// The current value as UTC ticks; 0 when absent. Go writes a time that was never set as an empty text or as the first moment of the
-    /// year 1, both of which read as absent.
+    /// Reads the current value as UTC ticks; 0 if absent. Go writes a time that was never set as an empty string or as the start of the
+    /// year 1. Both read as absent.
     /// </summary>
     public static long TicksHere(ref Utf8JsonReader reader)
     {
@@ -106,13 +102,13 @@ internal static class Wire
         return 0;
     }
 
-    /// <summary>The current value as a text, which may be written as a number or a boolean.</summary>
+    /// <summary>Reads the current value as a string, which may be written as a number or a boolean.</summary>
     public static string? AnyText(ref Utf8JsonReader reader)
     {
         switch (reader.TokenType)
         {
             case JsonTokenType.String:
-                // The specs of a kind differ in a few of their texts, and their conditions in fewer.
+                // Most strings repeat over the objects of a kind.
                 return StringPool.Get(ref reader);
             case JsonTokenType.Number:
                 MistypedTokens.Report(ref reader, MistypedTokens.Text, isConverted: true);
@@ -126,7 +122,7 @@ internal static class Wire
         }
     }
 
-    /// <summary>The current value as a whole number, which may be written as a text or with a fraction of zero. Null when absent.</summary>
+    /// <summary>Reads the current value as an integer, also from a string or a fraction of zero. Null if absent or out of bounds.</summary>
     public static long? Whole(ref Utf8JsonReader reader, long least, long most)
     {
         if (reader.TokenType == JsonTokenType.Number)
@@ -157,7 +153,7 @@ internal static class Wire
         return null;
     }
 
-    /// <summary>The current value as a boolean, which may be written as a text. Null when absent.</summary>
+    /// <summary>Reads the current value as a boolean, which may be written as a string. Null if absent.</summary>
     public static bool? Truth(ref Utf8JsonReader reader)
     {
         switch (reader.TokenType)
@@ -179,7 +175,7 @@ internal static class Wire
 
     public static long Ticks(DateTimeOffset? time) => time?.UtcTicks ?? 0;
 
-    /// <summary>Reads the list under the current property.</summary>
+    /// <summary>Reads the list under the current property, without its null items.</summary>
     public static T[] Array<T>(ref Utf8JsonReader reader, ItemReader<T?> item)
         where T : class
     {
@@ -214,7 +210,7 @@ internal static class Wire
         return result;
     }
 
-    /// <summary>For lists of texts: the item reader stands on the item already.</summary>
+    /// <summary>Reads an item of a list of strings. The reader is already on the item.</summary>
     public static string? SharedItem(ref Utf8JsonReader reader)
     {
         if (reader.TokenType == JsonTokenType.String)
@@ -223,7 +219,7 @@ internal static class Wire
         return null;
     }
 
-    /// <summary>Reads a map of texts under the current property or value; <paramref name="keep"/> may refuse keys.</summary>
+    /// <summary>Reads the map under the current property or value. <paramref name="keep"/> returns false for keys to leave out.</summary>
     public static StringMap Map(ref Utf8JsonReader reader, Func<string, bool>? keep = null)
     {
         if (!EnterObject(ref reader))
@@ -299,7 +295,7 @@ internal static class Wire
         writer.WriteEndArray();
     }
 
-    /// <summary>A Time: RFC 3339 in whole seconds, UTC.</summary>
+    /// <summary>Writes a Time: RFC 3339 in whole seconds, UTC.</summary>
     public static void WriteTime(Utf8JsonWriter writer, string name, long ticks)
     {
         if (ticks == 0)
@@ -308,10 +304,10 @@ internal static class Wire
         writer.WriteString(name, Format(text, ticks, micro: false));
     }
 
-    /// <summary>The wire text of a time: whole seconds, or (MicroTime) always six digits.</summary>
+    /// <summary>Returns a time as the API writes it: in whole seconds, or with six decimals for a MicroTime.</summary>
     public static ReadOnlySpan<byte> Format(Span<byte> text, long ticks, bool micro)
     {
-        // Format 'O' of a UTC DateTime is yyyy-MM-ddTHH:mm:ss.fffffffZ: its first 19 or 26 bytes are what the API wants.
+        // Format 'O' of a UTC DateTime is yyyy-MM-ddTHH:mm:ss.fffffffZ. The API's formats are its first 19 or 26 bytes.
         Utf8Formatter.TryFormat(new DateTime(ticks, DateTimeKind.Utc), text, out _, new StandardFormat('O'));
         int length = micro ? 26 : 19;
         text[length] = (byte)'Z';

@@ -11,19 +11,19 @@ namespace Bursar.Kubernetes.Reconcile;
 public sealed record ControllerRunnerOptions<T>
     where T : class, IKubernetesEntity<T>
 {
-    /// <summary>Objects reconciled at the same time; one object never by two workers.</summary>
+    /// <summary>Objects that are reconciled concurrently. Two workers never reconcile one object at the same time.</summary>
     public int Workers { get; init; } = 1;
 
-    /// <summary>False for changes that need no reconciliation, such as the echo of our own status.</summary>
+    /// <summary>Returns false for an update that needs no reconciliation, such as the controller's own. Null: all updates do.</summary>
     public Func<T, T, bool>? Concerns { get; init; }
 
     public BackoffOptions Backoff { get; init; } = new();
 
-    /// <summary>Waited for beside the informer's own sync: no decision before everything it reads is there.</summary>
+    /// <summary>Awaited after the informer has synced, so that everything that the controller reads is there.</summary>
     public Func<CancellationToken, Task>? Ready { get; init; }
 }
 
-/// <summary>Joins an informer, a queue and workers: informer → queue → worker → controller.</summary>
+/// <summary>Reconciles the objects of an informer. Their changes go to a queue, from which workers call the controller.</summary>
 public sealed partial class ControllerRunner<T> : IDisposable
     where T : class, IKubernetesEntity<T>
 {
@@ -62,9 +62,9 @@ public sealed partial class ControllerRunner<T> : IDisposable
                     ObjectKey key = ObjectKey.From(obj);
                     lock (_lock)
                     {
-                        if (!_deleted.TryGetValue(key, out List<T>? gone))
-                            _deleted[key] = gone = [];
-                        gone.Add(obj);
+                        if (!_deleted.TryGetValue(key, out List<T>? deleted))
+                            _deleted[key] = deleted = [];
+                        deleted.Add(obj);
                     }
 
                     Queue.Add(key);
@@ -73,15 +73,13 @@ public sealed partial class ControllerRunner<T> : IDisposable
         );
     }
 
-    /// <summary>For other sources of reasons to look, and for metrics.</summary>
+    /// <summary>The queue of keys to reconcile. Other sources of changes may add keys.</summary>
     public WorkQueue<ObjectKey> Queue { get; }
 
     public void Enqueue(ObjectKey key) => Queue.Add(key);
 
-    /// <summary>
-    /// Runs until cancelled, or until the controller finds that another process leads. Keys gathered before are kept: a new leader starts
-    /// with every object.
-    /// </summary>
+    /// <summary>Reconciles until cancelled. Keys that were queued before are kept, so a new leader begins with every object.</summary>
+    /// <exception cref="LeadershipLostException">A write found that this process no longer leads.</exception>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         try
@@ -99,7 +97,7 @@ public sealed partial class ControllerRunner<T> : IDisposable
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
-            // The way it ends.
+            // Cancellation ends the run normally.
         }
         finally
         {
@@ -111,9 +109,9 @@ public sealed partial class ControllerRunner<T> : IDisposable
 
     private async Task ProcessAsync(ObjectKey key, CancellationToken cancellationToken)
     {
-        T? gone = NextDeleted(key);
-        T? entity = gone is null ? _informer.Store.Get(key) : null;
-        if (gone is null && entity is null)
+        T? deleted = NextDeleted(key);
+        T? entity = deleted is null ? _informer.Store.Get(key) : null;
+        if (deleted is null && entity is null)
         {
             Queue.Forget(key);
             return;
@@ -121,15 +119,15 @@ public sealed partial class ControllerRunner<T> : IDisposable
 
         try
         {
-            ReconciliationResult<T> result = gone is not null
-                ? await _controller.DeletedAsync(gone, cancellationToken).ConfigureAwait(false)
+            ReconciliationResult<T> result = deleted is not null
+                ? await _controller.DeletedAsync(deleted, cancellationToken).ConfigureAwait(false)
                 : await _controller.ReconcileAsync(entity!, cancellationToken).ConfigureAwait(false);
             if (result.IsSuccess)
             {
                 Queue.Forget(key);
-                if (gone is not null)
-                    Forget(key);
-                if (gone is null && result.RequeueAfter is { } after)
+                if (deleted is not null)
+                    RemoveDeleted(key);
+                if (deleted is null && result.RequeueAfter is { } after)
                     Queue.AddAfter(key, after);
                 return;
             }
@@ -142,13 +140,13 @@ public sealed partial class ControllerRunner<T> : IDisposable
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
-            // Not processed: the next run of this runner finds the key waiting.
+            // The key was not processed, so it waits for the next run.
             Queue.Add(key);
             throw;
         }
         catch (LeadershipLostException)
         {
-            // No try of this process's will go better.
+            // This process may no longer write, so a retry here is useless.
             Queue.Add(key);
             throw;
         }
@@ -159,15 +157,13 @@ public sealed partial class ControllerRunner<T> : IDisposable
         }
     }
 
-    /// <summary>
-    /// Logs the first failure of an object and then each time their number has doubled. An outage of the API server is the client's to log.
-    /// </summary>
+    /// <summary>Logs an object's first failure, and then each doubling of their number. The client logs outages of the server.</summary>
     private void Report(ObjectKey key, Exception? failure, string reason)
     {
         int failures = Queue.Failures(key) + 1;
         if (_client.IsUnreachable || !System.Numerics.BitOperations.IsPow2(failures))
             return;
-        // A refusal says in its message what is wrong; where it came from in this program does not help.
+        // The message of an API error says what is wrong, and a stack trace would not help.
         LogFailed(
             failure is ApiException or HttpRequestException or TimeoutException ? null : failure,
             T.EntityKind.Kind,
@@ -181,11 +177,11 @@ public sealed partial class ControllerRunner<T> : IDisposable
     private T? NextDeleted(ObjectKey key)
     {
         lock (_lock)
-            return _deleted.TryGetValue(key, out List<T>? gone) ? gone[0] : null;
+            return _deleted.TryGetValue(key, out List<T>? deleted) ? deleted[0] : null;
     }
 
-    /// <summary>The deletion has been dealt with; whatever else waits under the key (a namesake made since) is next.</summary>
-    private void Forget(ObjectKey key)
+    /// <summary>Removes a processed deletion and queues the key again, because another deletion or a new object may wait.</summary>
+    private void RemoveDeleted(ObjectKey key)
     {
         lock (_lock)
         {

@@ -3,17 +3,17 @@ using Bursar.Kubernetes.Client;
 
 namespace Bursar.Kubernetes.Reconcile;
 
-/// <summary>A loop at a steady pace (<see cref="PeriodicLoop"/>) that asks the API server.</summary>
+/// <summary>A <see cref="PeriodicLoop"/> with a constant interval that calls the API server.</summary>
 public static class RetryingLoop
 {
-    /// <summary>Runs until cancelled. A turn that fails because of the API server is repeated at the next turn.</summary>
-    /// <param name="failed">Logs why a turn failed, where that is news (<see cref="FailureLog"/>).</param>
-    /// <param name="recovered">Logs that a turn succeeded after a logged failure.</param>
+    /// <summary>Runs passes until cancelled. An error of the API server ends only the current pass.</summary>
+    /// <param name="failed">Logs why a pass failed. Called only for failures that a <see cref="FailureLog"/> selects.</param>
+    /// <param name="recovered">Logs that a pass succeeded after a logged failure.</param>
     public static Task RunAsync(
         KubeClient client,
         string name,
-        TimeSpan pace,
-        Func<CancellationToken, Task> turn,
+        TimeSpan interval,
+        Func<CancellationToken, Task> pass,
         Action<string> failed,
         CancellationToken cancellationToken,
         Action? recovered = null
@@ -27,7 +27,7 @@ public static class RetryingLoop
             {
                 try
                 {
-                    await turn(token).ConfigureAwait(false);
+                    await pass(token).ConfigureAwait(false);
                     if (failures.Succeeded())
                         recovered?.Invoke();
                 }
@@ -36,7 +36,7 @@ public static class RetryingLoop
                     if (failures.IsNews(error))
                         failed(error.Message);
                 }
-                return pace;
+                return interval;
             },
             cancellationToken
         );
