@@ -62,40 +62,40 @@ public sealed class ActivityTracker
     private bool IsIdle_NeedsLock => _active == 0 && Busy == 0 && _unhandled == 0;
 
     /// <summary>Counts work that has no async flow yet, such as an item that waits for a worker.</summary>
-    public void Begin(string what = Unnamed)
+    public void Begin(string name = Unnamed)
     {
         lock (Gate)
         {
             _active++;
-            System.Runtime.InteropServices.CollectionsMarshal.GetValueRefOrAddDefault(_begun, what, out _)++;
+            System.Runtime.InteropServices.CollectionsMarshal.GetValueRefOrAddDefault(_begun, name, out _)++;
         }
     }
 
     /// <summary>Ends work that <see cref="Begin"/> counted under the same name.</summary>
-    public void End(string what = Unnamed)
+    public void End(string name = Unnamed)
     {
         lock (Gate)
         {
-            if (_begun.GetValueOrDefault(what) == 0)
-                throw new InvalidOperationException($"More activity ended than began: {what}.");
-            _begun[what]--;
+            if (_begun.GetValueOrDefault(name) == 0)
+                throw new InvalidOperationException($"More activity ended than began: {name}.");
+            _begun[name]--;
             _active--;
             Announce_NeedsLock();
         }
     }
 
     /// <summary>Starts an independent unit, which becomes the unit of the calling flow.</summary>
-    public ActivityUnit Start(string what, object? subject = null) => Enter(null, what, subject);
+    public ActivityUnit Start(string name, object? subject = null) => Enter(null, name, subject);
 
     /// <summary>
     /// Starts a part of the calling flow's unit, or an independent unit if the flow has none. It becomes the unit of the calling flow.
     /// </summary>
-    public ActivityUnit Join(string what, object? subject = null) => Enter(Current, what, subject);
+    public ActivityUnit Join(string name, object? subject = null) => Enter(Current, name, subject);
 
     /// <summary>Creates an independent unit that another flow continues (<see cref="ActivityUnit.Carry"/>).</summary>
-    public ActivityUnit Create(string what, object? subject = null)
+    public ActivityUnit Create(string name, object? subject = null)
     {
-        ActivityUnit unit = new(this, null, null, what, subject);
+        ActivityUnit unit = new(this, null, null, name, subject);
         lock (Gate)
         {
             Units.Add(unit);
@@ -122,10 +122,10 @@ public sealed class ActivityTracker
     }
 
     /// <summary>Begins to count the lines of a watch that the client is about to open.</summary>
-    public void Opened(Guid stream, string what = "a stream")
+    public void Opened(Guid stream, string name = "a stream")
     {
         lock (Gate)
-            _streams[stream] = new(what);
+            _streams[stream] = new(name);
     }
 
     /// <summary>
@@ -198,7 +198,7 @@ public sealed class ActivityTracker
                         .Select(same => same.Count() == 1 ? same.Key : $"{same.Count()} × {same.Key}")
                 )
                 .Concat(
-                    _streams.Values.Where(stream => stream.Unhandled > 0).Select(stream => $"{stream.Unhandled} unhandled of {stream.What}")
+                    _streams.Values.Where(stream => stream.Unhandled > 0).Select(stream => $"{stream.Unhandled} unhandled of {stream.Name}")
                 );
             StringBuilder text = new();
             int count = 0;
@@ -222,14 +222,14 @@ public sealed class ActivityTracker
         _idle = null;
     }
 
-    private ActivityUnit Enter(ActivityUnit? whole, string what, object? subject)
+    private ActivityUnit Enter(ActivityUnit? whole, string name, object? subject)
     {
         lock (Gate)
         {
             // A flow may outlive the unit that it was started for.
             if (whole is { HasEnded: true })
                 whole = null;
-            ActivityUnit unit = new(this, whole, Current, what, subject);
+            ActivityUnit unit = new(this, whole, Current, name, subject);
             Units.Add(unit);
             unit.Enter_NeedsLock();
             Current = unit;
@@ -237,9 +237,9 @@ public sealed class ActivityTracker
         }
     }
 
-    private sealed class WatchedStream(string what)
+    private sealed class WatchedStream(string name)
     {
-        public string What { get; } = what;
+        public string Name { get; } = name;
 
         public long Unhandled { get; set; }
     }

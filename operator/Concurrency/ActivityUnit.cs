@@ -37,7 +37,7 @@ public sealed class ActivityUnit : IDisposable
 
     /// <summary>The previous unit of the flow, restored after this one.</summary>
     private readonly ActivityUnit? _before;
-    private readonly string _what;
+    private readonly string _name;
     private readonly object? _subject;
     private bool _paused;
     private bool _ended;
@@ -50,12 +50,12 @@ public sealed class ActivityUnit : IDisposable
     /// <summary>The id of the request in progress, by which the server may pause this unit; null without a request.</summary>
     private Guid? _request;
 
-    internal ActivityUnit(ActivityTracker tracker, ActivityUnit? whole, ActivityUnit? before, string what, object? subject)
+    internal ActivityUnit(ActivityTracker tracker, ActivityUnit? whole, ActivityUnit? before, string name, object? subject)
     {
         _tracker = tracker;
         _whole = whole;
         _before = before;
-        _what = what;
+        _name = name;
         _subject = subject;
     }
 
@@ -100,7 +100,7 @@ public sealed class ActivityUnit : IDisposable
             _tracker.Current = _before;
     }
 
-    public override string ToString() => _subject is null ? _what : $"{_what} {_subject}";
+    public override string ToString() => _subject is null ? _name : $"{_name} {_subject}";
 
     /// <summary>Begins a request and returns its id. A server in this process that knows the id may pause and resume the unit.</summary>
     internal Guid BeginRequest()

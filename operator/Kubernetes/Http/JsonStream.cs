@@ -99,8 +99,8 @@ internal sealed class JsonStream(Stream stream, Action? onRead = null) : IDispos
             if (length > 0)
                 return length;
             if (!await FillAsync(cancellationToken).ConfigureAwait(false))
-                return measure.AtEnd(_end - _start) is > 0 and int whole
-                    ? whole
+                return measure.AtEnd(_end - _start) is > 0 and int scalar
+                    ? scalar
                     : throw new JsonException("The response ends in the middle of a value.");
         }
     }

@@ -67,7 +67,7 @@ public sealed record V1Container
         writer.WriteString("name", Name);
         Wire.Write(writer, "image", Image);
         if (Command is not null)
-            Wire.Write(writer, "command", Command, static (w, word) => w.WriteStringValue(word));
+            Wire.Write(writer, "command", Command, static (w, argument) => w.WriteStringValue(argument));
         Resources.Write(writer);
         Wire.Write(writer, "ports", Ports, static (w, port) => port.Write(w));
         Wire.Write(writer, "restartPolicy", RestartPolicy);
