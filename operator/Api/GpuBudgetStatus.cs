@@ -48,7 +48,7 @@ public sealed class GpuBudgetStatus
 
     [Length(0, 40)]
     [Description(
-        "The spending expected at the end of the window: each running workload counts at its present rate until it ends, is suspended at the limit, or the window ends."
+        "The spending expected at the end of the window: each running workload counts at its current rate until it ends, is suspended at the limit, or the window ends."
     )]
     public string? Projected { get; set; }
 
@@ -69,7 +69,7 @@ public sealed class GpuBudgetStatus
     [Format("date-time")]
     [Length(0, 64)]
     [Description(
-        "The time when the limit is reached at the present rates, or was reached if the budget is used up. Absent if it is not reached in this window."
+        "The time when the limit is reached at the current rates, or was reached if the budget is used up. Absent if it is not reached in this window."
     )]
     public string? ExhaustedAt { get; set; }
 
@@ -258,7 +258,7 @@ public sealed class GpuBudgetUnitCosts
     public string? PerRequest { get; set; }
 
     [Length(0, 40)]
-    [Description("The cost per training step at its present pace and rate.")]
+    [Description("The cost per training step at its current pace and rate.")]
     public string? PerStep { get; set; }
 
     [Length(0, 40)]

@@ -130,7 +130,7 @@ public sealed class InferenceScalerFallback
     [AllowedValues("static", "currentReplicas", "currentReplicasIfHigher", "currentReplicasIfLower", "scalingModifiers")]
     [DefaultJson("\"static\"")]
     [Description(
-        "static: `replicas`. currentReplicas: the present number. currentReplicasIfHigher, currentReplicasIfLower: the present number if it is higher, or lower, than `replicas`. scalingModifiers: the trigger is nil in the formula."
+        "static: `replicas`. currentReplicas: the current number. currentReplicasIfHigher, currentReplicasIfLower: the current number if it is higher, or lower, than `replicas`. scalingModifiers: the trigger is nil in the formula."
     )]
     public string? Behavior { get; set; } = "static";
 }

@@ -180,7 +180,7 @@ public sealed class NamedAmountProperties
         late.Sentence.Should()
             .StartWith("Suspended: ")
             .And.EndWith(
-                "The window ends at 2026-11-10T13:00:00Z, too soon to name a limit. It resumes when other workloads end and enough budget is left, or in the next window (2026-11-10 13:00Z)."
+                "The window ends at 2026-11-10 13:00 UTC, too soon to name a limit. It resumes when other workloads end and enough budget is left, or in the next window (2026-11-10 13:00 UTC)."
             );
         late.EnoughLimit.Should().BeNull();
     }

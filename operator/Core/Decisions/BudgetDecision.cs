@@ -29,14 +29,14 @@ public sealed record BudgetDecision
 
     public required Amount Reserved { get; init; }
 
-    /// <summary>Spending at the end of the window on the present course (<see cref="Outlook"/>).</summary>
+    /// <summary>Spending at the end of the window at the current rates (<see cref="Outlook"/>).</summary>
     public required Amount Projected { get; init; }
 
     public Amount Remaining => Limit - Spent;
 
     public required HourlyCost BurnRate { get; init; }
 
-    /// <summary>When the limit will be reached on the present course, or when the budget was used up. Null: not in this window.</summary>
+    /// <summary>When the limit will be reached at the current rates, or when the budget was used up. Null: not in this window.</summary>
     public DateTimeOffset? ExhaustedAt { get; init; }
 
     /// <summary>Spending beyond the limit while workloads still run, otherwise zero.</summary>

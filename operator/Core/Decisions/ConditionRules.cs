@@ -52,7 +52,7 @@ internal static class ConditionRules
                     ConditionTypes.ProjectedWithinBudget,
                     false,
                     course.Exhausted ? Reasons.Exhausted : Reasons.AtRisk,
-                    $"{Money(projected)} {currency} is projected: on the present course the limit of {Money(totals.Limit)} is reached on {Time(at)}."
+                    $"{Money(projected)} {currency} is projected: at the current rates, the limit of {Money(totals.Limit)} is reached on {Messages.Time(at)}."
                 )
             : projected <= totals.Limit
                 ? new(
@@ -68,7 +68,7 @@ internal static class ConditionRules
                 $"{Money(projected)} {currency} is projected, {Money(projected - totals.Limit)} over the limit."
             ),
             totals.Unstoppable.Workloads.Count == 0
-                ? new(ConditionTypes.FullyEnforceable, true, Reasons.AllSuspendable, "All running work can be suspended.")
+                ? new(ConditionTypes.FullyEnforceable, true, Reasons.AllSuspendable, "All running workloads can be suspended.")
                 : new(
                     ConditionTypes.FullyEnforceable,
                     false,
@@ -171,15 +171,10 @@ internal static class ConditionRules
                 ConditionTypes.Ready,
                 true,
                 Reasons.Expired,
-                $"The window ended at {budget.Window.End.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss'Z'}; nothing is admitted and nothing is suspended."
+                $"The window ended at {Messages.Time(budget.Window.End)}; nothing is admitted and nothing is suspended."
             );
         if (budget.Terms.Window.Period == WindowPeriod.Once && budget.Now < budget.Window.Start)
-            return new(
-                ConditionTypes.Ready,
-                true,
-                Reasons.NotStarted,
-                $"The window starts at {budget.Window.Start.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss'Z'}."
-            );
+            return new(ConditionTypes.Ready, true, Reasons.NotStarted, $"The window starts at {Messages.Time(budget.Window.Start)}.");
         if (budget is { ReleasedAt: not null, ObserveOnly: false, Terms.Mode: EnforcementMode.Enforce })
             return new(ConditionTypes.Ready, true, Reasons.EnforcementReleased, Messages.ReleasedByUser(budget));
         if (!plan.IsEnforcing)
@@ -203,24 +198,24 @@ internal static class ConditionRules
                 ConditionTypes.Ready,
                 true,
                 Reasons.Exhausted,
-                $"The budget for this window is used up{(course.ExhaustedAt is { } since ? $" since {Time(since)}" : "")}. Everything that can be suspended is suspended{(course.RunsOn.Count > 0 ? $"; {Running(course, budget)}" : "")}."
+                $"The budget for this window is used up{(course.ExhaustedAt is { } since ? $" since {Messages.Time(since)}" : "")}. Everything that can be suspended is suspended{(course.RunsOn.Count > 0 ? $"; {Running(course, budget)}" : "")}."
             );
         if (suspends > 0)
             return new(
                 ConditionTypes.Ready,
                 true,
                 Reasons.ProjectedOver,
-                "Projected cost is over the limit: work that would exceed it is about to be suspended."
+                "Projected cost is over the limit: the workloads that would exceed it are about to be suspended."
             );
         if (course.After.RunsOutAt is { } reached)
             return new(
                 ConditionTypes.Ready,
                 true,
                 Reasons.AtRisk,
-                $"On the present course ({budget.BurnRate} {currency}/h) the limit of {Money(totals.Limit)} {currency} is reached on {Time(reached)}{(budget.Terms.Window.Period == WindowPeriod.Rolling ? "" : ", before the window ends")}."
+                $"At the current rate of {budget.BurnRate} {currency}/h, the limit of {Money(totals.Limit)} {currency} is reached on {Messages.Time(reached)}{(budget.Terms.Window.Period == WindowPeriod.Rolling ? "" : ", before the window ends")}."
                     + (
                         course.After.ForecastAt is { } ahead
-                            ? $" {Named(course.After.ForecastSuspends)} will be suspended on {Time(ahead)}, when the rest no longer covers what {(course.After.ForecastSuspends.Count == 1 ? "it costs" : "they cost")} to complete."
+                            ? $" {Named(course.After.ForecastSuspends)} will be suspended on {Messages.Time(ahead)}, when the rest no longer covers what {(course.After.ForecastSuspends.Count == 1 ? "it costs" : "they cost")} to complete."
                             : ""
                     )
                     + (
@@ -263,7 +258,7 @@ internal static class ConditionRules
 
     private static string MayGrow(Prospect course, string currency) =>
         course.Growth is { } growth
-            ? $" If jobs take longer than expected, up to {Messages.Needed(growth.Most)} {currency} is needed and work is suspended, first among {Named(growth.Suspends)}."
+            ? $" If jobs take longer than expected, up to {Messages.Needed(growth.Most)} {currency} is needed and workloads are suspended, first among {Named(growth.Suspends)}."
             : "";
 
     private static string Running(Prospect course, BudgetSnapshot budget) =>
@@ -272,9 +267,6 @@ internal static class ConditionRules
     private static string Count(int workloads) => $"{workloads} workload{(workloads == 1 ? "" : "s")}";
 
     private static string Named(IReadOnlyList<CostedWorkload> workloads) => Names([.. workloads.Select(workload => workload.DisplayName)]);
-
-    private static string Time(DateTimeOffset at) =>
-        at.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", System.Globalization.CultureInfo.InvariantCulture);
 
     private static string WithReasons(Unstoppable unstoppable)
     {

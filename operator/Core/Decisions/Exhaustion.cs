@@ -32,7 +32,7 @@ internal static class Exhaustion
         var limitFell = budget.Memory.LastLimit is { } last && totals.Limit < last;
         if (over <= Amount.Zero || budget.BurnRate.NanoPerHour <= 0 || limitFell)
             return budget.Now;
-        // The limit was passed while the operator was not running, so the time is derived from the present rate.
+        // The limit was passed while the operator was not running, so the time is derived from the current rate.
         var since = over.Units / budget.BurnRate.NanoPerHour;
         var most = (Int128)(budget.Now - budget.Window.Start).TotalMilliseconds;
         return budget.Now.AddMilliseconds(-(double)Int128.Clamp(since, 0, Int128.Max(most, 0)));

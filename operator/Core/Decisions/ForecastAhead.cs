@@ -5,7 +5,7 @@ using Bursar.Core.Money;
 namespace Bursar.Core.Decisions;
 
 /// <summary>
-/// The next suspension by forecast on the present course. Workloads without a reservation (inference with <c>whenExhausted: Zero</c>, bare
+/// The next suspension by forecast at the current rates. Workloads without a reservation (inference with <c>whenExhausted: Zero</c>, bare
 /// pods, jobs of unknown duration) spend what is reserved for jobs, at a known rate. So the time and the jobs are known too.
 /// </summary>
 /// <param name="At">When the forecast test first fails.</param>

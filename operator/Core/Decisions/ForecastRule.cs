@@ -65,7 +65,7 @@ internal static class ForecastRule
                     Reasons.WillSuspend,
                     $"{budget.Window.Key}/{later.Key:O}",
                     Messages.WillSuspendJobs([.. later], budget, totals, needed, later.Key + budget.Terms.Settle),
-                    later
+                    [.. later]
                 );
             }
             if (settling.Length > 0 && Excess(victims) > Amount.Zero)

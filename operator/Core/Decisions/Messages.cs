@@ -17,17 +17,25 @@ public static class Messages
     internal static string Overrun(CostedWorkload workload, Plan plan, Amount needed, Amount? enough)
     {
         var (budget, totals) = (plan.Budget, plan.Totals);
-        var whole = workload.Snapshot.Spent + workload.Cost.Planned;
-        return $"Suspended: {Noun(workload)} would cost {Money(whole)} {budget.Currency} {By(workload, budget)} ({Money(workload.Snapshot.Spent)} so far; {Length(workload, budget)}). "
+        var (spent, whole) = (workload.Snapshot.Spent, workload.Snapshot.Spent + workload.Cost.Planned);
+        return (
+                workload.Snapshot.Estimate.IsKnown || workload.Snapshot.Class != WorkloadClass.Training
+                    ? $"Suspended: {Noun(workload)} would cost {Money(whole)} {budget.Currency} {By(workload, budget)} ({Money(spent)} so far; {Length(workload, budget)}). "
+                    : $"Suspended: the duration of {Noun(workload)} is unknown ({workload.Snapshot.Estimate.Detail}), and it counts with {Money(whole)} {budget.Currency} ({Money(spent)} so far; {workload.Snapshot.Rate} {budget.Currency}/h). "
+            )
             + $"Budget {budget.Name} has {Money(totals.Limit - totals.Spent)} of {Money(totals.Limit)} {budget.Currency} left in {Window.NameOf(budget.Window.Key)}"
-            + (needed > totals.Spent + workload.Cost.Planned ? $", and all its workloads together come to {Needed(needed)}" : "")
+            + (
+                needed > totals.Spent + workload.Cost.Planned
+                    ? $". With {Noun(workload)}, spent and reserved would come to {Needed(needed)} {budget.Currency}"
+                    : ""
+            )
             + "."
             + ToResume(workload, plan, enough)
             // A workload larger than a whole window waits in vain.
             + (
                 ResumeRule.NeverFits(workload, totals)
                     ? $" It does not fit a whole window of {Money(totals.Limit)} {budget.Currency} either."
-                    : ResumesOtherwise(budget, enough, $"when other workloads end and enough budget is left, or {Later(budget)}")
+                    : ResumesOtherwise(budget, enough, OthersEnd)
             );
     }
 
@@ -53,7 +61,7 @@ public static class Messages
                         : ""
                 ) + Approve(budget);
         var others = totals.Unstoppable.RatePerHour;
-        return $" To resume it now, raise the limit of budget {budget.Name} to at least {limit.ToShortString()} {budget.Currency}.{Approve(budget)}"
+        return $" To resume it now, raise the limit of budget {budget.Name} to at least {limit.ToShortString()} {budget.Currency}{Headroom(budget)}.{Approve(budget)}"
             + (
                 !(others > HourlyCost.Zero)
                     ? ""
@@ -61,9 +69,30 @@ public static class Messages
             );
     }
 
-    /// <summary>Says when the workload resumes without a higher limit. Empty for manual resumes.</summary>
-    private static string ResumesOtherwise(BudgetSnapshot budget, Amount? enough, string when) =>
-        budget.Terms.Resume == ResumePolicy.Manual ? "" : $" {(enough is null ? "It" : "Otherwise it")} resumes {when}.";
+    private const string OthersEnd = "when other workloads end and enough budget is left";
+
+    /// <summary>
+    /// Says when the workload resumes without a higher limit: on an event of this window, if one is named, or later. Empty for manual
+    /// resumes.
+    /// </summary>
+    private static string ResumesOtherwise(BudgetSnapshot budget, Amount? enough, string? when)
+    {
+        if (budget.Terms.Resume == ResumePolicy.Manual)
+            return "";
+        var it = enough is null ? "It" : "Otherwise it";
+        return (when, Later(budget)) switch
+        {
+            (null, null) => $" {it} stays suspended, because the budget has no next window.",
+            (null, { } later) => $" {it} resumes {later}.",
+            ({ } now, null) => $" {it} resumes {now}. The budget has no next window.",
+            ({ } now, { } later) => $" {it} resumes {now}, or {later}.",
+        };
+    }
+
+    private static string Headroom(BudgetSnapshot budget) =>
+        budget.Terms.HeadroomPercent > 0
+            ? string.Create(CultureInfo.InvariantCulture, $" ({budget.Terms.HeadroomPercent} % headroom included)")
+            : "";
 
     /// <summary>The time of a planned cost, which counts only up to the end of the window.</summary>
     private static string By(CostedWorkload workload, BudgetSnapshot budget) =>
@@ -91,8 +120,8 @@ public static class Messages
         };
 
     public static string AtRisk(BudgetSnapshot budget, BudgetTotals totals, Outlook outlook) =>
-        $"On the present course budget {budget.Name} reaches its limit of {Money(totals.Limit)} {budget.Currency} on {Time(outlook.RunsOutAt!.Value)}{(budget.Terms.Window.Period == WindowPeriod.Rolling ? "" : $", before {Window.NameOf(budget.Window.Key)} ends")}: "
-        + $"{Money(totals.Spent)} is spent, its work costs {budget.BurnRate} {budget.Currency}/h now, and {Money(outlook.Unlimited)} would be spent without a limit.{WhatFollows(budget, outlook)} Raise the limit, add a top-up for {budget.Window.Key}, or end work.";
+        $"At the current rate, budget {budget.Name} reaches its limit of {Money(totals.Limit)} {budget.Currency} on {Time(outlook.RunsOutAt!.Value)}{(budget.Terms.Window.Period == WindowPeriod.Rolling ? "" : $", before {Window.NameOf(budget.Window.Key)} ends")}: "
+        + $"{Money(totals.Spent)} is spent, its workloads cost {budget.BurnRate} {budget.Currency}/h now, and {Money(outlook.Unlimited)} would be spent without a limit.{WhatFollows(budget, outlook)} Raise the limit, add a top-up for {budget.Window.Key}, or stop workloads.";
 
     public static string WillSuspendAhead(
         BudgetSnapshot budget,
@@ -104,21 +133,21 @@ public static class Messages
         + (
             outlook.ForecastAt is null
                 ? $"budget {budget.Name} reaches its limit of {Money(totals.Limit)} {budget.Currency}; {Money(totals.Spent)} is spent.{WhatFollows(budget, outlook)} "
-                : $"budget {budget.Name} no longer covers what its jobs cost to complete: {Money(totals.Planned)} of {Money(totals.Limit)} {budget.Currency} is spent and reserved now, and work without a reservation keeps spending.{ByForecast(budget, outlook, "then")}{(next.Count > outlook.ForecastSuspends.Count ? $" {Names(outlook.Suspends)} {(budget.Observes ? "would" : "will")} be suspended at the limit (at {Time(outlook.SuspendsAt!.Value)})." : "")} "
+                : $"budget {budget.Name} no longer covers what its jobs cost to complete: {Money(totals.Planned)} of {Money(totals.Limit)} {budget.Currency} is spent and reserved now, and workloads without a reservation keep spending.{ByForecast(budget, outlook, "then")}{(next.Count > outlook.ForecastSuspends.Count ? $" {Names(outlook.Suspends)} {(budget.Observes ? "would" : "will")} be suspended at the limit (at {Time(outlook.SuspendsAt!.Value)})." : "")} "
         )
         + $"Raise the limit or add a top-up for {budget.Window.Key} before then to keep {(next.Count == 1 ? "it" : "them")} running.";
 
     internal static string WillSuspendNext(BudgetSnapshot budget, NextWindowRisk next) =>
-        $"In about {Span(next.Window.Start - budget.Now)} (at {Time(next.Window.Start)}) {Window.NameOf(next.Window.Key)} begins for budget {budget.Name}: its limit of {Money(next.Limit)} {budget.Currency} does not cover the {Needed(next.Needed)} that running work costs in it. "
+        $"In about {Span(next.Window.Start - budget.Now)} (at {Time(next.Window.Start)}) {Window.NameOf(next.Window.Key)} begins for budget {budget.Name}: its limit of {Money(next.Limit)} {budget.Currency} does not cover the {Needed(next.Needed)} that running workloads cost in it. "
         + $"{Names(next.Suspends)} {(budget.Observes ? "would" : "will")} be suspended then. Raise the limit or add a top-up for {next.Window.Key} before then to keep {(next.Suspends.Count == 1 ? "it" : "them")} running.";
 
     internal static string MayGrow(BudgetSnapshot budget, BudgetTotals totals, GrowthRisk growth) =>
         $"Budget {budget.Name} {(growth.Likely > totals.Allowed ? "does not cover its jobs" : "covers its jobs at their likely cost only")}: {Money(growth.Likely)} of {Money(totals.Limit)} {budget.Currency} is spent and reserved in {Window.NameOf(budget.Window.Key)}, and up to {Needed(growth.Most)} if they take longer. "
-        + $"Then work {(budget.Observes ? "would be" : "is")} suspended, first among {Names(growth.Suspends)}. Raise the limit, add a top-up for {budget.Window.Key}, or end work.";
+        + $"Then workloads {(budget.Observes ? "would be" : "are")} suspended, first among {Names(growth.Suspends)}. Raise the limit, add a top-up for {budget.Window.Key}, or stop workloads.";
 
     public static string Overspent(BudgetSnapshot budget, BudgetTotals totals, Amount over, IReadOnlyList<CostedWorkload> runsOn) =>
         $"Budget {budget.Name} is overspent by {Money(over)} {budget.Currency}: {Money(totals.Spent)} of {Money(totals.Limit)} is spent in {Window.NameOf(budget.Window.Key)}, and {budget.BurnRate} {budget.Currency}/h keeps running: "
-        + $"{Names([.. runsOn.OrderByDescending(workload => workload.Snapshot.BurnRate)])}. {(budget.Observes ? "Nothing is suspended, since the budget only observes" : "Bursar cannot suspend or has not suspended this work")}; end it, scale it down, or raise the limit.";
+        + $"{Names([.. runsOn.OrderByDescending(workload => workload.Snapshot.BurnRate)])}. {(budget.Observes ? "Nothing is suspended, since the budget only observes" : "Bursar cannot suspend these workloads or has not suspended them")}. Stop them, scale them down, or raise the limit.";
 
     /// <summary>Names the workloads suspended at the limit, and those that run past it.</summary>
     private static string WhatFollows(BudgetSnapshot budget, Outlook outlook)
@@ -210,7 +239,7 @@ public static class Messages
 
     public static string ReleasedByUser(BudgetSnapshot budget) =>
         $"Released at {Time(budget.ReleasedAt!.Value)} by bursar release: what it had suspended is resumed, and it suspends nothing until its spec changes"
-        + (budget.Terms.Window.Period is WindowPeriod.Rolling or WindowPeriod.Once ? "" : $", until {Day(budget.Window.End)}")
+        + (budget.Terms.Window.Period is WindowPeriod.Rolling or WindowPeriod.Once ? "" : $", until {Time(budget.Window.End)}")
         + $" or until bursar release gpub/{budget.Name} --end.";
 
     /// <summary>Explains the resume of a workload that its budget no longer suspends.</summary>
@@ -238,14 +267,14 @@ public static class Messages
     {
         var (budget, totals) = (plan.Budget, plan.Totals);
         return $"Suspended: budget {budget.Name} is used up: {Money(totals.Spent)} of {Money(totals.Limit)} {budget.Currency} is spent in {Window.NameOf(budget.Window.Key)}, and up to {Money(totals.OverspendBound)} is needed to stop its workloads. "
-            + $"{Capital(Noun(workload))} has cost {Money(workload.Snapshot.Spent)} {budget.Currency} and runs at {workload.Snapshot.Rate} {budget.Currency}/h.{ToResume(workload, plan, enough)}{ResumesOtherwise(budget, enough, Later(budget))}";
+            + $"{Capital(Noun(workload))} has cost {Money(workload.Snapshot.Spent)} {budget.Currency} and runs at {workload.Snapshot.Rate} {budget.Currency}/h.{ToResume(workload, plan, enough)}{ResumesOtherwise(budget, enough, null)}";
     }
 
     internal static string RevertedAtLimit(CostedWorkload workload, Plan plan, Amount bound, Amount? enough)
     {
         var (budget, totals) = (plan.Budget, plan.Totals);
         return $"Suspended: budget {budget.Name} has nothing left for it: {Money(totals.Spent)} of {Money(totals.Limit)} {budget.Currency} is spent in {Window.NameOf(budget.Window.Key)}, and up to {Money(bound)} is needed to stop its workloads and this one."
-            + $"{ToResume(workload, plan, enough)}{ResumesOtherwise(budget, enough, Later(budget))}";
+            + $"{ToResume(workload, plan, enough)}{ResumesOtherwise(budget, enough, null)}";
     }
 
     /// <summary>The reason for a suspension as a sentence of its own.</summary>
@@ -282,11 +311,11 @@ public static class Messages
         Amount needed,
         BudgetMemory memory
     ) =>
-        $"{Needed(needed)} {budget.Currency} is projected and {Money(totals.Limit)} is the limit: "
-        + $"from {Time(memory.SettleUntil!.Value)} on workloads are suspended to close the gap, first among {string.Join(", ", items.Take(5).Select(i => i.Snapshot.Key.Name))}.";
+        $"{Needed(needed)} {budget.Currency} is spent and reserved, over the limit of {Money(totals.Limit)}: "
+        + $"from {Time(memory.SettleUntil!.Value)} on, workloads are suspended until the budget covers the rest, beginning with {Names([.. items])}.";
 
     public static string Announced(CostedWorkload workload, BudgetSnapshot budget, DateTimeOffset until) =>
-        $"Budget {budget.Name} no longer covers what this job costs to complete ({Length(workload, budget)}). It {(budget.Observes ? "would be" : "is")} suspended at {Time(until)}, unless its estimate falls, the limit rises or other work ends.";
+        $"Budget {budget.Name} no longer covers what this job costs to complete ({Length(workload, budget)}). It {(budget.Observes ? "would be" : "is")} suspended at {Time(until)}, unless its estimate falls, the limit rises or other workloads end.";
 
     public static string WillSuspendJobs(
         IReadOnlyList<CostedWorkload> items,
@@ -315,12 +344,12 @@ public static class Messages
     /// <param name="needed">The amount that the workload needs.</param>
     /// <param name="enough">The limit that is enough to resume it. Null: none is named.</param>
     internal static string Waits(CostedWorkload workload, Plan plan, Amount needed, Amount? enough) =>
-        $"{Needs(workload, plan, needed)}{ToResume(workload, plan, enough)}{ResumesOtherwise(plan.Budget, enough, $"when other workloads end and enough budget is left, or {Later(plan.Budget)}")}";
+        $"{Needs(workload, plan, needed)}{ToResume(workload, plan, enough)}{ResumesOtherwise(plan.Budget, enough, OthersEnd)}";
 
     private static string Needs(CostedWorkload workload, Plan plan, Amount needed)
     {
         var (budget, totals) = (plan.Budget, plan.Totals);
-        return $"It needs {Money(needed)} {budget.Currency} with headroom ({Length(workload, budget)}); budget {budget.Name} has {Money(totals.Limit - totals.Spent)} of {Money(totals.Limit)} left{(totals.Reserved > Amount.Zero ? ", part of it reserved for other work" : "")}.";
+        return $"It needs {Money(needed)} {budget.Currency} with headroom ({Length(workload, budget)}); budget {budget.Name} has {Money(totals.Limit - totals.Spent)} of {Money(totals.Limit)} {budget.Currency} left{(totals.Reserved > Amount.Zero ? ", part of it reserved for other workloads" : "")}.";
     }
 
     /// <param name="needed">The amount that the workload needs.</param>
@@ -329,9 +358,9 @@ public static class Messages
     {
         var what = Needs(workload, plan, needed);
         return plan.FitsSince.TryGetValue(workload.Uid, out var since) && !othersFirst
-                ? $"{what} It has fitted since {Time(since)} and resumes at {Time(since + ResumeRule.WaitOf(workload.Snapshot.Suspension!))} if it still does, or earlier when the limit is raised or other work ends."
+                ? $"{what} It has fitted since {Time(since)} and resumes at {Time(since + ResumeRule.WaitOf(workload.Snapshot.Suspension!))} if it still does, or earlier when the limit is raised or other workloads end."
             : othersFirst ? $"{what} Other workloads are suspended or resumed before it."
-            : $"{what} It fitted by as much when it was suspended, so it resumes when the limit is raised, when other work ends, or {Later(plan.Budget)}.";
+            : $"{what} It fitted by as much when it was suspended, so it resumes when the limit is raised, when other workloads end{(Later(plan.Budget) is { } later ? $", or {later}" : "")}.";
     }
 
     public static string Resumed(CostedWorkload workload, BudgetSnapshot budget, BudgetTotals totals, Amount needed, string cause) =>
@@ -375,13 +404,13 @@ public static class Messages
             ? $"about {Span(workload.Snapshot.Estimate.Likely)} left at {workload.Snapshot.Rate} {budget.Currency}/h, {(workload.Snapshot.Estimate.Source == EstimateSource.Progress ? "from its progress: " : "")}{workload.Snapshot.Estimate.Detail}"
         : $"duration unknown: {workload.Snapshot.Estimate.Detail}; {workload.Snapshot.Rate} {budget.Currency}/h";
 
-    /// <summary>Says when the workload may resume only because time passes.</summary>
-    private static string Later(BudgetSnapshot budget) =>
+    /// <summary>Says when the workload may resume only because time passes. Null: it may not.</summary>
+    private static string? Later(BudgetSnapshot budget) =>
         budget.Terms.Window.Period switch
         {
             WindowPeriod.Rolling => "when older spending leaves the rolling window",
-            WindowPeriod.Once => "not by itself: there is no next window",
-            _ => $"in the next window ({Day(budget.Window.End)})",
+            WindowPeriod.Once => null,
+            _ => $"in the next window ({Time(budget.Window.End)})",
         };
 
     private static string Cause(string reason) =>
@@ -418,7 +447,7 @@ public static class Messages
             : string.Create(CultureInfo.InvariantCulture, $"{span.TotalSeconds:0} s");
     }
 
-    private static string Time(DateTimeOffset at) => at.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
-
-    private static string Day(DateTimeOffset at) => at.UtcDateTime.ToString("yyyy-MM-dd HH:mm'Z'", CultureInfo.InvariantCulture);
+    /// <summary>Formats in UTC, with seconds only if there are any.</summary>
+    public static string Time(DateTimeOffset at) =>
+        at.UtcDateTime.ToString(at.Second == 0 ? "yyyy-MM-dd HH:mm 'UTC'" : "yyyy-MM-dd HH:mm:ss 'UTC'", CultureInfo.InvariantCulture);
 }

@@ -5,7 +5,7 @@ namespace Bursar.Core.Decisions;
 
 /// <summary>
 /// The projection: a budget's spending until the end of its window if nothing new starts. A job of known duration counts to its likely end.
-/// Everything else counts at its present rate, until the window ends or this budget suspends it at the limit. Status, printer columns,
+/// Everything else counts at its current rate, until the window ends or this budget suspends it at the limit. Status, printer columns,
 /// conditions, thresholds, Events and metrics all show this value. The forecast test uses another sum (<see cref="BudgetTotals.Planned"/>).
 /// It leaves out workloads that are suspended at the limit anyway, so that they do not cost a job its place.
 /// </summary>
@@ -128,7 +128,7 @@ public sealed record Outlook
     }
 
     /// <summary>
-    /// Returns the remaining spending of one workload: a job of known duration to its likely end, everything else at its present rate to
+    /// Returns the remaining spending of one workload: a job of known duration to its likely end, everything else at its current rate to
     /// the end of the window.
     /// </summary>
     public static Claim ClaimOf(CostedWorkload workload, BudgetSnapshot budget, TimeSpan horizon)

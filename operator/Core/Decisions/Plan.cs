@@ -58,8 +58,11 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals totals, IReadOnly
 
     public IReadOnlyList<BudgetAction> Actions => _actions;
 
-    /// <summary>Announcements of suspensions by forecast, which come after the settle time.</summary>
+    /// <summary>New announcements of suspensions by forecast, which come after the settle time.</summary>
     public IReadOnlyList<Announcement> Warnings => _warnings;
+
+    /// <summary>Whether the forecast suspends workloads after the settle time, announced now or before.</summary>
+    public bool WarnsOfSuspensions { get; private set; }
 
     public IReadOnlyList<Announcement> Announcements => _announcements;
 
@@ -332,13 +335,19 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals totals, IReadOnly
         workload.IsActiveJob
         && (budget.ForecastDoubt is not null || workload.Snapshot.Estimate.Stale || workload.Snapshot.QueuedIn is not null);
 
-    public void Warn(string reason, string key, string sentence, IEnumerable<CostedWorkload> about) =>
+    /// <summary>Warns of suspensions after the settle time. Published once, when a workload is named for the first time.</summary>
+    public void Warn(string reason, string key, string sentence, IReadOnlyCollection<CostedWorkload> about)
+    {
+        WarnsOfSuspensions = true;
+        if (about.FirstOrDefault(workload => !budget.Memory.SuspensionsAnnounced.ContainsKey(workload.Uid)) is not { } named)
+            return;
         _warnings.Add(
-            new(reason, key, sentence, Warning: true)
+            new(reason, $"{key}/{named.Uid}", sentence, Warning: true)
             {
                 About = budget.Observes ? [] : [.. about.Select(workload => workload.Snapshot.Key).Take(GrowthRisk.MostWorkloads)],
             }
         );
+    }
 
     public IReadOnlyList<WorkloadVerdict> Verdicts() =>
         [

@@ -51,7 +51,7 @@ internal sealed record Prospect
                     ? Outlook.From(budget, totals, plan.Workloads, plan.IsOpen, IsLeaving)
                     : now,
             // An announced suspension with a time makes a vaguer Event superfluous.
-            Growth = plan.IsOpen && plan.Warnings.Count == 0 ? GrowthRisk.From(plan) : null,
+            Growth = plan.IsOpen && !plan.WarnsOfSuspensions ? GrowthRisk.From(plan) : null,
             NextWindow = NextWindowRisk.From(plan),
             Exhausted = exhausted,
             ExhaustedAt = exhausted ? memory.ExhaustedAt ?? Exhaustion.Began(budget, totals) : null,

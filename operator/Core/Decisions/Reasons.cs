@@ -83,7 +83,7 @@ public static class Reasons
     public const string OnTrack = "OnTrack";
     public const string ProjectedOver = "ProjectedOver";
 
-    /// <summary>On the present course the limit is reached before the window ends.</summary>
+    /// <summary>At the current rates the limit is reached before the window ends.</summary>
     public const string AtRisk = "AtRisk";
 
     /// <summary>More than the limit is spent and workloads keep running.</summary>

@@ -24,7 +24,7 @@ internal static class ResumeRule
     /// <summary>A workload that has fitted this long resumes without a cause.</summary>
     public static readonly TimeSpan FitsFor = TimeSpan.FromMinutes(10);
 
-    /// <summary>A named limit is enough for this long, at the present rate of everything that runs.</summary>
+    /// <summary>A named limit is enough for this long, at the current rate of everything that runs.</summary>
     public static readonly TimeSpan NamedFor = TimeSpan.FromMinutes(15);
 
     public static void Evaluate(Plan plan)
@@ -258,7 +258,7 @@ internal static class ResumeRule
             ? NamedFor
             : NamedFor + CheckpointRule.RemainingWait(workload.Snapshot, budget);
 
-    /// <summary>The period in which a named limit must be enough, at the present rate of everything that runs.</summary>
+    /// <summary>The period in which a named limit must be enough, at the current rate of everything that runs.</summary>
     /// <param name="MaySuspend">Whether the forecast or the limit may suspend running workloads in it.</param>
     /// <param name="LapsingReservations">The amount now reserved for workloads that run past the end of the window, which is not spent if their pods do
     /// not run.</param>

@@ -262,7 +262,7 @@ public static class Estimator
     private static Estimate Declared(TimeSpan left) => new(left, left, left * 1.25, EstimateSource.Declared, true, "expected-duration");
 
     private static string WhyUnknown(JobFacts job, DateTimeOffset now) =>
-        IsStalled(job, now) ? "its progress has not moved since " + job.Progress.Last!.Value.At.UtcDateTime.ToString("HH:mm:ss'Z'")
+        IsStalled(job, now) ? $"its progress has not moved since {job.Progress.Last!.Value.At.UtcDateTime:HH:mm:ss} UTC"
         : job.DeclaredDuration is not null ? "it has run longer than its expected-duration"
         : job.EarlierRuns.Count > 0 ? "it has run longer than the earlier runs of its series"
         : job.Progress.Last is not null && TotalSteps(job) is null ? "its progress names no total"

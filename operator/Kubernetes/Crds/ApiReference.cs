@@ -71,7 +71,7 @@ public static class ApiReference
             text.Append(" Default: `").Append(Compact(value)).Append("`.");
         if (!schema.ContainsKey("x-kubernetes-int-or-string") && schema["minimum"] is { } minimum && schema["maximum"] is { } maximum)
             text.Append($" From {minimum} to {maximum}.");
-        if (schema["maxItems"] is { } most)
+        if (schema["maxItems"] is { } most && !text.ToString().Contains($"At most {most}", StringComparison.Ordinal))
             text.Append($" At most {most} entries.");
         if (schema["x-kubernetes-validations"] is JsonArray rules)
             foreach (var rule in rules)

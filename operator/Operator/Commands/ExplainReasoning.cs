@@ -95,9 +95,9 @@ internal static class ExplainReasoning
             Change.RaiseLimit raise =>
                 $"raise the limit by {raise.By.ToShortString()} to {raise.To.ToShortString()} (or a top-up of as much)",
             Change.LowerLimit lower => $"at a limit of {lower.To.ToShortString()}, which is {lower.By.ToShortString()} less",
-            Change.LetFinish finish => $"let {Name(finish.Work)} finish, about {Moment(finish.At)}{By(finish.Work, inputs)}",
+            Change.LetFinish finish => $"let {Name(finish.Work)} finish, about {Messages.Time(finish.At)}{By(finish.Work, inputs)}",
             Change.EndNow end => $"end {Name(end.Work)} now, which frees {end.Frees.ToShortString()}",
-            Change.NextWindow next => $"wait for the next window, {Moment(next.At)}",
+            Change.NextWindow next => $"wait for the next window, {Messages.Time(next.At)}",
             Change.Approve => "set bursar.dev/resume: approved on it",
             _ => throw new ArgumentOutOfRangeException(nameof(change)),
         };
@@ -108,6 +108,4 @@ internal static class ExplainReasoning
         inputs.Workloads.FirstOrDefault(one => one.Key == work) is { Estimate: { Source: not EstimateSource.Unknown } estimate }
             ? $" by {estimate.Source.ToString().ToLowerInvariant()}"
             : "";
-
-    private static string Moment(DateTimeOffset at) => at.UtcDateTime.ToString("yyyy-MM-dd HH:mm'Z'", CultureInfo.InvariantCulture);
 }

@@ -76,7 +76,7 @@ internal static class ExplainText
                 [
                     "projected",
                     status.Projected ?? "",
-                    $"{status.ProjectedPercent} % of the limit: everything that runs, at its present rate, until it ends, is suspended at the limit, or the window closes",
+                    $"{status.ProjectedPercent} % of the limit: everything that runs, at its current rate, until it ends, is suspended at the limit, or the window closes",
                 ],
                 ["remaining", status.Remaining ?? "", "limit less spent"],
                 [

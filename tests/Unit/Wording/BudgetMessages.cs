@@ -69,9 +69,12 @@ internal static class BudgetMessages
                 ]
         )
             Overrun(Budget(50, Train with { Estimate = estimate }), 66);
-        foreach (var work in (WorkloadSnapshot[])[Train, Chat, Chat with { Class = WorkloadClass.Interactive }])
+        foreach (
+            var budget in (BudgetSnapshot[])
+                [Budget(50, Train), Budget(50, Chat), Budget(50, Chat with { Class = WorkloadClass.Interactive }), Once]
+        )
         {
-            var (plan, item) = Begin(Budget(50, work));
+            var (plan, item) = Begin(budget);
             table.Add(Reasons.Exhausted, Messages.Exhausted(item, plan, Money(66)));
         }
         var (november, train) = Begin(November);
@@ -216,7 +219,7 @@ internal static class BudgetMessages
             Messages.ProgressStale(
                 train with
                 {
-                    Snapshot = Train with { Estimate = Estimate.Unknown("its progress has not moved since 11:40:00Z") },
+                    Snapshot = Train with { Estimate = Estimate.Unknown("its progress has not moved since 11:40:00 UTC") },
                 }
             )
         );
@@ -370,7 +373,9 @@ internal static class BudgetMessages
         Paused(November with { UnpricedProducts = ["NVIDIA-B300"] });
         Paused(November with { UnpricedProducts = ["example.com/npu"] });
         Paused(November with { ChargedAsOnDemand = ["NVIDIA-H100 (spot)", "NVIDIA-A100 (spot)", "NVIDIA-L4 (spot)", "NVIDIA-T4 (spot)"] });
-        Paused(Budget(50, Train with { Estimate = Estimate.Unknown("its progress has not moved since 11:40:00Z") with { Stale = true } }));
+        Paused(
+            Budget(50, Train with { Estimate = Estimate.Unknown("its progress has not moved since 11:40:00 UTC") with { Stale = true } })
+        );
 
         void Paused(BudgetSnapshot budget)
         {

@@ -21,7 +21,7 @@ public sealed class CheckpointTests
         var action = asked.Actions.Should().ContainSingle().Subject;
         action.Kind.Should().Be(ActionKind.RequestCheckpoint);
         action.Reason.Should().Be(Reasons.ProjectedOverBudget);
-        action.Sentence.Should().ContainAll("2026-11-10T12:05:00Z", "0.26 USD", "15.80 USD");
+        action.Sentence.Should().ContainAll("2026-11-10 12:05 UTC", "0.26 USD", "15.80 USD");
         request
             .Should()
             .BeEquivalentTo(
@@ -58,7 +58,7 @@ public sealed class CheckpointTests
             )
         );
         named.SuspendedNames().Should().Equal("a");
-        named.Actions[0].Sentence.Should().ContainAll("acknowledged", "after step 12,300", "2026-11-10T12:00:15Z");
+        named.Actions[0].Sentence.Should().ContainAll("acknowledged", "after step 12,300", "2026-11-10 12:00:15 UTC");
 
         var written = BudgetDecider.Decide(Next(budget, asked, 20, w => w with { Checkpoint = new(Now, null) }));
         written.SuspendedNames().Should().Equal("a");
@@ -80,7 +80,7 @@ public sealed class CheckpointTests
         var over = BudgetDecider.Decide(Next(budget, asked, 300));
         over.SuspendedNames().Should().Equal("a");
         over.Actions[0].Reason.Should().Be(Reasons.ProjectedOverBudget);
-        over.Actions[0].Sentence.Should().ContainAll("No checkpoint was acknowledged", "5m", "since step 8,000", "2026-11-10T11:51:00Z");
+        over.Actions[0].Sentence.Should().ContainAll("No checkpoint was acknowledged", "5m", "since step 8,000", "2026-11-10 11:51 UTC");
 
         // The suspension failed to be written; the request is not repeated.
         BudgetDecider.Decide(Next(budget, over, 305)).SuspendedNames().Should().Equal("a");
@@ -128,7 +128,7 @@ public sealed class CheckpointTests
             .Decide(Next(At(9.72m), asked, 100) with { Spent = Money(9.97m) })
             .Actions[0]
             .Sentence.Should()
-            .ContainAll("2026-11-10T12:05:00Z", "is lost")
+            .ContainAll("2026-11-10 12:05 UTC", "is lost")
             .And.NotContain("acknowledged");
         BudgetDecider.Decide(At(9.97m)).SuspendedNames().Should().Equal("a");
     }

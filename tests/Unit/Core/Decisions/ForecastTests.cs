@@ -195,7 +195,7 @@ public sealed class ForecastTests
         var first = BudgetDecider.Decide(budget);
         first.Actions.Should().BeEmpty();
         first.ReasonOf("train").Should().Be(Reasons.Settling);
-        first.Announcements.Should().Contain(a => a.Reason == Reasons.WillSuspend && a.Sentence.Contains("first among train"));
+        first.Announcements.Should().Contain(a => a.Reason == Reasons.WillSuspend && a.About.Any(key => key.Name == "train"));
         first.Memory.Admitted.Should().BeEmpty("what does not fit is not admitted");
         first.Announcements.Should().NotContain(one => one.Reason == Reasons.AtRisk, "WillSuspend names the time of its suspension");
 

@@ -222,10 +222,10 @@ public sealed class OutlookTests
             .Should()
             .Match<Announcement>(one =>
                 one.About.Any(key => key.Name == "train")
-                && one.Sentence.Contains("Job/train will be suspended on 2026-11-10T15:04:")
+                && one.Sentence.Contains("Job/train will be suspended on 2026-11-10 15:04:")
                 && one.Sentence.Contains("Deployment/chat will be suspended at the limit")
             );
-        first.Condition("Ready").Message.Should().Contain("Job/train will be suspended on 2026-11-10T15:04:");
+        first.Condition("Ready").Message.Should().Contain("Job/train will be suspended on 2026-11-10 15:04:");
 
         DateTimeOffset? told = null,
             suspended = null;
@@ -546,7 +546,7 @@ public sealed class OutlookTests
         first
             .Announcements.Single(one => one.Reason == Reasons.WillSuspend)
             .Sentence.Should()
-            .ContainAll("30 min", "2026-12-01T00:00:00Z", "nlp", "Job/long will be suspended", "top-up for 2026-12");
+            .ContainAll("30 min", "2026-12-01 00:00 UTC", "nlp", "Job/long will be suspended", "top-up for 2026-12");
         // The announcement comes once and is correct.
         BudgetDecider
             .Decide(budget with { Memory = first.Memory })

@@ -18,7 +18,7 @@ public sealed class ResumeTests
 
         decision.Actions.Select(a => a.Reason).Should().Equal(cause is null ? [] : [cause]);
         if (cause is null)
-            decision.Workloads[0].Sentence.Should().ContainAll("since 2026-11-10T12:00:00Z", "at 2026-11-10T12:10:00Z");
+            decision.Workloads[0].Sentence.Should().ContainAll("since 2026-11-10 12:00 UTC", "at 2026-11-10 12:10 UTC");
     }
 
     [Fact]

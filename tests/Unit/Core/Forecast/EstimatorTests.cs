@@ -96,7 +96,7 @@ public sealed class EstimatorTests
 
         stalled.IsKnown.Should().BeFalse();
         stalled.Stale.Should().BeTrue();
-        stalled.Detail.Should().Contain("09:00:27Z");
+        stalled.Detail.Should().Contain("09:00:27 UTC");
     }
 
     [Fact]

@@ -28,8 +28,8 @@ public sealed class ExplainReasoningTests
                 "Number 1 of 1",
                 "priority 0",
                 "Job/done-soon",
-                "2026-11-10 14:00Z by progress",
-                "window, 2026-12-01 00:00Z"
+                "2026-11-10 14:00 UTC by progress",
+                "window, 2026-12-01 00:00 UTC"
             );
 
         string Of(string workload) => text.Split("\n  Job/").Single(part => part.StartsWith(workload[4..] + " ", StringComparison.Ordinal));
