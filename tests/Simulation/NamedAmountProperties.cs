@@ -93,9 +93,9 @@ public sealed class NamedAmountProperties
         foreach (
             var (kind, pattern) in new[]
             {
-                ("next", "does not cover the ([0-9.]+) that running work costs in it"),
+                ("next", "does not cover the ([0-9.]+) that running workloads cost in it"),
                 ("grows", "and up to ([0-9.]+) if they take longer"),
-                ("settles", "^([0-9.]+) USD is projected and "),
+                ("settles", "^([0-9.]+) USD is spent and reserved, over the limit"),
             }
         )
             if (System.Text.RegularExpressions.Regex.Match(sentence, pattern) is { Success: true } match)
