@@ -71,6 +71,6 @@ public sealed partial class KubeClient
         return new ApiException(code, status?.Reason ?? "", $"{request.Method} {request.PathAndQuery}: {message}", status);
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Left out a {Kind} that does not decode: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Skipped an object that cannot be decoded: Kind={Kind} Reason={Reason}")]
     private partial void LogOddObject(string kind, string reason);
 }

@@ -66,7 +66,7 @@ internal sealed partial class RetryHandler(KubeClientOptions options, ILogger lo
         return TimeSpan.FromSeconds(Math.Min(0.1 * Math.Pow(4, failed) * spread, 10));
     }
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "The server puts off {Method} {Address}; trying again in {Wait}")]
+    [LoggerMessage(Level = LogLevel.Debug, Message = "API server asks to retry: Method={Method} Address={Address} After={Wait}")]
     private partial void LogThrottled(HttpMethod method, Uri? address, TimeSpan wait);
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "{Method} {Address} failed ({Reason}); trying again in {Wait}")]

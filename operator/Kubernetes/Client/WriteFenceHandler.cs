@@ -16,7 +16,7 @@ internal sealed class WriteFenceHandler(Func<bool> mayWrite) : DelegatingHandler
             && !request.RequestUri!.AbsolutePath.Contains(Leases, StringComparison.Ordinal);
         return isFenced && !mayWrite()
             ? throw new LeadershipLostException(
-                $"Held back {request.Method} {request.RequestUri!.PathAndQuery}: this process may not lead any more."
+                $"Did not send {request.Method} {request.RequestUri!.PathAndQuery}: this process may not be the leader any more."
             )
             : base.SendAsync(request, cancellationToken);
     }

@@ -82,7 +82,7 @@ public sealed record KubeConfig
         if (!string.IsNullOrEmpty(environment("KUBERNETES_SERVICE_HOST")))
             return InCluster(environment, serviceAccountDirectory);
         searched.Add("the service account of a pod (KUBERNETES_SERVICE_HOST is not set)");
-        throw new KubeConfigException($"No way to a Kubernetes API server was found. Looked for: {string.Join("; ", searched)}.");
+        throw new KubeConfigException($"No Kubernetes configuration found. Searched: {string.Join("; ", searched)}.");
     }
 
     public static KubeConfig FromFile(string path, string? context = null) =>

@@ -465,7 +465,10 @@ public sealed partial class Informer<T> : IInformer
     [LoggerMessage(Level = LogLevel.Information, Message = "Watching {Plural} again")]
     private partial void LogFollowing(string plural);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "{Plural} of {ApiVersion} are not served; looking again from time to time")]
+    [LoggerMessage(
+        Level = LogLevel.Information,
+        Message = "Kind is not served, checking again from time to time: Plural={Plural} ApiVersion={ApiVersion}"
+    )]
     private partial void LogNotServed(string plural, string apiVersion);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "The server has no streaming lists, using paged ones: {Reason}")]

@@ -367,16 +367,16 @@ public sealed partial class LeaderElector
     private static string Micro(DateTimeOffset time) =>
         time.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ss.ffffffZ", System.Globalization.CultureInfo.InvariantCulture);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "{Identity} leads")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "Became the leader: Identity={Identity}")]
     private partial void LogLeading(string identity);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "{Identity} lost the leadership")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "Lost the leadership: Identity={Identity}")]
     private partial void LogLost(string identity);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "{Identity} could not take or renew the lease: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Could not acquire or renew the lease: Identity={Identity} Reason={Reason}")]
     private partial void LogTryFailed(string identity, string reason);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "{Identity} could not give the lease back: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Could not release the lease: Identity={Identity} Reason={Reason}")]
     private partial void LogReleaseFailed(string identity, string reason);
 
     private sealed record Renewal(long Timestamp, DateTimeOffset Wall);
