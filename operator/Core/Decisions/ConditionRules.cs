@@ -52,7 +52,7 @@ internal static class ConditionRules
                     ConditionTypes.ProjectedWithinBudget,
                     false,
                     course.Exhausted ? Reasons.Exhausted : Reasons.AtRisk,
-                    $"{Money(projected)} {currency} is projected: at the current rates, the limit of {Money(totals.Limit)} is reached on {Messages.Time(at)}."
+                    $"{Money(projected)} {currency} is projected: with the current workloads, the limit of {Money(totals.Limit)} is reached on {Messages.Time(at)}."
                 )
             : projected <= totals.Limit
                 ? new(
@@ -212,7 +212,7 @@ internal static class ConditionRules
                 ConditionTypes.Ready,
                 true,
                 Reasons.AtRisk,
-                $"At the current rate of {budget.BurnRate} {currency}/h, the limit of {Money(totals.Limit)} {currency} is reached on {Messages.Time(reached)}{(budget.Terms.Window.Period == WindowPeriod.Rolling ? "" : ", before the window ends")}."
+                $"With its current workloads{Messages.CurrentRate(budget, course.After)}, budget {budget.Name} reaches its limit of {Money(totals.Limit)} {currency} on {Messages.Time(reached)}{(budget.Terms.Window.Period == WindowPeriod.Rolling ? "" : ", before the window ends")}."
                     + (
                         course.After.ForecastAt is { } ahead
                             ? $" {Named(course.After.ForecastSuspends)} will be suspended on {Messages.Time(ahead)}, when the rest no longer covers what {(course.After.ForecastSuspends.Count == 1 ? "it costs" : "they cost")} to complete."

@@ -61,7 +61,7 @@ public static class Messages
                         : ""
                 ) + Approve(budget);
         var others = totals.Unstoppable.RatePerHour;
-        return $" To resume it now, raise the limit of budget {budget.Name} to at least {limit.ToShortString()} {budget.Currency}{Headroom(budget)}.{Approve(budget)}"
+        return $" To resume it now, raise the limit of budget {budget.Name} to at least {limit.ToShortString()} {budget.Currency} ({Covers(workload, plan)}).{Approve(budget)}"
             + (
                 !(others > HourlyCost.Zero)
                     ? ""
@@ -89,10 +89,22 @@ public static class Messages
         };
     }
 
-    private static string Headroom(BudgetSnapshot budget) =>
-        budget.Terms.HeadroomPercent > 0
-            ? string.Create(CultureInfo.InvariantCulture, $" ({budget.Terms.HeadroomPercent} % headroom included)")
-            : "";
+    /// <summary>Says what <see cref="ResumeRule.NamedLimit"/> covers beside past spending.</summary>
+    private static string Covers(CostedWorkload workload, Plan plan)
+    {
+        var budget = plan.Budget;
+        var own =
+            workload.Snapshot.Class == WorkloadClass.Training && WorkloadCost.AfterResume(workload.Snapshot).IsKnown ? "its high estimate"
+            : WorkloadCost.ReservesWindow(workload.Snapshot, budget) ? "its cost to the end of the window"
+            : "an hour of its run";
+        var headroom =
+            budget.Terms.HeadroomPercent > 0
+                ? string.Create(CultureInfo.InvariantCulture, $"{budget.Terms.HeadroomPercent} % headroom")
+                : null;
+        var others = budget.Workloads.Count > 1 ? "other workloads" : null;
+        string[] parts = [own, .. new[] { headroom, others }.OfType<string>()];
+        return $"covers {(parts.Length > 1 ? $"{string.Join(", ", parts[..^1])} and {parts[^1]}" : own)}";
+    }
 
     /// <summary>The time of a planned cost, which counts only up to the end of the window.</summary>
     private static string By(CostedWorkload workload, BudgetSnapshot budget) =>
@@ -120,8 +132,18 @@ public static class Messages
         };
 
     public static string AtRisk(BudgetSnapshot budget, BudgetTotals totals, Outlook outlook) =>
-        $"At the current rate, budget {budget.Name} reaches its limit of {Money(totals.Limit)} {budget.Currency} on {Time(outlook.RunsOutAt!.Value)}{(budget.Terms.Window.Period == WindowPeriod.Rolling ? "" : $", before {Window.NameOf(budget.Window.Key)} ends")}: "
-        + $"{Money(totals.Spent)} is spent, its workloads cost {budget.BurnRate} {budget.Currency}/h now, and {Money(outlook.Unlimited)} would be spent without a limit.{WhatFollows(budget, outlook)} Raise the limit, add a top-up for {budget.Window.Key}, or stop workloads.";
+        $"With its current workloads{CurrentRate(budget, outlook)}, budget {budget.Name} reaches its limit of {Money(totals.Limit)} {budget.Currency} on {Time(outlook.RunsOutAt!.Value)}{(budget.Terms.Window.Period == WindowPeriod.Rolling ? "" : $", before {Window.NameOf(budget.Window.Key)} ends")}: "
+        + $"{Money(totals.Spent)} is spent, and {Money(outlook.Unlimited)} would be spent without a limit.{WhatFollows(budget, outlook)} Raise the limit, add a top-up for {budget.Window.Key}, or stop workloads.";
+
+    /// <summary>States the rate that an outlook starts from, and whether it falls before the limit is reached.</summary>
+    internal static string CurrentRate(BudgetSnapshot budget, Outlook outlook) =>
+        $" ({budget.BurnRate} {budget.Currency}/h now{(outlook.JobsEndBefore, outlook.JobsStopNow) switch
+        {
+            (true, true) => ", less as jobs end or are suspended",
+            (true, false) => ", less as jobs end",
+            (false, true) => ", less as jobs are suspended",
+            _ => "",
+        }})";
 
     public static string WillSuspendAhead(
         BudgetSnapshot budget,

@@ -23,6 +23,12 @@ public sealed record Outlook
     /// <summary>The first time at which the limit has an effect. Null: not in this window.</summary>
     public DateTimeOffset? RunsOutAt => LimitReachedAt ?? SuspendsAt;
 
+    /// <summary>Whether a running job is expected to end before <see cref="RunsOutAt"/>, so that the rate falls before then.</summary>
+    public bool JobsEndBefore { get; init; }
+
+    /// <summary>Whether running jobs are already being suspended.</summary>
+    public bool JobsStopNow { get; init; }
+
     /// <summary>The workloads suspended at <see cref="SuspendsAt"/>.</summary>
     public IReadOnlyList<CostedWorkload> Suspends { get; init; } = [];
 
@@ -108,6 +114,13 @@ public sealed record Outlook
             Projected = reached is null ? projected : Amount.Max(projected, Amount.Max(totals.Spent, totals.Limit)),
             LimitReachedAt = reached,
             SuspendsAt = stops,
+            JobsEndBefore = courses.Any(course =>
+                course.Item is { Cost.DurationKnown: true, Snapshot.BurnRate: var rate }
+                && rate > HourlyCost.Zero
+                && stopping?.Invoke(course.Item) != true
+                && !course.EndsAfter(end - budget.Now)
+            ),
+            JobsStopNow = courses.Any(course => course.Item.Snapshot.BurnRate > HourlyCost.Zero && stopping?.Invoke(course.Item) == true),
             Suspends = [.. suspended.Select(course => course.Item)],
             ForecastAt = ahead?.At,
             ForecastSuspends = ahead?.Suspends ?? [],

@@ -57,7 +57,7 @@ internal static class BudgetMessages
         foreach (
             var estimate in (Estimate[])
                 [
-                    Estimate.Unknown("nothing tells how long it runs"),
+                    Estimate.Unknown("set bursar.dev/expected-duration or report progress"),
                     new(
                         TimeSpan.FromHours(2),
                         TimeSpan.FromHours(3),
@@ -296,6 +296,7 @@ internal static class BudgetMessages
             table.Add(Reasons.AtRisk, Messages.AtRisk(budget, balance, ahead));
         }
         table.Add(Reasons.AtRisk, Messages.AtRisk(November, balance, ahead with { ForecastSuspends = [train, other], Suspends = [] }));
+        table.Add(Reasons.AtRisk, Messages.AtRisk(November, balance, atLimit with { JobsEndBefore = true, JobsStopNow = true }));
         table.Add(Reasons.WillSuspend, Messages.WillSuspendAhead(November, balance, atLimit, [train]));
         table.Add(Reasons.WillSuspend, Messages.WillSuspendAhead(November, balance, ahead, [train, other]));
         table.Add(Reasons.WillSuspend, Messages.WillSuspendAhead(Observing, balance, ahead, [other]));
