@@ -45,7 +45,7 @@ public sealed class GpuBudgetSpec
     [Description("Workloads that are counted and never suspended, matched like the selector. Default: none. An empty selector is refused.")]
     [ValidationRule(
         "(has(self.matchLabels) && size(self.matchLabels) > 0) || (has(self.matchExpressions) && size(self.matchExpressions) > 0)",
-        message: "an empty selector here would exempt all work; use mode: Observe for that"
+        message: "an empty selector here would exempt all workloads; use mode: Observe for that"
     )]
     public WorkloadSelector? Exempt { get; set; }
 
@@ -167,7 +167,7 @@ public sealed class GpuBudgetTraining
     [AllowedValues("Likely", "Certain")]
     [DefaultJson("\"Likely\"")]
     [Description(
-        "The end of the estimate that must exceed the limit before a job is suspended. Likely: the likely cost once the estimate has settled (from progress: 100 steps or 2 minutes, and an interval within 25 %; a declared duration: always), before that the low end. A sweep with ended pieces counts with its low end. Certain: always the low end."
+        "Which forecast value (likely or low) must exceed the limit before a job is suspended. Likely: the likely value once the estimate has settled (from progress: 100 steps or 2 minutes, and an interval within 25 %; a declared duration: always), before that the low value. A sweep with ended pieces counts with its low value. Certain: always the low value."
     )]
     public string? SuspendWhen { get; set; } = "Likely";
 
@@ -182,7 +182,7 @@ public sealed class GpuBudgetTraining
     [ValidationRule(DurationRule.Seconds + " <= 86400", message: "settle must be at most 24h")]
     [DefaultJson("\"60s\"")]
     [Description(
-        "The time between the announcement of a suspension by forecast and the suspension, at most 24h. It applies to work that already runs when a budget appears or its limit falls, and to jobs whose cost rises unannounced, if the budget covers them until then. An Event announces the suspension."
+        "The time between the announcement of a suspension by forecast and the suspension, at most 24h. It applies to workloads that already run when a budget is created or its limit is lowered, and to jobs whose forecast rises suddenly, if the budget covers them until then. An Event announces the suspension."
     )]
     public string? Settle { get; set; } = "60s";
 

@@ -42,7 +42,7 @@ public sealed class GpuBudgetStatus
 
     [Length(0, 40)]
     [Description(
-        "The cost in this window still expected of jobs with a known duration and of inference that keeps running. The forecast test compares spent plus reserved with the limit."
+        "What jobs of known duration and inference that keeps running will still cost in this window, and the cost of stopping jobs of unknown duration. The forecast test compares spent plus reserved with the limit."
     )]
     public string? Reserved { get; set; }
 
@@ -69,7 +69,7 @@ public sealed class GpuBudgetStatus
     [Format("date-time")]
     [Length(0, 64)]
     [Description(
-        "The time when the limit is reached at the current rates, or was reached if the budget is used up. Absent if it is not reached in this window."
+        "The time when the limit is reached by the projection, or was reached if the budget is used up. Absent if it is not reached in this window."
     )]
     public string? ExhaustedAt { get; set; }
 
@@ -270,7 +270,7 @@ public sealed class GpuBudgetEta
 {
     [Format("date-time")]
     [Length(0, 64)]
-    [Description("The early end of the estimate.")]
+    [Description("The low end of the estimate.")]
     public string? Low { get; set; }
 
     [Format("date-time")]
@@ -280,7 +280,7 @@ public sealed class GpuBudgetEta
 
     [Format("date-time")]
     [Length(0, 64)]
-    [Description("The late end of the estimate.")]
+    [Description("The high end of the estimate.")]
     public string? High { get; set; }
 
     [Length(0, 32)]

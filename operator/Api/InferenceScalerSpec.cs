@@ -81,7 +81,7 @@ public sealed class InferenceScalerSpec
     public IReadOnlyList<InferenceScalerTrigger>? Triggers { get; set; }
 
     [Description(
-        "The budget that pays. Every enforcing budget that selects the target's pods limits the replicas, with or without this reference. A budget named here must be one of them, otherwise no replicas are added."
+        "The budget whose limit applies. Every enforcing budget that selects the target's pods limits the replicas, with or without this reference. A budget named here must be one of them, otherwise no replicas are added."
     )]
     public InferenceScalerBudgetRef? BudgetRef { get; set; }
 

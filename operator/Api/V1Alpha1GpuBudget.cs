@@ -30,7 +30,7 @@ namespace Bursar.Api;
     ".status.exhaustedAt",
     "Exhausted-At",
     "string",
-    Description = "The time when the limit is reached at the current rates, or was reached if the budget is used up. Absent if it is not reached in this window."
+    Description = "The time when the limit is reached by the projection, or was reached if the budget is used up. Absent if it is not reached in this window."
 )]
 [GenericAdditionalPrinterColumn(".status.state", "State", "string", Description = "The reason of the condition Ready.")]
 [GenericAdditionalPrinterColumn(".metadata.creationTimestamp", "Age", "date")]

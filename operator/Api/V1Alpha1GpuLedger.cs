@@ -9,10 +9,10 @@ namespace Bursar.Api;
 [KubernetesEntityShortNames("gpul")]
 [EntityScope(EntityScope.Namespaced)]
 [Description(
-    "A GpuLedger is one shard of Bursar's account book, in Bursar's own namespace: what the GPU work of one namespace used on one day. "
+    "A GpuLedger is one shard of Bursar's ledger, in Bursar's own namespace: what the GPU workloads of one namespace used on one day. "
         + "Only the operator writes it. Budgets are sums over it; deleting one loses what was counted."
 )]
-[GenericAdditionalPrinterColumn(".spec.kind", "Holds", "string", Description = "base, pods, usage, nodes, budget, day, series or clock.")]
+[GenericAdditionalPrinterColumn(".spec.kind", "Kind", "string", Description = "base, pods, usage, nodes, budget, day, series or clock.")]
 [GenericAdditionalPrinterColumn(
     ".spec.namespace",
     "For",

@@ -58,7 +58,7 @@ public sealed class V1Alpha1GpuPriceBook : IKubernetesEntity<V1Alpha1GpuPriceBoo
 public sealed class GpuPriceBookSpec
 {
     [DefaultJson("false")]
-    [Description("Whether this book prices the cluster. Exactly one book should say so.")]
+    [Description("Whether this book prices the cluster. Set it on exactly one book.")]
     public bool? Default { get; set; } = false;
 
     [Required]

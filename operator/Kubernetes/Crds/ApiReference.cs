@@ -67,7 +67,7 @@ public static class ApiReference
             text.Append(" Required.");
         if (schema["enum"] is JsonArray values)
             text.Append(" One of ").Append(string.Join(", ", values.Select(v => $"`{v}`"))).Append('.');
-        if (schema["default"] is { } value)
+        if (schema["default"] is { } value && !SchemaBuilder.HasDefault(schema))
             text.Append(" Default: `").Append(Compact(value)).Append("`.");
         if (!schema.ContainsKey("x-kubernetes-int-or-string") && schema["minimum"] is { } minimum && schema["maximum"] is { } maximum)
             text.Append($" From {minimum} to {maximum}.");

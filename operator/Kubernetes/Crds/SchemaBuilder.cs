@@ -69,7 +69,10 @@ public static class SchemaBuilder
         if (property.GetCustomAttribute<DescriptionAttribute>() is { } description)
             schema["description"] = description.Description;
         if (property.GetCustomAttribute<DefaultJsonAttribute>() is { } value)
+        {
             schema["default"] = JsonNode.Parse(value.Json);
+            DescribeDefault(schema);
+        }
         if (property.GetCustomAttribute<AllowedValuesAttribute>() is { } allowed)
             schema["enum"] = Strings(allowed.Values);
         if (property.GetCustomAttribute<PatternAttribute>() is { } pattern)
@@ -222,6 +225,19 @@ public static class SchemaBuilder
         if (list.Count > 0)
             schema["x-kubernetes-validations"] = list;
     }
+
+    /// <summary>Adds the default to the description, because <c>kubectl explain</c> does not show defaults. An empty object says nothing.</summary>
+    private static void DescribeDefault(JsonObject schema)
+    {
+        var text =
+            schema["default"] is JsonValue value && value.TryGetValue<string>(out var plain) ? plain : schema["default"]!.ToJsonString();
+        if (text != "{}" && schema["description"] is { } description && !HasDefault(schema))
+            schema["description"] = $"{description} Default: {text}.";
+    }
+
+    /// <summary>Whether the description states the default.</summary>
+    internal static bool HasDefault(JsonObject schema) =>
+        schema["description"]?.GetValue<string>().Contains("Default: ", StringComparison.Ordinal) == true;
 
     private static JsonObject Described(string type, string description) => new() { ["type"] = type, ["description"] = description };
 
