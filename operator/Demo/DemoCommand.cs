@@ -189,9 +189,9 @@ internal static class DemoCommand
                 $"""
 
                 Caught: Job {DemoWorld.RunawayNamespace}/{DemoWorld.RunawayJob} ({caught.Suspended.Reason})
-                  declared    {DemoWorld.RunawayDeclared}
+                  expected    duration {DemoWorld.RunawayDeclared} (annotation)
                   suspended   {caught.After:hh\:mm\:ss} after its creation, by the cluster's clock
-                  projected   {spent + rest:0.00} {currency}; budget {DemoWorld.RunawayBudget} has {limit:0.00} for all its work
+                  projected   {spent + rest:0.00} {currency}; budget {DemoWorld.RunawayBudget} has {limit:0.00} for all its workloads
                   had spent   {spent:0.00} {currency}
                   saved       {rest:0.00} {currency}
                 """

@@ -232,7 +232,7 @@ public sealed class BadInputTests
             .Should()
             .Be(0);
         var text = output.ToString();
-        text[text.IndexOf("Cost of the work", StringComparison.Ordinal)..].Should().Contain("Job/train");
+        text[text.IndexOf("Cost of workloads", StringComparison.Ordinal)..].Should().Contain("Job/train");
     }
 
     private static async Task InForceAsync(Scene scene, string path, long generation)

@@ -526,7 +526,7 @@ public sealed class PriceTests
             .ToString()
             .Should()
             .MatchRegex(
-                @"Cost of the work since .*\n  Job/slot  0\.0[0-9]+\n    [0-9.]+ s × 1 × 1/4 of Tesla-V100-SXM2-16GB at 0\.765/h = 0\.0[0-9]+\n"
+                @"Cost of workloads since .*\n  Job/slot  0\.0[0-9]+\n    [0-9.]+ s × 1 × 1/4 of Tesla-V100-SXM2-16GB at 0\.765/h = 0\.0[0-9]+\n"
             );
     }
 

@@ -26,7 +26,7 @@ internal static class ExplainCost
         var text = new StringBuilder();
         text.Append(
             CultureInfo.InvariantCulture,
-            $"\nCost of the work since {Rfc3339.Format(from)}: time × GPUs × rate of the part of a card that each is\n"
+            $"\nCost of workloads since {Rfc3339.Format(from)}: time × GPUs × hourly rate (of the share used)\n"
         );
         var spends = ledger.SpentByWorkload(ns, selector, from, now, now);
         if (spends.Count == 0)
@@ -49,7 +49,7 @@ internal static class ExplainCost
                 Term(text, product, share, gpus, rate, milliseconds);
             if (terms.Length > ShownTerms)
                 text.Append(CultureInfo.InvariantCulture, $"    and {terms.Length - ShownTerms} more\n");
-            Measured(text, spend);
+            Measured(text, spend, terms.Sum(term => term.Milliseconds * term.Key.Gpus));
             foreach (var (product, rate) in terms.Select(term => (term.Key.Product, ledger.RateOf(term.Key.Product, now))).Distinct())
                 if (rate is { } known && Source(book, product, known) is { } source)
                     text.Append(CultureInfo.InvariantCulture, $"    {known}/h of {product}: {source}\n");
@@ -73,14 +73,18 @@ internal static class ExplainCost
         );
     }
 
-    private static void Measured(StringBuilder text, WorkloadSpend spend)
+    /// <param name="held">The time of the terms in GPU-milliseconds. A part of a GPU counts as one.</param>
+    private static void Measured(StringBuilder text, WorkloadSpend spend, long held)
     {
         var usage = spend.Usage;
         if (usage.MeasuredMs <= 0)
             return;
+        // An agent measures up to its first sample after the end of a pod, a little longer than what is billed.
+        var sameTime = spend.DaysReservedGpuMs == spend.ReservedGpuMs;
+        var measured = sameTime ? Math.Min(usage.MeasuredMs, Math.Max(held, (long)spend.ReservedGpuMs)) : usage.MeasuredMs;
         text.Append(
             CultureInfo.InvariantCulture,
-            $"    measured for {usage.MeasuredMs / 1000m:0.###} GPU-seconds{(spend.DaysReservedGpuMs == spend.ReservedGpuMs ? "" : " on the UTC days of this time")}, busy {usage.BusyMs * 100 / usage.MeasuredMs} %"
+            $"    measured for {measured / 1000m:0.###} GPU-seconds{(sameTime ? "" : " on the UTC days of this time")}, busy {usage.BusyMs * 100 / usage.MeasuredMs} %"
         );
         if (usage.MemoryMiBMs > 0)
             text.Append(
@@ -90,7 +94,7 @@ internal static class ExplainCost
         if (usage.EnergyMj > 0)
             text.Append(
                 CultureInfo.InvariantCulture,
-                $", {usage.EnergyMj / MillijoulesPerKWh:0.######} kWh, {(decimal)usage.EnergyMj / usage.MeasuredMs:0.#} W on average; what power costs is in the rate"
+                $", {usage.EnergyMj / MillijoulesPerKWh:0.######} kWh, {(decimal)usage.EnergyMj / usage.MeasuredMs:0.#} W on average; power is included in the rate"
             );
         text.Append('\n');
     }

@@ -26,20 +26,20 @@ internal static class ExplainReasoning
         );
         var all = Reasoning.From(inputs, Searched);
         if (all.Count == 0)
-            text.Append("  no work\n");
+            text.Append("  no workloads\n");
         foreach (var one in all)
         {
             var verdict = one.Verdict;
             text.Append(
                 CultureInfo.InvariantCulture,
-                $"  {verdict.Key.Kind}/{verdict.Key.Name}  {verdict.State}, {verdict.Reason}\n    {Place(one, all)}{Worth(one)}\n    {verdict.Sentence}\n"
+                $"  {verdict.Key.Kind}/{verdict.Key.Name}  {verdict.State}, {verdict.Reason}\n    {Place(one, all)}{Worth(one, inputs.Currency)}\n    {verdict.Sentence}\n"
             );
             if (one.Changes is null)
-                text.Append(CultureInfo.InvariantCulture, $"    What would change this was looked for with the first {Searched} only.\n");
+                text.Append(CultureInfo.InvariantCulture, $"    Changes were searched for the first {Searched} workloads only.\n");
             else if (one.Changes.Count > 0)
                 text.Append(
                     CultureInfo.InvariantCulture,
-                    $"    {(Runs(one) ? "It would be suspended" : "It would run")}: {string.Join("; or ", one.Changes.Select(change => Word(change, inputs)))}.\n"
+                    $"    {(Runs(one) ? "It would be suspended" : "It would run")}: {string.Join("; or ", one.Changes.Select(change => Describe(change, inputs)))}.\n"
                 );
             else if (!Runs(one))
                 text.Append("    Neither a higher limit, nor the end of another workload, nor a new window alone would resume it.\n");
@@ -56,7 +56,10 @@ internal static class ExplainReasoning
             is not { Changes: { } changes } work
         )
             return null;
-        var texts = changes.Where(change => withLimit || change is not Change.RaiseLimit).Select(change => Word(change, inputs)).ToArray();
+        var texts = changes
+            .Where(change => withLimit || change is not Change.RaiseLimit)
+            .Select(change => Describe(change, inputs))
+            .ToArray();
         return texts.Length == 0 ? null : $"{(Runs(work) ? "it would be suspended" : "it would run")}: {string.Join("; or ", texts)}";
     }
 
@@ -64,16 +67,16 @@ internal static class ExplainReasoning
 
     private static string Place(WorkloadReasoning one, IReadOnlyList<WorkloadReasoning> all) =>
         one.ResumeOrder is { } resume
-            ? $"Number {resume} of {all.Count(other => other.ResumeOrder is not null)} to resume, priority {Priority(one)}."
+            ? $"Resume order: {resume} of {all.Count(other => other.ResumeOrder is not null)}, priority {Priority(one)}."
         : one.SuspensionOrder is { } suspend
-            ? $"Number {suspend} of {all.Count(other => other.SuspensionOrder is not null)} to be suspended: {GroupName(one.Group!.Value)}, priority {Priority(one)}."
+            ? $"Suspension order: {suspend} of {all.Count(other => other.SuspensionOrder is not null)}, {GroupName(one.Group!.Value)}, priority {Priority(one)}."
         : "Not considered: the forecast suspends no such workload.";
 
     private static string Priority(WorkloadReasoning one) =>
         one.PriorityWithin == 0 ? $"{one.Priority}" : $"{one.Priority} ({one.PriorityWithin} within)";
 
-    private static string GroupName(Victims.VictimGroup turn) =>
-        turn switch
+    private static string GroupName(Victims.VictimGroup group) =>
+        group switch
         {
             Victims.VictimGroup.New => "not admitted yet",
             Victims.VictimGroup.UnknownLength => "of unknown duration",
@@ -81,22 +84,23 @@ internal static class ExplainReasoning
             _ => "within its admitted cost",
         };
 
-    private static string Worth(WorkloadReasoning one) =>
+    private static string Worth(WorkloadReasoning one, string currency) =>
         one.SuspensionOrder is null || one.Saves <= Amount.Zero
             ? ""
             : string.Create(
                 CultureInfo.InvariantCulture,
-                $" Suspending it loses {one.Lost} of work since its last checkpoint and saves {one.Saves}: {one.Lost.ToDouble() / one.Saves.ToDouble():0.###} lost per 1 saved."
+                $" Suspending it loses work worth {one.Lost} {currency} since its last checkpoint and saves {one.Saves} {currency}: {one.Lost.ToDouble() / one.Saves.ToDouble():0.###} {currency} lost per {currency} saved."
             ) + (one.Consequence is { } consequence ? $" {consequence}" : "");
 
-    private static string Word(Change change, BudgetSnapshot inputs) =>
+    private static string Describe(Change change, BudgetSnapshot inputs) =>
         change switch
         {
             Change.RaiseLimit raise =>
-                $"raise the limit by {raise.By.ToShortString()} to {raise.To.ToShortString()} (or a top-up of as much)",
-            Change.LowerLimit lower => $"at a limit of {lower.To.ToShortString()}, which is {lower.By.ToShortString()} less",
+                $"raise the limit by {raise.By.ToShortString()} to {raise.To.ToShortString()} {inputs.Currency}, or add a top-up of {raise.By.ToShortString()} {inputs.Currency}",
+            Change.LowerLimit lower =>
+                $"at a limit of {lower.To.ToShortString()} {inputs.Currency}, which is {lower.By.ToShortString()} less",
             Change.LetFinish finish => $"let {Name(finish.Work)} finish, about {Messages.Time(finish.At)}{By(finish.Work, inputs)}",
-            Change.EndNow end => $"end {Name(end.Work)} now, which frees {end.Frees.ToShortString()}",
+            Change.EndNow end => $"end {Name(end.Work)} now, which frees {end.Frees.ToShortString()} {inputs.Currency}",
             Change.NextWindow next => $"wait for the next window, {Messages.Time(next.At)}",
             Change.Approve => "set bursar.dev/resume: approved on it",
             _ => throw new ArgumentOutOfRangeException(nameof(change)),

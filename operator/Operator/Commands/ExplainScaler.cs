@@ -47,7 +47,7 @@ internal static class ExplainScaler
                 CultureInfo.InvariantCulture,
                 $"  {trigger.Name} ({Described(trigger)}): {reported switch
             {
-                { Error: { } error, Replicas: { } stands } => $"fails, the fallback asks for {stands}: {error}",
+                { Error: { } error, Replicas: { } fallback } => $"fails, the fallback asks for {fallback}: {error}",
                 { Error: { } error } => $"no value: {error}",
                 { Value: { } value, Replicas: { } wants } => $"{How(trigger, value)} -> {wants}; {active}",
                 { Value: { } value } => $"{value}, target {Figure(trigger.Target)}; {active}",

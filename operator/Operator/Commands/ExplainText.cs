@@ -71,12 +71,12 @@ internal static class ExplainText
                 [
                     "reserved",
                     status.Reserved ?? "",
-                    "still to be spent by jobs of known length and inference that keeps running: the forecast test",
+                    "what jobs of known duration and inference that keeps running will still cost, and the cost of stopping jobs of unknown duration",
                 ],
                 [
                     "projected",
                     status.Projected ?? "",
-                    $"{status.ProjectedPercent} % of the limit: everything that runs, at its current rate, until it ends, is suspended at the limit, or the window closes",
+                    $"{status.ProjectedPercent} % of the limit. Each workload counts at its current rate until it ends, is suspended at the limit, or the window closes",
                 ],
                 ["remaining", status.Remaining ?? "", "limit less spent"],
                 [
@@ -91,7 +91,11 @@ internal static class ExplainText
                                 : ""
                         ),
                 ],
-                ["overspend bound", status.OverspendBound ?? "", "what stopping all suspendable workloads may still cost"],
+                [
+                    "overspend bound",
+                    status.OverspendBound ?? "",
+                    "the most that stopping all suspendable workloads still costs; the hard limit acts that much earlier",
+                ],
                 ["carried over", status.CarriedOver ?? "", "falls into the next window"],
                 [
                     "not suspendable",
@@ -100,7 +104,7 @@ internal static class ExplainText
                         ? $"to the window's end at {work.RatePerHour} per hour: {string.Join(", ", work.Workloads)}"
                         : "nothing",
                 ],
-                ["outside", status.OutsideSelector ?? "", "GPU work in the namespace that no budget selects"],
+                ["outside", status.OutsideSelector ?? "", "GPU workloads in the namespace that no budget selects"],
             ],
             rightAligned: 1
         );
@@ -118,11 +122,11 @@ internal static class ExplainText
             .ToArray();
         if (wrong.Length > 0)
         {
-            Heading(text, "Conditions that need a look");
+            Heading(text, "Conditions that need attention");
             Table(text, [.. wrong.Select(c => (string[])[c.Type, c.Status, c.Reason ?? "", c.Message ?? ""])]);
         }
 
-        Heading(text, "Work, by projected cost");
+        Heading(text, "Workloads, by projected cost");
         if (status.Workloads is not { Count: > 0 } workloads)
             text.Append("  none\n");
         else
@@ -182,7 +186,7 @@ internal static class ExplainText
         Heading(
             text,
             decisions.Count > ShownDecisions
-                ? $"The last {ShownDecisions} of {decisions.Count} decisions, each taken again from its stored inputs"
+                ? $"The last {ShownDecisions} of {decisions.Count} decisions, replayed from stored inputs"
                 : "Recent decisions, replayed from stored inputs"
         );
         if (decisions.Count == 0)
@@ -236,7 +240,7 @@ internal static class ExplainText
                             CultureInfo.InvariantCulture,
                             $"{work.Estimate.Likely.TotalSeconds:0} s left ({work.Estimate.Low.TotalSeconds:0} to {work.Estimate.High.TotalSeconds:0}{(work.Estimate.Settled ? "" : ", not settled")}) by {work.Estimate.Source.ToString().ToLowerInvariant()}: {work.Estimate.Detail}"
                         )
-                        : $"length unknown: {work.Estimate.Detail}"
+                        : $"duration unknown: {work.Estimate.Detail}"
                 )
                 + (
                     work.CanCheckpoint

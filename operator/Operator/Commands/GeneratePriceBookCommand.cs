@@ -87,8 +87,8 @@ internal static class GeneratePriceBookCommand
                 && start[..(start.IndexOf('\n') is >= 0 and var end ? end : start.Length)].Contains(',')
                 && !start.StartsWith("{")
                     ? "csv"
-                : YamlNodes.Documents(text) is var documents && documents.Any(NodeOverlayPrices.Looks) ? "nodeoverlay"
-                : documents.Any(OpenCostPrices.Looks) ? "opencost"
+                : YamlNodes.Documents(text) is var documents && documents.Any(NodeOverlayPrices.Recognizes) ? "nodeoverlay"
+                : documents.Any(OpenCostPrices.Recognizes) ? "opencost"
                 : throw new ImportException(
                     "it is neither a CSV with a header, nor OpenCost's custom pricing, nor a NodeOverlay; --format says which it should be"
                 );

@@ -63,7 +63,7 @@ internal static class ReleaseCommand
         command.Validators.Add(result =>
         {
             if (result.GetValue(all) == (result.GetValue(budget) is not null))
-                result.AddError("Name a budget, as gpub/<name>, or say --all.");
+                result.AddError("Name a budget, as gpub/<name>, or use --all.");
             if (result.GetValue(all) && result.GetValue(ns) is not null)
                 result.AddError("--all is everything of all namespaces; it does not go with --namespace.");
             if (result.GetValue(end) && (result.GetValue(all) || result.GetValue(dryRun)))
@@ -169,19 +169,19 @@ internal static class ReleaseCommand
         }
         var source = new ReleaseItems(client, bursarNamespace, mayRun);
         Task<bool> ReleaseAsync(ReleaseItem item) => item.ReleaseAsync(request.DryRun, output, cancellationToken);
-        var (failed, notLetGo) = (0, 0);
+        var (failed, notReleased) = (0, 0);
         if (request.Budget is null)
         {
             var unseen = new List<string>();
             var known = all.Select(record => record.Uid).ToHashSet(StringComparer.Ordinal);
             foreach (var item in await source.WithoutRecordAsync(known, unseen, cancellationToken))
-                notLetGo += await ReleaseAsync(item) ? 0 : 1;
+                notReleased += await ReleaseAsync(item) ? 0 : 1;
             if (unseen.Count > 0)
                 await output.WriteLineAsync(
                     $"Workloads gated by the admission webhook were not listed, because you may not list {string.Join(", ", unseen)} in all namespaces."
                 );
             foreach (var item in await source.OfScalersAsync(cancellationToken))
-                notLetGo += await ReleaseAsync(item) ? 0 : 1;
+                notReleased += await ReleaseAsync(item) ? 0 : 1;
         }
         SuspensionRecord[] suspended = [.. every.SelectMany(Suspensions)];
         foreach (var (shard, record) in suspensions)
@@ -196,7 +196,7 @@ internal static class ReleaseCommand
             );
         if (failed > 0)
             await output.WriteLineAsync($"{failed} of {suspensions.Length} could not be resumed; run the command again.");
-        return failed + notLetGo > 0 ? 1 : 0;
+        return failed + notReleased > 0 ? 1 : 0;
     }
 
     /// <summary>Marks the budget as released. Returns false for a budget in mode Observe, which suspends nothing.</summary>

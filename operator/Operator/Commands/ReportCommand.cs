@@ -55,7 +55,7 @@ internal static class ReportCommand
         };
         var form = new Option<string>("--output", "-o") { Description = "table or csv.", DefaultValueFactory = _ => "table" };
         form.AcceptOnlyFromAmong("table", "csv");
-        var command = new Command("report", "Say what GPU work cost, and what a unit of its output cost.") { ns, by, from, to, form };
+        var command = new Command("report", "Show GPU cost and unit costs.") { ns, by, from, to, form };
         access.AddTo(command);
         command.SetAction((parsed, cancellationToken) => access.RunAsync(parsed, (client, bursarNamespace) =>
                 {
@@ -115,7 +115,9 @@ internal static class ReportCommand
             && report.Rows.Count == 0
             && await ClusterAccess.HasNamespaceAsync(client, only, cancellationToken) == false
         )
-            throw new CommandException($"there is no namespace {only}, and the ledger has no GPU work of one with that name in this time.");
+            throw new CommandException(
+                $"there is no namespace {only}, and the ledger has no GPU workloads of a namespace with that name in this time."
+            );
         // A ledger keeps its first currency.
         var currency = ledger.Currency ?? DefaultPriceBook.Currency;
         if (request.Csv)

@@ -19,7 +19,7 @@ internal static class NodeOverlayPrices
 
     private static readonly string[] GpuCounts = ["karpenter.k8s.aws/instance-gpu-count", "karpenter.azure.com/sku-gpu-count"];
 
-    public static bool Looks(YamlMappingNode document) => Overlays(document).Any();
+    public static bool Recognizes(YamlMappingNode document) => Overlays(document).Any();
 
     /// <param name="gpusOf">The user's number of GPUs per instance type; takes precedence over the built-in table.</param>
     public static ImportedPrices Read(string text, IReadOnlyDictionary<string, int> gpusOf)
@@ -76,7 +76,7 @@ internal static class NodeOverlayPrices
             );
             if (!term.TryOperator(out var operation))
             {
-                leftOut.Add($"{name}: {term.Key} {term.Operator} cannot be said in a price book");
+                leftOut.Add($"{name}: {term.Key} {term.Operator} cannot be expressed in a price book");
                 return;
             }
             var isIn = operation == LabelOperator.In && term.Values.Count > 0;
@@ -116,12 +116,12 @@ internal static class NodeOverlayPrices
             {
                 known = capacity;
                 doubts.Add(
-                    $"{name}: its price is divided by its capacity of {capacity} nvidia.com/gpu; where these are shares of fewer cards, say --gpus {type ?? "TYPE"}=CARDS"
+                    $"{name}: its price is divided by its capacity of {capacity} nvidia.com/gpu; where these are shares of fewer cards, use --gpus {type ?? "TYPE"}=CARDS"
                 );
             }
             if (known is not > 0)
             {
-                leftOut.Add($"{name}: how many GPUs {type ?? "its instances"} have is not known; say --gpus {type ?? "TYPE"}=N");
+                leftOut.Add($"{name}: how many GPUs {type ?? "its instances"} have is not known; use --gpus {type ?? "TYPE"}=N");
                 continue;
             }
             foreach (var capacityType in capacities)

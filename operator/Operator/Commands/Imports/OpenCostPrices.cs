@@ -16,7 +16,7 @@ internal static class OpenCostPrices
     private const decimal HoursOfAMonth = 730;
     private const decimal Suspicious = 100;
 
-    public static bool Looks(YamlMappingNode document) => Model(document) is not null;
+    public static bool Recognizes(YamlMappingNode document) => Model(document) is not null;
 
     public static ImportedPrices Read(string text, bool monthly)
     {
@@ -28,7 +28,7 @@ internal static class OpenCostPrices
             var leftOut = new List<string> { "CPU, RAM, storage and network: Bursar prices GPUs, with what a node has beside them" };
             if (!monthly && gpu > Suspicious)
                 leftOut.Add(
-                    string.Create(CultureInfo.InvariantCulture, $"GPU: {gpu} an hour is a lot; if it is for a month, say --monthly")
+                    string.Create(CultureInfo.InvariantCulture, $"GPU: {gpu} an hour is a lot; if it is for a month, use --monthly")
                 );
             var product = Label(model, "gpuLabel", "gpuLabelValue");
             var rates = new List<PriceRule>();

@@ -358,7 +358,7 @@ internal static class ReasonReference
             text.Append($"\n## {title}\n\n");
             if (title == "Scaler")
                 text.Append(
-                    "The HorizontalPodAutoscaler's words for a limited step are used as well: `ScaleUpStabilized`, `ScaleDownStabilized`, `ScaleUpLimit`,\n`ScaleDownLimit`, `TooManyReplicas`, `TooFewReplicas`.\n\n"
+                    "The HorizontalPodAutoscaler's reasons for a limited step are used as well: `ScaleUpStabilized`, `ScaleDownStabilized`, `ScaleUpLimit`,\n`ScaleDownLimit`, `TooManyReplicas`, `TooFewReplicas`.\n\n"
                 );
             text.Append("| reason | meaning, and what to do |\n| --- | --- |\n");
             foreach (var (reason, meaning) in reasons)

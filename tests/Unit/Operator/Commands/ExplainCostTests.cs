@@ -37,32 +37,7 @@ public sealed class ExplainCostTests
         ledger.Reprice(card, GpuHourPrice.FromDecimal(2.745m), Start);
         ledger.ObserveNode("n1", card, 2, Start);
         ledger.Observe(Pod());
-        ledger.Record(
-            new UsageReport
-            {
-                Node = "n1",
-                Epoch = "e",
-                First = 1,
-                Next = 2,
-                Intervals =
-                [
-                    new()
-                    {
-                        Seq = 1,
-                        PodUid = "p",
-                        Namespace = "ns",
-                        Pod = "train",
-                        Device = "GPU-1",
-                        From = Start,
-                        To = Start.AddSeconds(1800),
-                        BusyMs = 900_000,
-                        EnergyMj = 360_000_000,
-                        MemoryMiBMs = 1_800_000L * 9_216,
-                    },
-                ],
-            },
-            null
-        );
+        ledger.Record(Report(), null);
         ledger.Reprice(card, book.RateFor(card)!.Value, Start.AddMinutes(30));
 
         var text = ExplainCost.Format(ledger, book, "ns", LabelSelector.Everything, Start, Start.AddHours(1));
@@ -71,16 +46,55 @@ public sealed class ExplainCostTests
             .Be(
                 """
 
-                Cost of the work since 2026-11-01T12:00:00Z: time × GPUs × rate of the part of a card that each is
+                Cost of workloads since 2026-11-01T12:00:00Z: time × GPUs × hourly rate (of the share used)
                   Job/train  0.433966
                     1800 s × 2 × 15/112 of NVIDIA-A100-SXM4-40GB at 0.367633928/h = 0.367634
                     1800 s × 2 × 15/112 of NVIDIA-A100-SXM4-40GB at 0.066332436/h = 0.066332
-                    measured for 1800 GPU-seconds, busy 50 %, 9 GiB of device memory on average, 0.1 kWh, 200 W on average; what power costs is in the rate
+                    measured for 1800 GPU-seconds, busy 50 %, 9 GiB of device memory on average, 0.1 kWh, 200 W on average; power is included in the rate
                     0.495282192/h of NVIDIA-A100-SXM4-40GB: 15000 over 35040 h + the board's power × 1.4 × 0.12/kWh (rack 7)
 
                 """.ReplaceLineEndings("\n").TrimEnd(' ')
             );
     }
+
+    [Fact]
+    public void Last_sample_after_the_end_of_a_pod_is_not_shown_as_measured()
+    {
+        var ledger = new GpuLedger();
+        ledger.Install(Start);
+        ledger.Reprice("NVIDIA-A100-SXM4-40GB", GpuHourPrice.FromDecimal(2.745m), Start);
+        ledger.Observe(Pod() with { Gpus = 1, Share = DeviceShare.Whole });
+        ledger.Record(Report(), null);
+
+        var text = ExplainCost.Format(ledger, null, "ns", LabelSelector.Everything, Start, Start.AddSeconds(1795));
+
+        text.Should().Contain("1795 s × 1 of").And.Contain("measured for 1795 GPU-seconds, busy 50 %");
+    }
+
+    private static UsageReport Report() =>
+        new()
+        {
+            Node = "n1",
+            Epoch = "e",
+            First = 1,
+            Next = 2,
+            Intervals =
+            [
+                new()
+                {
+                    Seq = 1,
+                    PodUid = "p",
+                    Namespace = "ns",
+                    Pod = "train",
+                    Device = "GPU-1",
+                    From = Start,
+                    To = Start.AddSeconds(1800),
+                    BusyMs = 900_000,
+                    EnergyMj = 360_000_000,
+                    MemoryMiBMs = 1_800_000L * 9_216,
+                },
+            ],
+        };
 
     private static PodObservation Pod() =>
         new()

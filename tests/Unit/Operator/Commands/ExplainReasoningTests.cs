@@ -19,13 +19,21 @@ public sealed class ExplainReasoningTests
         text.Should().ContainAll("2026-11-10T12:00:00Z", "spent 0.000000", "limit 40.000000 USD");
         Of("Job/big")
             .Should()
-            .ContainAll("Running, ProjectedOverBudget", "Number 1 of 2", "not admitted yet", "priority 0", "3.060000", "36.686000", "0.083")
+            .ContainAll(
+                "Running, ProjectedOverBudget",
+                "Suspension order: 1 of 2",
+                "not admitted yet",
+                "priority 0",
+                "3.060000",
+                "36.686000",
+                "0.083"
+            )
             .And.Contain("by 19.80 to 59.80");
         Of("Job/held")
             .Should()
             .ContainAll(
                 "SuspendedByBudget, WaitingForBudget",
-                "Number 1 of 1",
+                "Resume order: 1 of 1",
                 "priority 0",
                 "Job/done-soon",
                 "2026-11-10 14:00 UTC by progress",
@@ -40,7 +48,7 @@ public sealed class ExplainReasoningTests
     {
         var text = ExplainReasoning.Format(Given.Budget(1_000, [.. Enumerable.Range(0, 61).Select(i => Job($"job-{i:00}", 1))]));
 
-        text.Split("What would change this was looked for with the first 60 only.").Should().HaveCount(2);
-        text.Split("Number ").Should().HaveCount(62);
+        text.Split("Changes were searched for the first 60 workloads only.").Should().HaveCount(2);
+        text.Split("Suspension order: ").Should().HaveCount(62);
     }
 }

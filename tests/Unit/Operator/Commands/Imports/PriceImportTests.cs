@@ -211,7 +211,7 @@ public sealed class PriceImportTests
         read.LeftOut.Should()
             .HaveCount(2)
             .And.Contain(left => left.Contains("adjusts by -15%"))
-            .And.Contain(left => left.Contains("Gt cannot be said"));
+            .And.Contain(left => left.Contains("Gt cannot be expressed"));
     }
 
     [Theory]
