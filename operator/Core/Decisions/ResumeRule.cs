@@ -11,13 +11,12 @@ namespace Bursar.Core.Decisions;
 /// which budget becomes available leads to a resume.
 /// </summary>
 /// <remarks>
-/// <para>No flapping. Two suspensions of one job by forecast are always separated by an event that came after the first, or by ten minutes
-/// in which its high estimate with headroom fitted at every evaluation. Events are: the limit or a top-up rose, a new window began, another
-/// job ended, the available amount rose by the headroom, the job's rate fell, its duration became known, its user approved it, or another
-/// actor resumed it.</para>
-/// <para>A job leaves the suspended state only by a resume or by another actor. A resume uses up its cause, because the next suspension
-/// records the window, the limit, the count of ended jobs, the available amount, the rate and the approval of its own time. An estimate
-/// that leaps is no cause. An estimate that has fallen for good leads to a resume after the ten minutes.</para>
+/// <para>No flapping. Between two suspensions of one job by forecast lies an event, or ten minutes in which its high estimate with headroom
+/// fitted at every evaluation. An event is one of these: the limit or a top-up rose, a new window began, another job ended, the available
+/// amount rose by the headroom, the job's rate fell, its duration became known, its user approved it, or another actor resumed it.</para>
+/// <para>A job stays suspended until this rule or another actor resumes it. Each suspension records the window, the limit, the count of
+/// ended jobs, the available amount, the rate and the approval at that time. So an event leads to at most one resume of a job. A changed
+/// estimate is not an event. If it stays low, the job resumes after ten minutes.</para>
 /// </remarks>
 internal static class ResumeRule
 {
@@ -106,8 +105,8 @@ internal static class ResumeRule
     public static TimeSpan WaitOf(SuspendedSnapshot suspended) => FitsFor * (1 << Math.Min(suspended.FitResumes, 10));
 
     /// <summary>
-    /// Whether the workload fits by at least 1 % of the limit more than when it was suspended. Otherwise only its running shows that it
-    /// does not fit, so fitting while suspended proves nothing. True for records without a margin.
+    /// Whether the workload fits by at least 1 % of the limit more than when it was suspended. Otherwise it is in the same position as
+    /// then: its estimate for a resume fits, and the estimate of the running workload did not. True for records without a margin.
     /// </summary>
     private static bool HasImproved(SuspendedSnapshot suspended, BudgetTotals totals, Amount needed) =>
         suspended.Margin is not { } then || totals.Limit - needed >= then + LeastImprovement(totals);
@@ -358,8 +357,8 @@ internal static class ResumeRule
             .ToArray();
         var rolling = budget.Terms.Window.Period == WindowPeriod.Rolling;
         var run = TimeBeside(workload, WorkloadCost.Horizon(budget));
-        // In a rolling window, older spending that leaves hides what runs without a reservation, which could then reach the limit within
-        // seconds.
+        // A rolling sum falls while older spending leaves the window, which can offset the cost of workloads without a reservation. Without
+        // their cost of NamedFor, the limit could be reached seconds after the resume.
         if (!coverUnreserved)
             run =
                 !rolling ? TimeSpan.Zero

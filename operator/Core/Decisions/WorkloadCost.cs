@@ -6,15 +6,15 @@ using Bursar.Core.Money;
 namespace Bursar.Core.Decisions;
 
 /// <summary>The cost figures of one workload in this window, which every rule uses.</summary>
-/// <param name="Likely">The cost to finish within the window, at the likely end of the estimate.</param>
-/// <param name="High">The same at the high end.</param>
-/// <param name="Settled">The same at the likely end once the estimate is settled, before that at the low end.</param>
-/// <param name="Planned">The same at the end that the forecast test uses: <see cref="Settled"/>, or the low end if <c>suspendWhen</c> is
+/// <param name="Likely">The cost to complete within the window, by the likely value of the estimate.</param>
+/// <param name="High">The cost to complete within the window, by the high value.</param>
+/// <param name="Settled">The cost to complete within the window, by the likely value of a settled estimate, otherwise by the low value.</param>
+/// <param name="Planned">The cost that the forecast test counts: <see cref="Settled"/>, or by the low value if <c>suspendWhen</c> is
 /// Certain.</param>
 /// <param name="AfterWindow">The likely cost after the end of the window.</param>
 /// <param name="StopCost">The cost of stopping it: reaction time, the wait for a checkpoint if it can answer, and termination grace, at its
 /// rate.</param>
-/// <param name="ImmediateStopCost">The same without the wait for a checkpoint.</param>
+/// <param name="ImmediateStopCost">The stop cost without the wait for a checkpoint.</param>
 /// <param name="DurationKnown">Whether its duration is known.</param>
 public sealed record WorkloadCost(
     Amount Likely,

@@ -8,8 +8,8 @@ namespace Bursar.Core.State;
 /// <param name="Original">The value before the first write.</param>
 /// <param name="Value">The value that Bursar set.</param>
 /// <param name="Before">
-/// The value when the last write was decided, until that write is known to have happened. A process that dies between record and write leaves this
-/// value in the field, and its successor must not take it for another client's.
+/// The value before the latest write, kept until that write is confirmed. If the process dies after it stored this record and before it
+/// wrote the field, the field still has this value. The next process must not take it for a change by another client.
 /// </param>
 public sealed record FieldOverride(ObjectRef Object, string Pointer, string Original, string Value, string? Before = null)
 {

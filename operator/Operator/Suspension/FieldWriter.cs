@@ -56,7 +56,8 @@ internal sealed record FieldChange(WriteOutcome Outcome, params IReadOnlyList<Fi
 }
 
 /// <summary>
-/// Writes the objects of other owners, and is the only class that does. It reads an object, lets the caller decide, and writes the change
+/// Writes the fields of workloads and managers. (The only other writes to objects of others are in <c>Admission/</c>: the status of Kueue's
+/// Workloads and AdmissionChecks, and the webhook's CA.) It reads an object, lets the caller decide, and writes the change
 /// as one JSON patch that tests the object's UID and every value that was read. A write is applied completely or not at all and can be
 /// repeated after a crash.
 /// </summary>
