@@ -64,7 +64,7 @@ public static class Given
     public static WorkloadSnapshot Unknown(string name) =>
         Job(name, 0) with
         {
-            Estimate = Estimate.Unknown("nothing tells how long it runs"),
+            Estimate = Estimate.Unknown("set bursar.dev/expected-duration or report progress"),
         };
 
     public static WorkloadSnapshot Waiting(this WorkloadSnapshot work) =>
