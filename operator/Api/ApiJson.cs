@@ -22,13 +22,13 @@ public static class ApiJson
 {
     private static readonly System.Text.Json.JsonSerializerOptions Options = KubeJson.OptionsOf(ApiJsonContext.Default);
 
-    public static JsonTypeInfo<V1Alpha1GpuBudget> GpuBudget { get; } = Of<V1Alpha1GpuBudget>();
+    public static JsonTypeInfo<V1Alpha1GpuBudget> GpuBudget { get; } = TypeInfo<V1Alpha1GpuBudget>();
 
-    public static JsonTypeInfo<V1Alpha1GpuPriceBook> GpuPriceBook { get; } = Of<V1Alpha1GpuPriceBook>();
+    public static JsonTypeInfo<V1Alpha1GpuPriceBook> GpuPriceBook { get; } = TypeInfo<V1Alpha1GpuPriceBook>();
 
-    public static JsonTypeInfo<V1Alpha1GpuLedger> GpuLedger { get; } = Of<V1Alpha1GpuLedger>();
+    public static JsonTypeInfo<V1Alpha1GpuLedger> GpuLedger { get; } = TypeInfo<V1Alpha1GpuLedger>();
 
-    public static JsonTypeInfo<V1Alpha1InferenceScaler> InferenceScaler { get; } = Of<V1Alpha1InferenceScaler>();
+    public static JsonTypeInfo<V1Alpha1InferenceScaler> InferenceScaler { get; } = TypeInfo<V1Alpha1InferenceScaler>();
 
-    private static JsonTypeInfo<T> Of<T>() => (JsonTypeInfo<T>)Options.GetTypeInfo(typeof(T));
+    private static JsonTypeInfo<T> TypeInfo<T>() => (JsonTypeInfo<T>)Options.GetTypeInfo(typeof(T));
 }

@@ -49,7 +49,7 @@ internal static class ScrapeProcess
         var now = new DateTimeOffset(2026, 11, 10, 12, 0, 0, TimeSpan.Zero);
         var rate = new HourlyCost(3_060_000_000);
         var spent = rate.For(TimeSpan.FromHours(2));
-        var done = new WorkDone
+        var done = new WholeDayUsage
         {
             Spent = spent,
             Serving = (spent, 3_060_000),

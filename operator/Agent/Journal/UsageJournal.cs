@@ -24,10 +24,10 @@ namespace Bursar.Agent.Journal;
 public sealed partial class UsageJournal : IDisposable
 {
     private const string Extension = ".journal";
-    private const string BeyondMark = ".beyond";
+    private const string HoleMark = ".beyond";
 
     /// <summary>More sequence numbers than one process can use.</summary>
-    private const long BeyondHole = 1L << 32;
+    private const long HoleLength = 1L << 32;
 
     private readonly Lock _gate = new();
     private readonly JournalOptions _options;
@@ -204,7 +204,7 @@ public sealed partial class UsageJournal : IDisposable
         }
         // Segments after a marked one already start beyond its hole.
         if (_segments.Count > 0)
-            Next = _segments[^1].End + (_segments[^1].Beyond ? BeyondHole : 0);
+            Next = _segments[^1].End + (_segments[^1].EndsBeforeHole ? HoleLength : 0);
         if (CorruptLines > 0)
             LogCorrupt(CorruptLines, _options.Directory ?? "");
         Evict_NeedsLock();
@@ -218,7 +218,8 @@ public sealed partial class UsageJournal : IDisposable
         {
             var last = _segments[^1];
             bool retryDisk = last.Path is null && _options.Directory is not null && now >= _nextDiskAttempt;
-            bool usable = last.Count < _options.SegmentEntries && last.End == seq && !retryDisk && (!last.Beyond || last.Path is null);
+            bool usable =
+                last.Count < _options.SegmentEntries && last.End == seq && !retryDisk && (!last.EndsBeforeHole || last.Path is null);
             if (usable && last.Path is not null && _file is null)
                 usable = OpenFile_NeedsLock(last);
             if (usable)
@@ -258,7 +259,7 @@ public sealed partial class UsageJournal : IDisposable
     {
         if (segment.Path is null || _file is null)
         {
-            MarkBeyond_NeedsLock();
+            MarkHole_NeedsLock();
             return true;
         }
         long length = _file.Length;
@@ -284,7 +285,7 @@ public sealed partial class UsageJournal : IDisposable
                 return false;
             }
             segment.Detach();
-            MarkBeyond_NeedsLock();
+            MarkHole_NeedsLock();
             return true;
         }
     }
@@ -305,12 +306,12 @@ public sealed partial class UsageJournal : IDisposable
     }
 
     /// <summary>Marks the newest file, because the numbers of the entries that follow are not on disk.</summary>
-    private void MarkBeyond_NeedsLock()
+    private void MarkHole_NeedsLock()
     {
         var newest = _segments.LastOrDefault(s => s.DiskPath is not null);
-        if (newest is null || newest.Beyond)
+        if (newest is null || newest.EndsBeforeHole)
             return;
-        string marked = newest.DiskPath! + BeyondMark;
+        string marked = newest.DiskPath! + HoleMark;
         try
         {
             File.Move(newest.DiskPath!, marked);
@@ -443,16 +444,16 @@ public sealed partial class UsageJournal : IDisposable
         /// <summary>The file with the entries that reached the disk, also after a failed write.</summary>
         public string? DiskPath => Path ?? _detachedPath;
 
-        public bool Beyond { get; private set; }
+        public bool EndsBeforeHole { get; private set; }
 
         public string FileName => string.Create(CultureInfo.InvariantCulture, $"{Epoch}-{First:D19}{Extension}");
 
         public static JournalSegment? FromPath(string path)
         {
             string name = System.IO.Path.GetFileName(path);
-            bool beyond = name.EndsWith(BeyondMark, StringComparison.Ordinal);
-            if (beyond)
-                name = name[..^BeyondMark.Length];
+            bool endsBeforeHole = name.EndsWith(HoleMark, StringComparison.Ordinal);
+            if (endsBeforeHole)
+                name = name[..^HoleMark.Length];
             if (!name.EndsWith(Extension, StringComparison.Ordinal))
                 return null;
             string[] parts = name[..^Extension.Length].Split('-');
@@ -460,7 +461,7 @@ public sealed partial class UsageJournal : IDisposable
                 parts.Length == 2
                 && parts[0].Length > 0
                 && long.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out long first)
-                ? new JournalSegment(parts[0], first, path) { Beyond = beyond }
+                ? new JournalSegment(parts[0], first, path) { EndsBeforeHole = endsBeforeHole }
                 : null;
         }
 
@@ -478,11 +479,11 @@ public sealed partial class UsageJournal : IDisposable
             Path = null;
         }
 
-        public void MarkUnreadable() => Beyond = true;
+        public void MarkUnreadable() => EndsBeforeHole = true;
 
         public void MovedTo(string marked)
         {
-            Beyond = true;
+            EndsBeforeHole = true;
             if (Path is not null)
                 Path = marked;
             else

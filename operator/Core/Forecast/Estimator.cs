@@ -151,7 +151,7 @@ public static class Estimator
                 Pieces =
                 [
                     .. job.Pieces.Select(group =>
-                        group is { Ended: > 0, AtOnce: > 0, Held: { } held }
+                        group is { Ended: > 0, AtOnce: > 0, GpuTime: { } held }
                             ? group with
                             {
                                 Finished = Enumerable

@@ -54,11 +54,11 @@ public sealed record Pace(double Low, double Likely, double High, long Steps, bo
             run = run[fresh..];
         var once = OnePause(run);
         var blocks = Blocks(run);
-        var (low, mid, high) = fresh == 0 && Trend(blocks, left) is { } trend ? trend : Steady(blocks, once, left);
+        var (low, likely, high) = fresh == 0 && Trend(blocks, left) is { } trend ? trend : Steady(blocks, once, left);
 
         var widening = 0.1 / Math.Sqrt(run.Length);
-        low = Math.Min(mid, low) * (1 - widening);
-        high = Math.Max(mid, high) * (1 + widening);
+        low = Math.Min(likely, low) * (1 - widening);
+        high = Math.Max(likely, high) * (1 + widening);
         // A single stretch is no evidence, because it may include the compilation before the first step.
         if (all.Length == 1)
             low = 0;
@@ -69,7 +69,7 @@ public sealed record Pace(double Low, double Likely, double High, long Steps, bo
             whole.Steps >= SettledSteps
             || points[^1].Step >= SettledSteps && whole.Steps >= SettledSteps / 2
             || whole.Seconds >= SettledTime.TotalSeconds;
-        return new(low, mid, high, whole.Steps, seen && high - low <= SettledWidth * mid);
+        return new(low, likely, high, whole.Steps, seen && high - low <= SettledWidth * likely);
     }
 
     /// <summary>Returns how many stretches at the beginning are far slower than half of all others.</summary>
@@ -118,7 +118,7 @@ public sealed record Pace(double Low, double Likely, double High, long Steps, bo
         return first > 3 * second && first > (Slow - 1) * plain ? first : 0;
     }
 
-    private static (double Low, double Mid, double High) Steady(IReadOnlyList<Stretch> blocks, double once, long left)
+    private static (double Low, double Likely, double High) Steady(IReadOnlyList<Stretch> blocks, double once, long left)
     {
         // Ignores everything before a lasting change of pace.
         var from = 0;
@@ -131,13 +131,13 @@ public sealed record Pace(double Low, double Likely, double High, long Steps, bo
         }
         var kept = blocks.Skip(from).ToArray();
         var sum = Sum(kept);
-        var mid = Math.Max((sum.Seconds - once) / sum.Steps, 0);
+        var likely = Math.Max((sum.Seconds - once) / sum.Steps, 0);
         var doubt = Uncertainty(kept, kept.Select(block => block.Pace - sum.Pace), left);
-        return (mid - doubt, mid, mid + doubt + once / sum.Steps);
+        return (likely - doubt, likely, likely + doubt + once / sum.Steps);
     }
 
     /// <summary>Returns the pace if it rises or falls in nearly every pair of blocks, otherwise null.</summary>
-    private static (double Low, double Mid, double High)? Trend(IReadOnlyList<Stretch> blocks, long left)
+    private static (double Low, double Likely, double High)? Trend(IReadOnlyList<Stretch> blocks, long left)
     {
         if (blocks.Count < LeastForTrend)
             return null;

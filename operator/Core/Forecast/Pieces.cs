@@ -30,7 +30,7 @@ public sealed record Pieces
     public TimeSpan Retried { get; init; }
 
     /// <summary>How long the workload's pods have had GPUs so far. Used only if no finished pod is left. Null: unknown.</summary>
-    public TimeSpan? Held { get; init; }
+    public TimeSpan? GpuTime { get; init; }
 
     /// <summary>Pieces of a stage begin when those of all lower stages have ended.</summary>
     public int Stage { get; init; }

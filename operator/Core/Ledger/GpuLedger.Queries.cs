@@ -136,7 +136,7 @@ public sealed partial class GpuLedger
             // Reserved is summed per pod, as budgets do; the rest by a sweep over the node. Nothing is computed by subtraction, so an error
             // in either shows as a bill that does not add up.
             Int128 reserved = 0;
-            var edges = new SortedDictionary<long, List<(DeviceShare Share, int Held, int Unknown)>>();
+            var edges = new SortedDictionary<long, List<(DeviceShare Share, int Reserved, int Unknown)>>();
             var claimed = new List<(long At, SharedClaim Claim, int Holders)>();
             foreach (var pod in account.Pods)
             {
@@ -146,9 +146,9 @@ public sealed partial class GpuLedger
                 var close = Math.Min(end, pod.End ?? end);
                 if (begin >= close)
                     continue;
-                var step = pod.Labels is not null ? (Held: pod.Gpus, Unknown: 0) : (Held: 0, Unknown: pod.Gpus);
-                Edge(edges, begin).Add((pod.Share, step.Held, step.Unknown));
-                Edge(edges, close).Add((pod.Share, -step.Held, -step.Unknown));
+                var step = pod.Labels is not null ? (Reserved: pod.Gpus, Unknown: 0) : (Reserved: 0, Unknown: pod.Gpus);
+                Edge(edges, begin).Add((pod.Share, step.Reserved, step.Unknown));
+                Edge(edges, close).Add((pod.Share, -step.Reserved, -step.Unknown));
                 foreach (var claim in pod.Claims)
                     claimed.AddRange([(begin, claim, 1), (close, claim, -1)]);
             }
@@ -168,7 +168,7 @@ public sealed partial class GpuLedger
                 lost = 0,
                 unknownLabels = 0,
                 unpriced = 0;
-            var taken = new Dictionary<DeviceShare, (int Held, int Unknown)>();
+            var taken = new Dictionary<DeviceShare, (int Reserved, int Unknown)>();
             // A claim counts once, however many pods share it.
             var holders = new Dictionary<string, int>(StringComparer.Ordinal);
             claimed.Sort((left, right) => left.At.CompareTo(right.At));
@@ -217,7 +217,7 @@ public sealed partial class GpuLedger
                 foreach (var (share, held, unknown) in steps)
                 {
                     taken.TryGetValue(share, out var sum);
-                    taken[share] = (sum.Held + held, sum.Unknown + unknown);
+                    taken[share] = (sum.Reserved + held, sum.Unknown + unknown);
                 }
                 for (; next < claimed.Count && claimed[next].At <= at; next++)
                 {
@@ -228,7 +228,7 @@ public sealed partial class GpuLedger
                     if (change == 0)
                         continue;
                     taken.TryGetValue(claim.Share, out var sum);
-                    taken[claim.Share] = (sum.Held + change, sum.Unknown);
+                    taken[claim.Share] = (sum.Reserved + change, sum.Unknown);
                 }
                 previous = at;
             }
@@ -428,11 +428,12 @@ public sealed partial class GpuLedger
     private Touched TouchedDays(DateTimeOffset from, DateTimeOffset to, DateTimeOffset now)
     {
         var first = UtcDay.From(from.ToUnixTimeMilliseconds());
-        var beyond = UtcDay.AtOrAfter(to.ToUnixTimeMilliseconds());
-        return new(first, beyond, Math.Max(UtcDay.Start(first), CountedFrom), Math.Min(UtcDay.Start(beyond), now.ToUnixTimeMilliseconds()));
+        var end = UtcDay.AtOrAfter(to.ToUnixTimeMilliseconds());
+        return new(first, end, Math.Max(UtcDay.Start(first), CountedFrom), Math.Min(UtcDay.Start(end), now.ToUnixTimeMilliseconds()));
     }
 
-    private readonly record struct Touched(int First, int Beyond, long From, long To);
+    /// <param name="End">The day after the last one.</param>
+    private readonly record struct Touched(int First, int End, long From, long To);
 
     private static bool Selects(LabelSelector selector, PodAccount pod) => SelectsLabels(selector, pod.Labels);
 
@@ -581,7 +582,7 @@ public sealed partial class GpuLedger
     }
 
     /// <summary>Returns the number of cards that everything in use needs at least. Parts are summed exactly and rounded up.</summary>
-    private static int CardsOf(Dictionary<DeviceShare, (int Held, int Unknown)> taken)
+    private static int CardsOf(Dictionary<DeviceShare, (int Reserved, int Unknown)> taken)
     {
         var cards = 0;
         BigInteger parts = 0,
@@ -596,8 +597,8 @@ public sealed partial class GpuLedger
         return cards + (int)((parts + of - 1) / of);
     }
 
-    private static List<(DeviceShare Share, int Held, int Unknown)> Edge(
-        SortedDictionary<long, List<(DeviceShare Share, int Held, int Unknown)>> edges,
+    private static List<(DeviceShare Share, int Reserved, int Unknown)> Edge(
+        SortedDictionary<long, List<(DeviceShare Share, int Reserved, int Unknown)>> edges,
         long at
     )
     {
@@ -645,7 +646,7 @@ public sealed partial class GpuLedger
             _since = Math.Min(_since, pod.From);
             foreach (var day in pod.Days)
             {
-                if (day.Day < days.First || day.Day >= days.Beyond)
+                if (day.Day < days.First || day.Day >= days.End)
                     continue;
                 _measured += day.MeasuredMs;
                 _busy += day.BusyMs;

@@ -34,15 +34,15 @@ public static class Advice
     /// <param name="rateOf">Returns the price of a model in this cluster. Null: unknown.</param>
     public static IReadOnlyList<string> For(ReportRow row, Func<GpuModel, GpuHourPrice?> rateOf)
     {
-        var done = row.Done;
-        if (done.Activity is not { } activity || TimeSpan.FromMilliseconds(done.Usage.MeasuredMs) < EnoughMeasured)
+        var days = row.WholeDays;
+        if (days.Activity is not { } activity || TimeSpan.FromMilliseconds(days.Usage.MeasuredMs) < EnoughMeasured)
             return [];
         var advice = new List<string>();
         var model = GpuModel.Find(row.Product);
-        var tokens = done.Tokens;
-        var perSecond = tokens.Generated / (done.Usage.MeasuredMs / 1000.0);
+        var tokens = days.Tokens;
+        var perSecond = tokens.Generated / (days.Usage.MeasuredMs / 1000.0);
         var seen = Text(
-            $"its GPUs worked {activity * 100:0.#} % of {TimeSpan.FromMilliseconds(done.Usage.MeasuredMs).TotalHours:0.#} measured GPU-hours; the rest cost {done.Idle.ToShortString()}"
+            $"its GPUs worked {activity * 100:0.#} % of {TimeSpan.FromMilliseconds(days.Usage.MeasuredMs).TotalHours:0.#} measured GPU-hours; the rest cost {days.Idle.ToShortString()}"
         );
         if (tokens.Both > 0 && (activity < LowActivity || activity < LowActivityWithTokens && perSecond >= model?.TokensPerSecond))
             advice.Add(
@@ -57,7 +57,7 @@ public static class Advice
             tokens.Generated > 0
             && activity >= HighActivity
             && model?.TokensPerSecond is { } yardstick
-            && tokens.Generated / (done.Usage.BusyMs / 1000.0) is var busy
+            && tokens.Generated / (days.Usage.BusyMs / 1000.0) is var busy
             && busy < FewTokens * yardstick
         )
             advice.Add(
@@ -78,10 +78,10 @@ public static class Advice
     /// </summary>
     private static string? Smaller(ReportRow row, GpuModel? model, double activity, Func<GpuModel, GpuHourPrice?> rateOf)
     {
-        var (used, serves) = (row.Done.MemoryMiB, row.Done.Tokens.Both > 0);
-        if (model is null || UnitCosts.PerGpuHour(row.Done) is not { } cost || used is null && !serves)
+        var (used, serves) = (row.WholeDays.MemoryMiB, row.WholeDays.Tokens.Both > 0);
+        if (model is null || UnitCosts.PerGpuHour(row.WholeDays) is not { } cost || used is null && !serves)
             return null;
-        var needed = serves ? row.Done.NeededMiB : used;
+        var needed = serves ? row.WholeDays.NeededMiB : used;
         var paid = cost.ToDouble();
         var best = GpuModel
             .All.Where(other =>

@@ -205,7 +205,7 @@ public sealed record CostReport
                             return stepsOf(spend.Workload.Uid) is { } steps
                                 ? row with
                                 {
-                                    Done = row.Done with { Training = (steps, sinceBegin[spend.Workload]) },
+                                    WholeDays = row.WholeDays with { Training = (steps, sinceBegin[spend.Workload]) },
                                 }
                                 : row;
                         })
@@ -303,7 +303,7 @@ public sealed record CostReport
             Spent = Amount.Zero,
             ReservedGpuMs = 0,
             UnpricedGpuMs = 0,
-            Done = WorkDone.From(work),
+            WholeDays = WholeDayUsage.From(work),
         };
         foreach (var spend in work)
             row = row with

@@ -40,14 +40,14 @@ public sealed record ReportRow
     public required Int128 UnpricedGpuMs { get; init; }
 
     /// <summary>The usage on the UTC days that the interval touches.</summary>
-    public required WorkDone Done { get; init; }
+    public required WholeDayUsage WholeDays { get; init; }
 }
 
 /// <summary>
 /// The usage on whole UTC days, as measured by agents, and the cost of the same days. Measurements are kept by day, and unit costs need
 /// cost and usage of the same time.
 /// </summary>
-public sealed record WorkDone
+public sealed record WholeDayUsage
 {
     public required Amount Spent { get; init; }
 
@@ -97,7 +97,7 @@ public sealed record WorkDone
         }
     }
 
-    public static WorkDone From(IEnumerable<WorkloadSpend> work)
+    public static WholeDayUsage From(IEnumerable<WorkloadSpend> work)
     {
         var (spent, reserved, usage, serving) = (Amount.Zero, (Int128)0, UsageSums.None, (Spent: Amount.Zero, EnergyMj: 0L));
         foreach (var spend in work)

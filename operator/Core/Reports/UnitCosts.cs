@@ -21,43 +21,43 @@ public sealed record UnitCosts
     public double? TokenJoules { get; init; }
 
     /// <summary>Computes the unit costs of a workload.</summary>
-    /// <param name="done">Its usage.</param>
+    /// <param name="days">The usage to divide the cost by.</param>
     /// <param name="rate">The rate of all its GPUs.</param>
     /// <param name="secondsPerStep">The duration of a step. Null: unknown.</param>
-    public static UnitCosts From(WorkDone done, HourlyCost? rate, double? secondsPerStep) =>
+    public static UnitCosts From(WholeDayUsage days, HourlyCost? rate, double? secondsPerStep) =>
         new()
         {
-            GpuHour = PerGpuHour(done),
-            ThousandTokens = PerThousandTokens(done),
-            Request = PerRequest(done),
+            GpuHour = PerGpuHour(days),
+            ThousandTokens = PerThousandTokens(days),
+            Request = PerRequest(days),
             // A step may be shorter than a millisecond, the smallest time in amounts.
             Step = rate is { } known && secondsPerStep is { } seconds ? PerUnit(known.For((long)Math.Round(seconds * 1e6)), 1, 1000) : null,
-            TokenJoules = JoulesPerToken(done),
+            TokenJoules = JoulesPerToken(days),
         };
 
     /// <summary>Returns the cost per 1,000 tokens, prompt and generated together.</summary>
-    public static Amount? PerThousandTokens(WorkDone done) => PerUnit(done.Serving.Spent, 1_000, done.Tokens.Both);
+    public static Amount? PerThousandTokens(WholeDayUsage days) => PerUnit(days.Serving.Spent, 1_000, days.Tokens.Both);
 
     /// <summary>
     /// Returns the cost per 1,000 prompt tokens, as if they caused the whole cost. How prompt and generated tokens share the GPU's time is
     /// not measured.
     /// </summary>
-    public static Amount? PerThousandPrompt(WorkDone done) => PerUnit(done.Serving.Spent, 1_000, done.Tokens.Prompt);
+    public static Amount? PerThousandPrompt(WholeDayUsage days) => PerUnit(days.Serving.Spent, 1_000, days.Tokens.Prompt);
 
     /// <summary>Returns the cost per 1,000 generated tokens, as if they caused the whole cost.</summary>
-    public static Amount? PerThousandGenerated(WorkDone done) => PerUnit(done.Serving.Spent, 1_000, done.Tokens.Generated);
+    public static Amount? PerThousandGenerated(WholeDayUsage days) => PerUnit(days.Serving.Spent, 1_000, days.Tokens.Generated);
 
     /// <summary>Returns the cost per completed request. Null: the server does not count them.</summary>
-    public static Amount? PerRequest(WorkDone done) => PerUnit(done.Serving.Spent, 1, done.Tokens.Requests);
+    public static Amount? PerRequest(WholeDayUsage days) => PerUnit(days.Serving.Spent, 1, days.Tokens.Requests);
 
-    public static Amount? PerStep(WorkDone done) => done.Training is { } training ? PerUnit(training.Spent, 1, training.Steps) : null;
+    public static Amount? PerStep(WholeDayUsage days) => days.Training is { } training ? PerUnit(training.Spent, 1, training.Steps) : null;
 
     /// <summary>Returns the average cost per GPU-hour, over price changes and several kinds of cards.</summary>
-    public static Amount? PerGpuHour(WorkDone done) => PerUnit(done.Spent, 3_600_000, done.ReservedGpuMs);
+    public static Amount? PerGpuHour(WholeDayUsage days) => PerUnit(days.Spent, 3_600_000, days.ReservedGpuMs);
 
     /// <summary>Returns the energy per token, prompt and generated together. Null: no tokens, or no energy was measured.</summary>
-    public static double? JoulesPerToken(WorkDone done) =>
-        done.Serving.EnergyMj > 0 && done.Tokens.Both is > 0 and var tokens ? done.Serving.EnergyMj / 1000.0 / tokens : null;
+    public static double? JoulesPerToken(WholeDayUsage days) =>
+        days.Serving.EnergyMj > 0 && days.Tokens.Both is > 0 and var tokens ? days.Serving.EnergyMj / 1000.0 / tokens : null;
 
     private static Amount? PerUnit(Amount cost, long each, Int128 count)
     {

@@ -60,7 +60,7 @@ public sealed record ScalerDemand
     )
     {
         var terms = scaler.Terms;
-        ScalerDemand Say(int desired, int wanted, string reason, string why, string? error = null) =>
+        ScalerDemand Create(int desired, int wanted, string reason, string why, string? error = null) =>
             new()
             {
                 Desired = desired,
@@ -81,7 +81,7 @@ public sealed record ScalerDemand
         if (neverToZero)
             rest = 1;
         if (scaler.Replicas < rest)
-            return Say(
+            return Create(
                 rest,
                 rest,
                 neverToZero ? Reasons.NoActivationTrigger : HorizontalScaler.TooFewReplicas,
@@ -90,16 +90,16 @@ public sealed record ScalerDemand
         if (scaler.Replicas == 0)
         {
             if (isActive)
-                return Say(atLeastOne, atLeastOne, Reasons.ScaledFromZero, $"{Active(metrics)}");
+                return Create(atLeastOne, atLeastOne, Reasons.ScaledFromZero, $"{Active(metrics)}");
             return error is not null
-                ? Say(0, 0, Reasons.MetricsUnavailable, $"{error.Name}: {error.Error}", $"{error.Name}: {error.Error}")
-                : Say(0, 0, Reasons.Idle, "no trigger is active");
+                ? Create(0, 0, Reasons.MetricsUnavailable, $"{error.Name}: {error.Error}", $"{error.Name}: {error.Error}")
+                : Create(0, 0, Reasons.Idle, "no trigger is active");
         }
 
         if (!isActive && rest < atLeastOne && error is null && metrics.All(metric => metric.Value is not null))
         {
             if (scaler.Replicas == rest)
-                return Say(rest, rest, Reasons.Idle, "no trigger is active");
+                return Create(rest, rest, Reasons.Idle, "no trigger is active");
             // The target is scaled to rest in one step, and only if that interrupts nothing.
             var keeps =
                 scaler.IsRollingOut ? "a rollout is under way"
@@ -110,7 +110,7 @@ public sealed record ScalerDemand
             if (scaler.CreatedAt + terms.InitialCooldown > since)
                 since = scaler.CreatedAt + terms.InitialCooldown;
             if (keeps is null && scaler.Now >= since)
-                return Say(
+                return Create(
                     rest,
                     rest,
                     Reasons.Idle,
@@ -118,7 +118,7 @@ public sealed record ScalerDemand
                 );
             var step = Step(scaler, metrics, Math.Min(atLeastOne, scaler.Replicas), memory);
             memory = memory with { History = step.History };
-            return Say(
+            return Create(
                 step.Desired,
                 step.Wanted ?? step.Desired,
                 keeps is null ? Reasons.CoolingDown : Reasons.ScaleDownDelayed,
@@ -126,7 +126,7 @@ public sealed record ScalerDemand
             );
         }
         if (!isActive && terms.Idle is { } idle && scaler.Replicas == idle && idle > 0)
-            return Say(
+            return Create(
                 idle,
                 idle,
                 error is null ? Reasons.Idle : Reasons.MetricsUnavailable,
@@ -139,8 +139,8 @@ public sealed record ScalerDemand
         // A missing first value is no failure.
         if (result.Error is { } wrong)
             return error is null
-                ? Say(result.Desired, result.Desired, Reasons.AwaitingMetrics, wrong)
-                : Say(result.Desired, result.Desired, Reasons.MetricsUnavailable, wrong, wrong);
+                ? Create(result.Desired, result.Desired, Reasons.AwaitingMetrics, wrong)
+                : Create(result.Desired, result.Desired, Reasons.MetricsUnavailable, wrong, wrong);
         var fellBack = metrics.FirstOrDefault(metric => metric.FellBack);
         var (reason, why) =
             fellBack is not null ? (Reasons.FallbackActive, $"{fellBack.Name} fails ({fellBack.Error}), the fallback applies")
@@ -155,7 +155,7 @@ public sealed record ScalerDemand
                 ? (limit, result.Metric.Length > 0 ? $"{Measured(metrics, result.Metric)}; {Limited(limit, terms)}" : Limited(limit, terms))
             : result.Desired == scaler.Replicas ? (Reasons.DemandMet, Measured(metrics, result.Metric))
             : (result.Desired > scaler.Replicas ? Reasons.ScalingUp : Reasons.ScalingDown, Measured(metrics, result.Metric));
-        return Say(
+        return Create(
             result.Desired,
             result.Wanted ?? result.Desired,
             reason,

@@ -57,7 +57,7 @@ public sealed partial class KubeClient
         string text;
         try
         {
-            status = JsonSerializer.Deserialize(body, KubeJson.Of<V1Status>());
+            status = JsonSerializer.Deserialize(body, KubeJson.TypeInfo<V1Status>());
             text = status?.Message ?? "";
         }
         catch (JsonException)

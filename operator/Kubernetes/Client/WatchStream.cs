@@ -161,7 +161,7 @@ internal sealed class WatchStream<T> : IAsyncDisposable
 
     private static Exception Error(ReadOnlySpan<byte> obj)
     {
-        V1Status status = JsonSerializer.Deserialize(obj, KubeJson.Of<V1Status>()) ?? new V1Status();
+        V1Status status = JsonSerializer.Deserialize(obj, KubeJson.TypeInfo<V1Status>()) ?? new V1Status();
         string message = $"The watch of {T.EntityKind.Plural} failed: {status.Code} {status.Reason} {status.Message}";
         return status.Code == 410 || status.Reason is "Expired" or "Gone"
             ? new WatchExpiredException(message)

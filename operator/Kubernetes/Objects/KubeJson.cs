@@ -82,7 +82,7 @@ public static class KubeJson
     public static T Read<T>(ReadOnlySpan<byte> json)
         where T : class, IKubernetesEntity<T> => EntityJson.Read<T>(json);
 
-    public static JsonTypeInfo<T> Of<T>() => Cache<T>.TypeInfo;
+    public static JsonTypeInfo<T> TypeInfo<T>() => Cache<T>.TypeInfo;
 
     /// <summary>
     /// Leaves out empty lists, maps and parts, so that a created object does not set a field that its author did not set. For a context of

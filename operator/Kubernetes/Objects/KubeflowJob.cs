@@ -34,7 +34,7 @@ public sealed record V1PyTorchJob : KubeflowJob, IKubernetesEntity<V1PyTorchJob>
 {
     public static EntityKind EntityKind { get; } = new("kubeflow.org", "v1", "PyTorchJob", "pytorchjobs");
 
-    public static JsonTypeInfo<V1PyTorchJob> JsonTypeInfo => KubeJson.Of<V1PyTorchJob>();
+    public static JsonTypeInfo<V1PyTorchJob> JsonTypeInfo => KubeJson.TypeInfo<V1PyTorchJob>();
 
     public override string ApiVersion => "kubeflow.org/v1";
 
@@ -46,7 +46,7 @@ public sealed record V1TFJob : KubeflowJob, IKubernetesEntity<V1TFJob>
 {
     public static EntityKind EntityKind { get; } = new("kubeflow.org", "v1", "TFJob", "tfjobs");
 
-    public static JsonTypeInfo<V1TFJob> JsonTypeInfo => KubeJson.Of<V1TFJob>();
+    public static JsonTypeInfo<V1TFJob> JsonTypeInfo => KubeJson.TypeInfo<V1TFJob>();
 
     public override string ApiVersion => "kubeflow.org/v1";
 
@@ -58,7 +58,7 @@ public sealed record V1XGBoostJob : KubeflowJob, IKubernetesEntity<V1XGBoostJob>
 {
     public static EntityKind EntityKind { get; } = new("kubeflow.org", "v1", "XGBoostJob", "xgboostjobs");
 
-    public static JsonTypeInfo<V1XGBoostJob> JsonTypeInfo => KubeJson.Of<V1XGBoostJob>();
+    public static JsonTypeInfo<V1XGBoostJob> JsonTypeInfo => KubeJson.TypeInfo<V1XGBoostJob>();
 
     public override string ApiVersion => "kubeflow.org/v1";
 
@@ -70,7 +70,7 @@ public sealed record V1PaddleJob : KubeflowJob, IKubernetesEntity<V1PaddleJob>
 {
     public static EntityKind EntityKind { get; } = new("kubeflow.org", "v1", "PaddleJob", "paddlejobs");
 
-    public static JsonTypeInfo<V1PaddleJob> JsonTypeInfo => KubeJson.Of<V1PaddleJob>();
+    public static JsonTypeInfo<V1PaddleJob> JsonTypeInfo => KubeJson.TypeInfo<V1PaddleJob>();
 
     public override string ApiVersion => "kubeflow.org/v1";
 
@@ -82,7 +82,7 @@ public sealed record V1JAXJob : KubeflowJob, IKubernetesEntity<V1JAXJob>
 {
     public static EntityKind EntityKind { get; } = new("kubeflow.org", "v1", "JAXJob", "jaxjobs");
 
-    public static JsonTypeInfo<V1JAXJob> JsonTypeInfo => KubeJson.Of<V1JAXJob>();
+    public static JsonTypeInfo<V1JAXJob> JsonTypeInfo => KubeJson.TypeInfo<V1JAXJob>();
 
     public override string ApiVersion => "kubeflow.org/v1";
 
@@ -94,7 +94,7 @@ public sealed record V2Beta1MPIJob : KubeflowJob, IKubernetesEntity<V2Beta1MPIJo
 {
     public static EntityKind EntityKind { get; } = new("kubeflow.org", "v2beta1", "MPIJob", "mpijobs");
 
-    public static JsonTypeInfo<V2Beta1MPIJob> JsonTypeInfo => KubeJson.Of<V2Beta1MPIJob>();
+    public static JsonTypeInfo<V2Beta1MPIJob> JsonTypeInfo => KubeJson.TypeInfo<V2Beta1MPIJob>();
 
     public override string ApiVersion => "kubeflow.org/v2beta1";
 

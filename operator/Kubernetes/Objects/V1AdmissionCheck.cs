@@ -10,7 +10,7 @@ public sealed record V1AdmissionCheck : IKubernetesEntity<V1AdmissionCheck>
 {
     public static EntityKind EntityKind { get; } = new("kueue.x-k8s.io", "v1beta2", "AdmissionCheck", "admissionchecks", Namespaced: false);
 
-    public static JsonTypeInfo<V1AdmissionCheck> JsonTypeInfo => KubeJson.Of<V1AdmissionCheck>();
+    public static JsonTypeInfo<V1AdmissionCheck> JsonTypeInfo => KubeJson.TypeInfo<V1AdmissionCheck>();
 
     public string ApiVersion => "kueue.x-k8s.io/v1beta2";
 

@@ -17,7 +17,7 @@ public sealed record V1Alpha1DynamoScalingAdapter : IKubernetesEntity<V1Alpha1Dy
     public static EntityKind EntityKind { get; } =
         new("nvidia.com", "v1alpha1", "DynamoGraphDeploymentScalingAdapter", "dynamographdeploymentscalingadapters");
 
-    public static JsonTypeInfo<V1Alpha1DynamoScalingAdapter> JsonTypeInfo => KubeJson.Of<V1Alpha1DynamoScalingAdapter>();
+    public static JsonTypeInfo<V1Alpha1DynamoScalingAdapter> JsonTypeInfo => KubeJson.TypeInfo<V1Alpha1DynamoScalingAdapter>();
 
     public string ApiVersion => "nvidia.com/v1alpha1";
 

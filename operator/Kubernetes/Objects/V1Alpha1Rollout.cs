@@ -8,7 +8,7 @@ public sealed record V1Alpha1Rollout : IKubernetesEntity<V1Alpha1Rollout>
 {
     public static EntityKind EntityKind { get; } = new("argoproj.io", "v1alpha1", "Rollout", "rollouts");
 
-    public static JsonTypeInfo<V1Alpha1Rollout> JsonTypeInfo => KubeJson.Of<V1Alpha1Rollout>();
+    public static JsonTypeInfo<V1Alpha1Rollout> JsonTypeInfo => KubeJson.TypeInfo<V1Alpha1Rollout>();
 
     public string ApiVersion => "argoproj.io/v1alpha1";
 

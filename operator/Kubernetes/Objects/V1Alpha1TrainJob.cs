@@ -9,7 +9,7 @@ public sealed record V1Alpha1TrainJob : IKubernetesEntity<V1Alpha1TrainJob>
 {
     public static EntityKind EntityKind { get; } = new("trainer.kubeflow.org", "v1alpha1", "TrainJob", "trainjobs");
 
-    public static JsonTypeInfo<V1Alpha1TrainJob> JsonTypeInfo => KubeJson.Of<V1Alpha1TrainJob>();
+    public static JsonTypeInfo<V1Alpha1TrainJob> JsonTypeInfo => KubeJson.TypeInfo<V1Alpha1TrainJob>();
 
     public string ApiVersion => "trainer.kubeflow.org/v1alpha1";
 

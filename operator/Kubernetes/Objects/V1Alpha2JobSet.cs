@@ -9,7 +9,7 @@ public sealed record V1Alpha2JobSet : IKubernetesEntity<V1Alpha2JobSet>
 {
     public static EntityKind EntityKind { get; } = new("jobset.x-k8s.io", "v1alpha2", "JobSet", "jobsets");
 
-    public static JsonTypeInfo<V1Alpha2JobSet> JsonTypeInfo => KubeJson.Of<V1Alpha2JobSet>();
+    public static JsonTypeInfo<V1Alpha2JobSet> JsonTypeInfo => KubeJson.TypeInfo<V1Alpha2JobSet>();
 
     public string ApiVersion => "jobset.x-k8s.io/v1alpha2";
 

@@ -8,7 +8,7 @@ public sealed record V1Beta1InferenceService : IKubernetesEntity<V1Beta1Inferenc
 {
     public static EntityKind EntityKind { get; } = new("serving.kserve.io", "v1beta1", "InferenceService", "inferenceservices");
 
-    public static JsonTypeInfo<V1Beta1InferenceService> JsonTypeInfo => KubeJson.Of<V1Beta1InferenceService>();
+    public static JsonTypeInfo<V1Beta1InferenceService> JsonTypeInfo => KubeJson.TypeInfo<V1Beta1InferenceService>();
 
     public string ApiVersion => "serving.kserve.io/v1beta1";
 

@@ -8,7 +8,7 @@ public sealed record V1ConfigMap : IKubernetesEntity<V1ConfigMap>
 {
     public static EntityKind EntityKind { get; } = new("", "v1", "ConfigMap", "configmaps");
 
-    public static JsonTypeInfo<V1ConfigMap> JsonTypeInfo => KubeJson.Of<V1ConfigMap>();
+    public static JsonTypeInfo<V1ConfigMap> JsonTypeInfo => KubeJson.TypeInfo<V1ConfigMap>();
 
     public string ApiVersion => "v1";
 

@@ -7,7 +7,7 @@ public sealed record V1CronJob : IKubernetesEntity<V1CronJob>
 {
     public static EntityKind EntityKind { get; } = new("batch", "v1", "CronJob", "cronjobs");
 
-    public static JsonTypeInfo<V1CronJob> JsonTypeInfo => KubeJson.Of<V1CronJob>();
+    public static JsonTypeInfo<V1CronJob> JsonTypeInfo => KubeJson.TypeInfo<V1CronJob>();
 
     public string ApiVersion => "batch/v1";
 

@@ -16,7 +16,7 @@ public sealed record V1CustomResourceDefinition : IKubernetesEntity<V1CustomReso
     public static EntityKind EntityKind { get; } =
         new("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", Namespaced: false);
 
-    public static JsonTypeInfo<V1CustomResourceDefinition> JsonTypeInfo => KubeJson.Of<V1CustomResourceDefinition>();
+    public static JsonTypeInfo<V1CustomResourceDefinition> JsonTypeInfo => KubeJson.TypeInfo<V1CustomResourceDefinition>();
 
     public string ApiVersion => "apiextensions.k8s.io/v1";
 

@@ -7,7 +7,7 @@ public sealed record V1DaemonSet : IKubernetesEntity<V1DaemonSet>
 {
     public static EntityKind EntityKind { get; } = new("apps", "v1", "DaemonSet", "daemonsets");
 
-    public static JsonTypeInfo<V1DaemonSet> JsonTypeInfo => KubeJson.Of<V1DaemonSet>();
+    public static JsonTypeInfo<V1DaemonSet> JsonTypeInfo => KubeJson.TypeInfo<V1DaemonSet>();
 
     public string ApiVersion => "apps/v1";
 

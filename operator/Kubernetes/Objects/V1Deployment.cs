@@ -7,7 +7,7 @@ public sealed record V1Deployment : IKubernetesEntity<V1Deployment>
 {
     public static EntityKind EntityKind { get; } = new("apps", "v1", "Deployment", "deployments");
 
-    public static JsonTypeInfo<V1Deployment> JsonTypeInfo => KubeJson.Of<V1Deployment>();
+    public static JsonTypeInfo<V1Deployment> JsonTypeInfo => KubeJson.TypeInfo<V1Deployment>();
 
     public string ApiVersion => "apps/v1";
 

@@ -12,7 +12,7 @@ public sealed record V1DeviceClass : IKubernetesEntity<V1DeviceClass>
 {
     public static EntityKind EntityKind { get; } = new("resource.k8s.io", "v1", "DeviceClass", "deviceclasses", Namespaced: false);
 
-    public static JsonTypeInfo<V1DeviceClass> JsonTypeInfo => KubeJson.Of<V1DeviceClass>();
+    public static JsonTypeInfo<V1DeviceClass> JsonTypeInfo => KubeJson.TypeInfo<V1DeviceClass>();
 
     public string ApiVersion => "resource.k8s.io/v1";
 

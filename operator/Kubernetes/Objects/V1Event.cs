@@ -9,7 +9,7 @@ public sealed record V1Event : IKubernetesEntity<V1Event>
 {
     public static EntityKind EntityKind { get; } = new("events.k8s.io", "v1", "Event", "events");
 
-    public static JsonTypeInfo<V1Event> JsonTypeInfo => KubeJson.Of<V1Event>();
+    public static JsonTypeInfo<V1Event> JsonTypeInfo => KubeJson.TypeInfo<V1Event>();
 
     public string ApiVersion => "events.k8s.io/v1";
 

@@ -8,7 +8,7 @@ public sealed record V1HorizontalPodAutoscaler : IKubernetesEntity<V1HorizontalP
 {
     public static EntityKind EntityKind { get; } = new("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers");
 
-    public static JsonTypeInfo<V1HorizontalPodAutoscaler> JsonTypeInfo => KubeJson.Of<V1HorizontalPodAutoscaler>();
+    public static JsonTypeInfo<V1HorizontalPodAutoscaler> JsonTypeInfo => KubeJson.TypeInfo<V1HorizontalPodAutoscaler>();
 
     public string ApiVersion => "autoscaling/v2";
 

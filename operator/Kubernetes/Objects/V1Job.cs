@@ -8,7 +8,7 @@ public sealed record V1Job : IKubernetesEntity<V1Job>
 {
     public static EntityKind EntityKind { get; } = new("batch", "v1", "Job", "jobs");
 
-    public static JsonTypeInfo<V1Job> JsonTypeInfo => KubeJson.Of<V1Job>();
+    public static JsonTypeInfo<V1Job> JsonTypeInfo => KubeJson.TypeInfo<V1Job>();
 
     public string ApiVersion => "batch/v1";
 

@@ -8,7 +8,7 @@ public sealed record V1LeaderWorkerSet : IKubernetesEntity<V1LeaderWorkerSet>
 {
     public static EntityKind EntityKind { get; } = new("leaderworkerset.x-k8s.io", "v1", "LeaderWorkerSet", "leaderworkersets");
 
-    public static JsonTypeInfo<V1LeaderWorkerSet> JsonTypeInfo => KubeJson.Of<V1LeaderWorkerSet>();
+    public static JsonTypeInfo<V1LeaderWorkerSet> JsonTypeInfo => KubeJson.TypeInfo<V1LeaderWorkerSet>();
 
     public string ApiVersion => "leaderworkerset.x-k8s.io/v1";
 

@@ -8,7 +8,7 @@ public sealed record V1Lease : IKubernetesEntity<V1Lease>
 {
     public static EntityKind EntityKind { get; } = new("coordination.k8s.io", "v1", "Lease", "leases");
 
-    public static JsonTypeInfo<V1Lease> JsonTypeInfo => KubeJson.Of<V1Lease>();
+    public static JsonTypeInfo<V1Lease> JsonTypeInfo => KubeJson.TypeInfo<V1Lease>();
 
     public string ApiVersion => "coordination.k8s.io/v1";
 

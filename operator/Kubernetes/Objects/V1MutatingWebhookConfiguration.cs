@@ -17,7 +17,7 @@ public sealed record V1MutatingWebhookConfiguration : IKubernetesEntity<V1Mutati
     public static EntityKind EntityKind { get; } =
         new("admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", Namespaced: false);
 
-    public static JsonTypeInfo<V1MutatingWebhookConfiguration> JsonTypeInfo => KubeJson.Of<V1MutatingWebhookConfiguration>();
+    public static JsonTypeInfo<V1MutatingWebhookConfiguration> JsonTypeInfo => KubeJson.TypeInfo<V1MutatingWebhookConfiguration>();
 
     public string ApiVersion => "admissionregistration.k8s.io/v1";
 

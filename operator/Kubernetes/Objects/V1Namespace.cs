@@ -9,7 +9,7 @@ public sealed record V1Namespace : IKubernetesEntity<V1Namespace>
 {
     public static EntityKind EntityKind { get; } = new("", "v1", "Namespace", "namespaces", Namespaced: false);
 
-    public static JsonTypeInfo<V1Namespace> JsonTypeInfo => KubeJson.Of<V1Namespace>();
+    public static JsonTypeInfo<V1Namespace> JsonTypeInfo => KubeJson.TypeInfo<V1Namespace>();
 
     public string ApiVersion => "v1";
 

@@ -10,7 +10,7 @@ public sealed record V1Node : IKubernetesEntity<V1Node>
 {
     public static EntityKind EntityKind { get; } = new("", "v1", "Node", "nodes", Namespaced: false);
 
-    public static JsonTypeInfo<V1Node> JsonTypeInfo => KubeJson.Of<V1Node>();
+    public static JsonTypeInfo<V1Node> JsonTypeInfo => KubeJson.TypeInfo<V1Node>();
 
     public string ApiVersion => "v1";
 

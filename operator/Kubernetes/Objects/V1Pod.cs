@@ -14,7 +14,7 @@ public sealed record V1Pod : IKubernetesEntity<V1Pod>
 {
     public static EntityKind EntityKind { get; } = new("", "v1", "Pod", "pods");
 
-    public static JsonTypeInfo<V1Pod> JsonTypeInfo => KubeJson.Of<V1Pod>();
+    public static JsonTypeInfo<V1Pod> JsonTypeInfo => KubeJson.TypeInfo<V1Pod>();
 
     public string ApiVersion => "v1";
 

@@ -9,7 +9,7 @@ public sealed record V1PriorityClass : IKubernetesEntity<V1PriorityClass>
 {
     public static EntityKind EntityKind { get; } = new("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", Namespaced: false);
 
-    public static JsonTypeInfo<V1PriorityClass> JsonTypeInfo => KubeJson.Of<V1PriorityClass>();
+    public static JsonTypeInfo<V1PriorityClass> JsonTypeInfo => KubeJson.TypeInfo<V1PriorityClass>();
 
     public string ApiVersion => "scheduling.k8s.io/v1";
 

@@ -8,7 +8,7 @@ public sealed record V1RayCluster : IKubernetesEntity<V1RayCluster>
 {
     public static EntityKind EntityKind { get; } = new("ray.io", "v1", "RayCluster", "rayclusters");
 
-    public static JsonTypeInfo<V1RayCluster> JsonTypeInfo => KubeJson.Of<V1RayCluster>();
+    public static JsonTypeInfo<V1RayCluster> JsonTypeInfo => KubeJson.TypeInfo<V1RayCluster>();
 
     public string ApiVersion => "ray.io/v1";
 

@@ -8,7 +8,7 @@ public sealed record V1RayJob : IKubernetesEntity<V1RayJob>
 {
     public static EntityKind EntityKind { get; } = new("ray.io", "v1", "RayJob", "rayjobs");
 
-    public static JsonTypeInfo<V1RayJob> JsonTypeInfo => KubeJson.Of<V1RayJob>();
+    public static JsonTypeInfo<V1RayJob> JsonTypeInfo => KubeJson.TypeInfo<V1RayJob>();
 
     public string ApiVersion => "ray.io/v1";
 

@@ -7,7 +7,7 @@ public sealed record V1ReplicaSet : IKubernetesEntity<V1ReplicaSet>
 {
     public static EntityKind EntityKind { get; } = new("apps", "v1", "ReplicaSet", "replicasets");
 
-    public static JsonTypeInfo<V1ReplicaSet> JsonTypeInfo => KubeJson.Of<V1ReplicaSet>();
+    public static JsonTypeInfo<V1ReplicaSet> JsonTypeInfo => KubeJson.TypeInfo<V1ReplicaSet>();
 
     public string ApiVersion => "apps/v1";
 

@@ -10,7 +10,7 @@ public sealed record V1ResourceClaim : IKubernetesEntity<V1ResourceClaim>
 {
     public static EntityKind EntityKind { get; } = new("resource.k8s.io", "v1", "ResourceClaim", "resourceclaims");
 
-    public static JsonTypeInfo<V1ResourceClaim> JsonTypeInfo => KubeJson.Of<V1ResourceClaim>();
+    public static JsonTypeInfo<V1ResourceClaim> JsonTypeInfo => KubeJson.TypeInfo<V1ResourceClaim>();
 
     public string ApiVersion => "resource.k8s.io/v1";
 
@@ -41,7 +41,7 @@ public sealed record V1ResourceClaimTemplate : IKubernetesEntity<V1ResourceClaim
 {
     public static EntityKind EntityKind { get; } = new("resource.k8s.io", "v1", "ResourceClaimTemplate", "resourceclaimtemplates");
 
-    public static JsonTypeInfo<V1ResourceClaimTemplate> JsonTypeInfo => KubeJson.Of<V1ResourceClaimTemplate>();
+    public static JsonTypeInfo<V1ResourceClaimTemplate> JsonTypeInfo => KubeJson.TypeInfo<V1ResourceClaimTemplate>();
 
     public string ApiVersion => "resource.k8s.io/v1";
 

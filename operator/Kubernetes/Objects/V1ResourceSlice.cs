@@ -12,7 +12,7 @@ public sealed record V1ResourceSlice : IKubernetesEntity<V1ResourceSlice>
 {
     public static EntityKind EntityKind { get; } = new("resource.k8s.io", "v1", "ResourceSlice", "resourceslices", Namespaced: false);
 
-    public static JsonTypeInfo<V1ResourceSlice> JsonTypeInfo => KubeJson.Of<V1ResourceSlice>();
+    public static JsonTypeInfo<V1ResourceSlice> JsonTypeInfo => KubeJson.TypeInfo<V1ResourceSlice>();
 
     public string ApiVersion => "resource.k8s.io/v1";
 

@@ -8,7 +8,7 @@ public sealed record V1ScaledObject : IKubernetesEntity<V1ScaledObject>
 {
     public static EntityKind EntityKind { get; } = new("keda.sh", "v1alpha1", "ScaledObject", "scaledobjects");
 
-    public static JsonTypeInfo<V1ScaledObject> JsonTypeInfo => KubeJson.Of<V1ScaledObject>();
+    public static JsonTypeInfo<V1ScaledObject> JsonTypeInfo => KubeJson.TypeInfo<V1ScaledObject>();
 
     public string ApiVersion => "keda.sh/v1alpha1";
 

@@ -8,7 +8,7 @@ public sealed record V1Secret : IKubernetesEntity<V1Secret>
 {
     public static EntityKind EntityKind { get; } = new("", "v1", "Secret", "secrets");
 
-    public static JsonTypeInfo<V1Secret> JsonTypeInfo => KubeJson.Of<V1Secret>();
+    public static JsonTypeInfo<V1Secret> JsonTypeInfo => KubeJson.TypeInfo<V1Secret>();
 
     public string ApiVersion => "v1";
 

@@ -7,7 +7,7 @@ public sealed record V1StatefulSet : IKubernetesEntity<V1StatefulSet>
 {
     public static EntityKind EntityKind { get; } = new("apps", "v1", "StatefulSet", "statefulsets");
 
-    public static JsonTypeInfo<V1StatefulSet> JsonTypeInfo => KubeJson.Of<V1StatefulSet>();
+    public static JsonTypeInfo<V1StatefulSet> JsonTypeInfo => KubeJson.TypeInfo<V1StatefulSet>();
 
     public string ApiVersion => "apps/v1";
 

@@ -17,7 +17,7 @@ public sealed record V1Workload : IKubernetesEntity<V1Workload>, IKueueWorkload
 {
     public static EntityKind EntityKind { get; } = new("kueue.x-k8s.io", "v1beta2", "Workload", "workloads");
 
-    public static JsonTypeInfo<V1Workload> JsonTypeInfo => KubeJson.Of<V1Workload>();
+    public static JsonTypeInfo<V1Workload> JsonTypeInfo => KubeJson.TypeInfo<V1Workload>();
 
     public string ApiVersion => "kueue.x-k8s.io/v1beta2";
 
@@ -48,7 +48,7 @@ public sealed record V1Beta1Workload : IKubernetesEntity<V1Beta1Workload>, IKueu
 {
     public static EntityKind EntityKind { get; } = new("kueue.x-k8s.io", "v1beta1", "Workload", "workloads");
 
-    public static JsonTypeInfo<V1Beta1Workload> JsonTypeInfo => KubeJson.Of<V1Beta1Workload>();
+    public static JsonTypeInfo<V1Beta1Workload> JsonTypeInfo => KubeJson.TypeInfo<V1Beta1Workload>();
 
     public string ApiVersion => "kueue.x-k8s.io/v1beta1";
 

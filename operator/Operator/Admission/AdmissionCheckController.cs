@@ -64,5 +64,5 @@ internal sealed class AdmissionCheckController(KubeClient client, TimeProvider t
         Task.FromResult(ReconciliationResult<V1AdmissionCheck>.Success(entity));
 
     private static JsonNode ConditionJson(V1Condition condition) =>
-        System.Text.Json.JsonSerializer.SerializeToNode(condition, KubeJson.Of<V1Condition>())!;
+        System.Text.Json.JsonSerializer.SerializeToNode(condition, KubeJson.TypeInfo<V1Condition>())!;
 }

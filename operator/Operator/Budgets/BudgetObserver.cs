@@ -111,7 +111,7 @@ internal sealed class BudgetObserver(
                     one.Class,
                     one.Spent,
                     steps.GetValueOrDefault(one.Workload.Uid)?.Step,
-                    UnitCosts.From(WorkDone.From([one]), null, null) with
+                    UnitCosts.From(WholeDayUsage.From([one]), null, null) with
                     {
                         Step = steps.GetValueOrDefault(one.Workload.Uid)?.PerStep,
                     }

@@ -206,7 +206,9 @@ internal sealed class WorkloadObserver(
 
     /// <summary>Returns the workload's unit costs. Null if it has cost nothing in this window.</summary>
     private UnitCosts? UnitCostsOf(WorkloadSpend? spend, HourlyCost? rate) =>
-        spend is null ? null : UnitCosts.From(WorkDone.From([spend]), rate, Estimator.SecondsPerStep(progress.Series(spend.Workload.Uid)));
+        spend is null
+            ? null
+            : UnitCosts.From(WholeDayUsage.From([spend]), rate, Estimator.SecondsPerStep(progress.Series(spend.Workload.Uid)));
 
     /// <summary>Returns the pod sets after a resume: with the original replicas instead of zero.</summary>
     private static IReadOnlyList<PodSet> SetsOf(WorkloadObject work, SuspensionRecord? suspension)

@@ -125,7 +125,7 @@ internal sealed record PieceSet(int Total, int AtOnce, V1PodTemplateSpec Templat
             Finished = finished,
             InFlight = inFlight,
             Retried = retried,
-            Held = completed > 0 && finished.Count == 0 ? held() : null,
+            GpuTime = completed > 0 && finished.Count == 0 ? held() : null,
             Stage = Stage,
             Follows = Follows,
             Suffices = Suffices,

@@ -37,7 +37,7 @@ internal static class ReportText
         var unpriced = report.Rows.Aggregate((Int128)0, (sum, row) => sum + row.UnpricedGpuMs);
         if (unpriced > 0)
             text.Append(CultureInfo.InvariantCulture, $"\n{Hours(unpriced)} GPU-hours have no price and are not in these sums.\n");
-        if (report.Rows.Any(row => row.Done.Usage.MeasuredMs > 0 && row.Done.ReservedGpuMs != row.ReservedGpuMs))
+        if (report.Rows.Any(row => row.WholeDays.Usage.MeasuredMs > 0 && row.WholeDays.ReservedGpuMs != row.ReservedGpuMs))
             text.Append("\nCOST and GPU-HOURS cover the interval; the columns to their right cover the whole UTC days that it touches.\n");
         if (report.By == ReportBy.Workload)
         {
@@ -94,7 +94,7 @@ internal static class ReportText
                 currency,
                 Hours(row.ReservedGpuMs),
                 Hours(row.UnpricedGpuMs),
-                .. Measures(row.Done),
+                .. Measures(row.WholeDays),
                 asOf,
             ]);
         }
@@ -115,29 +115,29 @@ internal static class ReportText
         : now - at < Late ? $"The ledger is complete up to {Rfc3339.Format(at)}.\n"
         : $"The ledger is complete up to {Rfc3339.Format(at)}: the operator has written nothing for {(long)(now - at).TotalHours} h {(now - at).Minutes} min. Work after that is not in these sums.\n";
 
-    private static string[] Measures(WorkDone done)
+    private static string[] Measures(WholeDayUsage days)
     {
-        var (usage, tokens) = (done.Usage, done.Tokens);
+        var (usage, tokens) = (days.Usage, days.Tokens);
         return
         [
-            done.Spent.ToString(),
-            Hours(done.ReservedGpuMs),
-            Number(done.Measured, "0.####"),
+            days.Spent.ToString(),
+            Hours(days.ReservedGpuMs),
+            Number(days.Measured, "0.####"),
             Hours(usage.BusyMs),
-            done.Idle.ToString(),
+            days.Idle.ToString(),
             Number(usage.EnergyMj / 3.6e9, "0.######"),
             Count(tokens.Prompt),
             Count(tokens.Cached),
             Count(tokens.Generated),
             Count(tokens.Requests),
-            done.Training is { } training ? Count(training.Steps) : "",
-            Unit(UnitCosts.PerGpuHour(done)),
-            Unit(UnitCosts.PerThousandTokens(done)),
-            Unit(UnitCosts.PerThousandPrompt(done)),
-            Unit(UnitCosts.PerThousandGenerated(done)),
-            Unit(UnitCosts.PerRequest(done)),
-            Unit(UnitCosts.PerStep(done)),
-            UnitCosts.JoulesPerToken(done) is { } joules ? Number(joules, "0.######") : "",
+            days.Training is { } training ? Count(training.Steps) : "",
+            Unit(UnitCosts.PerGpuHour(days)),
+            Unit(UnitCosts.PerThousandTokens(days)),
+            Unit(UnitCosts.PerThousandPrompt(days)),
+            Unit(UnitCosts.PerThousandGenerated(days)),
+            Unit(UnitCosts.PerRequest(days)),
+            Unit(UnitCosts.PerStep(days)),
+            UnitCosts.JoulesPerToken(days) is { } joules ? Number(joules, "0.######") : "",
         ];
     }
 
@@ -176,20 +176,20 @@ internal static class ReportText
 
     private static string[] Cells(ReportBy by, ReportRow row, string cost)
     {
-        var done = row.Done;
+        var days = row.WholeDays;
         return
         [
             .. Keys(by, row),
             cost,
             Hours(row.ReservedGpuMs),
-            Number(done.Measured * 100, "0") + "%",
-            done.Activity is { } activity ? Number(activity * 100, "0") + "%" : "",
-            done.Usage.MeasuredMs > 0 ? done.Idle.ToString() : "",
-            done.Usage.EnergyMj > 0 ? Number(done.Usage.EnergyMj / 3.6e9, "0.###") : "",
-            done.Tokens.Both > 0 ? Count(done.Tokens.Both) : "",
-            Unit(UnitCosts.PerThousandTokens(done)),
-            Unit(UnitCosts.PerRequest(done)),
-            .. by == ReportBy.Workload ? [Unit(UnitCosts.PerStep(done))] : Array.Empty<string>(),
+            Number(days.Measured * 100, "0") + "%",
+            days.Activity is { } activity ? Number(activity * 100, "0") + "%" : "",
+            days.Usage.MeasuredMs > 0 ? days.Idle.ToString() : "",
+            days.Usage.EnergyMj > 0 ? Number(days.Usage.EnergyMj / 3.6e9, "0.###") : "",
+            days.Tokens.Both > 0 ? Count(days.Tokens.Both) : "",
+            Unit(UnitCosts.PerThousandTokens(days)),
+            Unit(UnitCosts.PerRequest(days)),
+            .. by == ReportBy.Workload ? [Unit(UnitCosts.PerStep(days))] : Array.Empty<string>(),
         ];
     }
 

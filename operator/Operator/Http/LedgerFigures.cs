@@ -96,15 +96,15 @@ internal sealed class LedgerFigures
             var reserved = (double)past / 1000;
             var work = ledger.SpentByWorkload(ns, LabelSelector.Everything, installed, now, now);
             var recent = ledger.SpentByWorkload(ns, LabelSelector.Everything, yesterday, now, now);
-            if (UnitCosts.PerGpuHour(WorkDone.From(recent)) is { } perHour)
+            if (UnitCosts.PerGpuHour(WholeDayUsage.From(recent)) is { } perHour)
                 _perGpuHour.Report(perHour.ToDouble(), ns, currency);
             foreach (var row in CostReport.ByModel(ns, recent).Where(row => row.Model.Length > 0))
             {
-                if (UnitCosts.PerThousandTokens(row.Done) is { } cost)
+                if (UnitCosts.PerThousandTokens(row.WholeDays) is { } cost)
                     _perThousandTokens.Report(cost.ToDouble(), ns, row.Model, currency);
-                if (UnitCosts.PerRequest(row.Done) is { } perRequest)
+                if (UnitCosts.PerRequest(row.WholeDays) is { } perRequest)
                     _perRequest.Report(perRequest.ToDouble(), ns, row.Model, currency);
-                if (UnitCosts.JoulesPerToken(row.Done) is { } joules)
+                if (UnitCosts.JoulesPerToken(row.WholeDays) is { } joules)
                     _joulesPerToken.Report(joules, ns, row.Model);
             }
             foreach (var spend in work)

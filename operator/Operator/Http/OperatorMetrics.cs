@@ -249,7 +249,7 @@ internal sealed class OperatorMetrics : IDisposable
                 && before.Actions.Any(a => a.Kind == action.Kind && a.Reason == action.Reason && a.Workload.Uid == action.Workload.Uid)
             )
                 continue;
-            _decisions.WithLabels(Word(action.Kind), action.Reason).Inc();
+            _decisions.WithLabels(LabelOf(action.Kind), action.Reason).Inc();
         }
     }
 
@@ -306,7 +306,7 @@ internal sealed class OperatorMetrics : IDisposable
 
     public void Dispose() => _api?.Dispose();
 
-    private static string Word(ActionKind kind) =>
+    private static string LabelOf(ActionKind kind) =>
         kind switch
         {
             ActionKind.Suspend => "suspend",
@@ -409,7 +409,7 @@ internal sealed class OperatorMetrics : IDisposable
             {
                 var counts = sources().CountBy(source => source).ToDictionary();
                 foreach (var source in Enum.GetValues<MeteringSource>())
-                    nodes.Report(counts.GetValueOrDefault(source), Word(source));
+                    nodes.Report(counts.GetValueOrDefault(source), LabelOf(source));
             }
             var now = _time.GetUtcNow();
             lock (_gate)
@@ -426,7 +426,7 @@ internal sealed class OperatorMetrics : IDisposable
         });
     }
 
-    private static string Word(MeteringSource source) =>
+    private static string LabelOf(MeteringSource source) =>
         source switch
         {
             MeteringSource.Agent => "agent",

@@ -172,7 +172,7 @@ public sealed class SweepRun
             Ended = ended,
             Finished = Plan.LosesPods ? [] : finished,
             InFlight = inFlight,
-            Held = Plan.LosesPods && ended > 0 ? GpuTimeHeld(at) : null,
+            GpuTime = Plan.LosesPods && ended > 0 ? GpuTimeHeld(at) : null,
         };
         return new()
         {

@@ -171,7 +171,7 @@ public sealed class ChatTraceTests : IAsyncLifetime
         var quotient = BigInteger.DivRem(new BigInteger(4_000_000_000) * 3_600_000 * 1_000, tokens, out var rest);
         if (rest * 2 > tokens || rest * 2 == tokens && !quotient.IsEven)
             quotient++;
-        ((BigInteger)UnitCosts.PerThousandTokens(line.Done)!.Value.Units).Should().Be(quotient);
+        ((BigInteger)UnitCosts.PerThousandTokens(line.WholeDays)!.Value.Units).Should().Be(quotient);
 
         TokenSums Take()
         {

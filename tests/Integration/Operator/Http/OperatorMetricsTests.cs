@@ -73,7 +73,7 @@ public sealed class OperatorMetricsTests : IDisposable
     public void A_workloads_unit_costs_are_those_of_the_decision()
     {
         var spent = new HourlyCost(3_060_000_000).For(TimeSpan.FromHours(2));
-        var done = new WorkDone
+        var done = new WholeDayUsage
         {
             Spent = spent,
             Serving = (spent, 3_060_000),

@@ -137,7 +137,7 @@ public sealed class PieceForecastTests
             Total = 100,
             AtOnce = 10,
             Ended = 90,
-            Held = TimeSpan.FromHours(9),
+            GpuTime = TimeSpan.FromHours(9),
             InFlight = Times(10, TimeSpan.FromHours(hours)),
         };
 

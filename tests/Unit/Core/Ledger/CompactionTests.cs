@@ -211,7 +211,7 @@ public sealed class CompactionTests
                 lines.AddRange(
                     report
                         .Rows.Select(row =>
-                            $"{row.Day} {row.Namespace} {row.Workload} {row.Model} {row.Spent.Units} {row.ReservedGpuMs} {row.UnpricedGpuMs} {row.Done.Spent.Units} {JsonSerializer.Serialize(row.Done.Usage)}"
+                            $"{row.Day} {row.Namespace} {row.Workload} {row.Model} {row.Spent.Units} {row.ReservedGpuMs} {row.UnpricedGpuMs} {row.WholeDays.Spent.Units} {JsonSerializer.Serialize(row.WholeDays.Usage)}"
                         )
                         .Where(line => !line.Contains(" 0 0 0 0 ", StringComparison.Ordinal))
                         .Order(StringComparer.Ordinal)

@@ -114,7 +114,7 @@ public sealed class FoundingNumbersTests
         var line = CostReport.Create(ledger, new(start, end, ReportBy.Workload), end, _ => steps > 0 ? steps : null).Rows.Single();
 
         line.Spent.ToString(9).Should().Be(cost);
-        var unit = steps > 0 ? UnitCosts.PerStep(line.Done) : UnitCosts.PerThousandTokens(line.Done);
+        var unit = steps > 0 ? UnitCosts.PerStep(line.WholeDays) : UnitCosts.PerThousandTokens(line.WholeDays);
         (unit?.ToString(9)).Should().Be(each);
     }
 }

@@ -157,7 +157,7 @@ public sealed class AdviceTests
             Spent = spent,
             ReservedGpuMs = measured,
             UnpricedGpuMs = 0,
-            Done = new()
+            WholeDays = new()
             {
                 Spent = spent,
                 ReservedGpuMs = measured,

@@ -63,10 +63,10 @@ public sealed class CostReportTests
             .Should()
             .Equal(("2026-11-01", "team", "3.06"), ("2026-11-02", "team", "6.12"));
         report
-            .Rows.Select(row => (row.Done.Usage.MeasuredMs, row.Done.Usage.BusyMs, row.Done.Usage.EnergyMj))
+            .Rows.Select(row => (row.WholeDays.Usage.MeasuredMs, row.WholeDays.Usage.BusyMs, row.WholeDays.Usage.EnergyMj))
             .Should()
             .Equal((3_600_000L, 1_800_000L, 3L), (7_200_000L, 3_600_000L, 6L));
-        report.Rows.Select(row => row.Done.Spent).Should().Equal(report.Rows.Select(row => row.Spent));
+        report.Rows.Select(row => row.WholeDays.Spent).Should().Equal(report.Rows.Select(row => row.Spent));
         report.Total.ToString(2).Should().Be("9.18");
     }
 
@@ -94,7 +94,7 @@ public sealed class CostReportTests
         var row = CostReport.Create(ledger, new(Start.AddHours(1), now, ReportBy.Workload, "team"), now, _ => null).Rows.Single();
 
         row.Spent.Should().Be((V100 * 1).For(TimeSpan.FromHours(1)));
-        var done = row.Done;
+        var done = row.WholeDays;
         done.Spent.Should().Be((V100 * 1).For(TimeSpan.FromHours(2)));
         done.Measured.Should().Be(1);
         done.Activity.Should().Be(0.25);
@@ -159,8 +159,8 @@ public sealed class CostReportTests
         {
             var row = CostReport.Create(ledger, new(Start, now, by, "team"), now, _ => null).Rows.Single();
             row.Spent.ToString(2).Should().Be("6.12");
-            UnitCosts.PerThousandTokens(row.Done)!.Value.ToString().Should().Be("0.001000");
-            UnitCosts.JoulesPerToken(row.Done).Should().BeApproximately(0.001, 1e-9);
+            UnitCosts.PerThousandTokens(row.WholeDays)!.Value.ToString().Should().Be("0.001000");
+            UnitCosts.JoulesPerToken(row.WholeDays).Should().BeApproximately(0.001, 1e-9);
         }
     }
 
@@ -174,7 +174,7 @@ public sealed class CostReportTests
         var life = CostReport
             .Create(ledger, new(Start, Start.AddDays(1), ReportBy.Workload), Start.AddDays(1), uid => uid == "uid-train" ? 10_000 : null)
             .Rows.Single()
-            .Done;
+            .WholeDays;
 
         life.Spent.ToString().Should().Be("0.722500");
         UnitCosts.PerStep(life)!.Value.ToString(9).Should().Be("0.000072250");
@@ -184,7 +184,7 @@ public sealed class CostReportTests
     public void A_slices_idle_time_costs_the_part_that_it_is_billed_as()
     {
         // A seventh of a GPU over seven hours, measured all the time, half idle.
-        var done = new WorkDone
+        var done = new WholeDayUsage
         {
             Spent = (V100 * 1).For(TimeSpan.FromHours(1)),
             ReservedGpuMs = 3_600_000,
@@ -203,7 +203,7 @@ public sealed class CostReportTests
     public void Unit_costs_equal_those_of_the_founding_paper(double rate, long milliseconds, long units, string cost, string what)
     {
         var spent = HourlyCost.FromDecimal((decimal)rate).For(TimeSpan.FromMilliseconds(milliseconds));
-        var life = new WorkDone
+        var life = new WholeDayUsage
         {
             Spent = spent,
             ReservedGpuMs = milliseconds,

@@ -62,7 +62,7 @@ public sealed class PieceSetTests
 
         pieces.Left.Should().Be(10);
         pieces.Finished.Should().Equal([TimeSpan.FromMinutes(50)], "index 90 is tried again");
-        pieces.Held.Should().BeNull("pods give the time");
+        pieces.GpuTime.Should().BeNull("pods give the time");
     }
 
     [Fact]
@@ -149,7 +149,9 @@ public sealed class PieceSetTests
 
     [Fact]
     public void Pieces_without_finished_pods_use_the_GPU_time_of_the_job() =>
-        Count("""{"completions": 100, "parallelism": 10}""", """{"succeeded": 40}""", minutes: 60).Held.Should().Be(TimeSpan.FromHours(4));
+        Count("""{"completions": 100, "parallelism": 10}""", """{"succeeded": 40}""", minutes: 60)
+            .GpuTime.Should()
+            .Be(TimeSpan.FromHours(4));
 
     [Fact]
     public void Work_queue_has_no_pieces() => PieceSet.From(Job("""{"parallelism": 10}""", "{}")).Should().BeNull();

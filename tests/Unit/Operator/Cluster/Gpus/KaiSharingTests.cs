@@ -84,7 +84,7 @@ public sealed class KaiSharingTests
             {"metadata": {"name": "a", "labels": {"runai-gpu-group": "g1"},
              "annotations": {"gpu-fraction": "0.25", "gpu-fraction-num-devices": "2", "prometheus.io/port": "8000", "prometheus.kserve.io/path": "/m", "other.io/x": "y"}}}
             """,
-            KubeJson.Of<V1Pod>()
+            KubeJson.TypeInfo<V1Pod>()
         )!;
         (GpuRequest.OfPod(pod).Units, GpuRequest.OfPod(pod).ShareOn(null)).Should().Be((2, new DeviceShare(1, 4)));
         pod.Metadata.Annotations.Keys.Should()
