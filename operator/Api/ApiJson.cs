@@ -13,6 +13,7 @@ namespace Bursar.Api;
     GenerationMode = JsonSourceGenerationMode.Metadata
 )]
 [JsonSerializable(typeof(V1Alpha1GpuBudget))]
+[JsonSerializable(typeof(V1Alpha1ClusterGpuBudget))]
 [JsonSerializable(typeof(V1Alpha1GpuPriceBook))]
 [JsonSerializable(typeof(V1Alpha1GpuLedger))]
 [JsonSerializable(typeof(V1Alpha1InferenceScaler))]
@@ -23,6 +24,8 @@ public static class ApiJson
     private static readonly System.Text.Json.JsonSerializerOptions Options = KubeJson.OptionsOf(ApiJsonContext.Default);
 
     public static JsonTypeInfo<V1Alpha1GpuBudget> GpuBudget { get; } = TypeInfo<V1Alpha1GpuBudget>();
+
+    public static JsonTypeInfo<V1Alpha1ClusterGpuBudget> ClusterGpuBudget { get; } = TypeInfo<V1Alpha1ClusterGpuBudget>();
 
     public static JsonTypeInfo<V1Alpha1GpuPriceBook> GpuPriceBook { get; } = TypeInfo<V1Alpha1GpuPriceBook>();
 

@@ -14,27 +14,37 @@ public static class GpuBudgetReader
 {
     private const int MostTopUps = 100;
     private const int MostThresholds = 10;
+    private const int MostNamespaces = 1000;
 
     /// <summary>Reads the spec in force. The result is cached on the object until its spec changes.</summary>
     public static IReadOnlyList<FieldError> Read(
-        V1Alpha1GpuBudget budget,
+        BudgetObject budget,
         out BudgetTerms? terms,
         out LabelSelector selector,
         out LabelSelector? exempt
     )
     {
         var known = budget.Read;
-        if (known is null || !ReferenceEquals(known.Spec, budget.Spec) || known.IsInForce != budget.Refusal?.InForce is not null)
+        if (known is null || !ReferenceEquals(known.Spec, budget.BudgetSpec) || known.IsInForce != budget.Refusal?.InForce is not null)
         {
-            var errors = Read(budget, out terms, out selector, out exempt, []);
-            budget.Read = known = new(budget.Spec, budget.Refusal?.InForce is not null, errors, terms, selector, exempt);
+            var errors = new List<FieldError>();
+            var coverage = ReadCoverage(budget.BudgetSpec, errors);
+            Read(budget, out terms, out selector, out exempt, errors);
+            budget.Read = known = new(budget.BudgetSpec, budget.Refusal?.InForce is not null, errors, terms, selector, exempt, coverage);
         }
         (terms, selector, exempt) = (known.Terms, known.Selector, known.Exempt);
         return known.Errors;
     }
 
+    /// <summary>Returns the namespaces that a ClusterGpuBudget covers, from the spec in force; null for a GpuBudget.</summary>
+    public static NamespaceCoverage? CoverageOf(BudgetObject budget)
+    {
+        Read(budget, out _, out _, out _);
+        return budget.Read!.Coverage;
+    }
+
     private static List<FieldError> Read(
-        V1Alpha1GpuBudget budget,
+        BudgetObject budget,
         out BudgetTerms? terms,
         out LabelSelector selector,
         out LabelSelector? exempt,
@@ -47,7 +57,7 @@ public static class GpuBudgetReader
         // The mistyped fields of the object do not belong to an earlier spec that is in force.
         if (budget.Refusal?.InForce is null)
             MistypedSpec.Report(budget.Metadata, "spec", errors);
-        if (budget.Spec is not { } spec)
+        if (budget.BudgetSpec is not { } spec)
         {
             errors.Add(new("spec", "is required"));
             return errors;
@@ -92,6 +102,7 @@ public static class GpuBudgetReader
             Limit = limit,
             TopUps = topUps,
             Window = window ?? new(WindowPeriod.Month),
+            RolloverPercent = spec.Rollover is null ? 0 : ReadPercent(spec.Rollover.MaxPercent ?? 0, "spec.rollover.maxPercent", errors),
             Mode = ReadEnum(spec.Mode, EnforcementMode.Enforce, "spec.mode", errors),
             Thresholds = [.. thresholds.Distinct().Order()],
             UnknownDuration = ReadEnum(training.UnknownDuration, UnknownDuration.UntilExhausted, "spec.training.unknownDuration", errors),
@@ -112,6 +123,10 @@ public static class GpuBudgetReader
         };
         if (settle > TimeSpan.FromHours(24))
             errors.Add(new("spec.training.settle", "must be at most 24h"));
+        if (spec.Rollover is { MaxPercent: null or < 1 })
+            errors.Add(new("spec.rollover.maxPercent", "must be from 1 to 100"));
+        if (spec.Rollover is not null && window is { Period: WindowPeriod.Rolling or WindowPeriod.Once })
+            errors.Add(new("spec.rollover", $"a window of period {window.Period} has no next one"));
         if (grace > TimeSpan.FromHours(1))
             errors.Add(new("spec.training.checkpoint.grace", "must be at most 1h"));
         if (errors.Count == 0)
@@ -119,13 +134,28 @@ public static class GpuBudgetReader
         return errors;
     }
 
-    public static bool TryReadSelector(V1Alpha1GpuBudget budget, out LabelSelector selector)
+    public static bool TryReadSelector(BudgetObject budget, out LabelSelector selector)
     {
         var errors = new List<FieldError>();
         if (budget.Refusal?.InForce is null)
             MistypedSpec.Report(budget.Metadata, "spec.selector", errors);
-        selector = WorkloadSelectors.Read(budget.Spec?.Selector, "spec.selector", errors);
-        return budget.Spec is not null && errors.Count == 0;
+        selector = WorkloadSelectors.Read(budget.BudgetSpec?.Selector, "spec.selector", errors);
+        return budget.BudgetSpec is not null && errors.Count == 0;
+    }
+
+    private static NamespaceCoverage? ReadCoverage(GpuBudgetSpec? spec, List<FieldError> errors)
+    {
+        if (spec is not ClusterGpuBudgetSpec cluster)
+            return null;
+        if (cluster.Namespaces is null && cluster.NamespaceSelector is null)
+            errors.Add(new("spec.namespaces", "name the namespaces, or set a namespaceSelector"));
+        var names = cluster.Namespaces ?? [];
+        if (names.Count > MostNamespaces)
+            errors.Add(new("spec.namespaces", $"has {names.Count} entries, at most {MostNamespaces} are allowed"));
+        return new(
+            names.ToHashSet(StringComparer.Ordinal),
+            cluster.NamespaceSelector is null ? null : WorkloadSelectors.Read(cluster.NamespaceSelector, "spec.namespaceSelector", errors)
+        );
     }
 
     private static Amount ReadAmount(string? text, string path, List<FieldError> errors)
@@ -207,5 +237,6 @@ internal sealed record BudgetSpecRead(
     IReadOnlyList<FieldError> Errors,
     BudgetTerms? Terms,
     LabelSelector Selector,
-    LabelSelector? Exempt
+    LabelSelector? Exempt,
+    NamespaceCoverage? Coverage
 );

@@ -22,7 +22,12 @@ namespace Bursar.Api;
         + "2026-Q4 for Quarter, 2026 for Year, rolling for Rolling, once for Once",
     fieldPath: ".topUps"
 )]
-public sealed class GpuBudgetSpec
+[ValidationRule(
+    "!has(self.rollover) || !(self.window.period in ['Rolling', 'Once'])",
+    message: "rollover needs windows that follow each other: Hour, Day, Week, Month, Quarter or Year",
+    fieldPath: ".rollover"
+)]
+public class GpuBudgetSpec
 {
     [Required]
     [Description("The amount that may be spent in one window.")]
@@ -31,6 +36,9 @@ public sealed class GpuBudgetSpec
     [Items(0, 100)]
     [Description("Additions to the limit, each for one window only.")]
     public IReadOnlyList<GpuBudgetTopUp>? TopUps { get; set; }
+
+    [Description("Carries unspent budget into the next window. Default: nothing is carried over.")]
+    public GpuBudgetRollover? Rollover { get; set; }
 
     // Complete, because the API server validates the default before it applies the inner defaults.
     [DefaultJson("""{"period": "Month", "timeZone": "UTC"}""")]
@@ -72,6 +80,29 @@ public sealed class GpuBudgetSpec
     [DefaultJson("{}")]
     [Description("How workloads that Bursar cannot suspend are kept within the limit.")]
     public GpuBudgetInteractive? Interactive { get; set; } = new();
+}
+
+/// <summary>The spec of a budget of several namespaces.</summary>
+[ValidationRule(
+    "has(self.namespaces) || has(self.namespaceSelector)",
+    message: "name the namespaces, or set a namespaceSelector; an empty selector covers all namespaces",
+    fieldPath: ".namespaces"
+)]
+public sealed class ClusterGpuBudgetSpec : GpuBudgetSpec
+{
+    [Items(0, 1000)]
+    [ListType("set")]
+    [ItemLength(1, 63)]
+    [ItemPattern("^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+    [Description(
+        "The names of namespaces that this budget covers, in addition to those that the selector matches. They need not exist yet."
+    )]
+    public IReadOnlyList<string>? Namespaces { get; set; }
+
+    [Description(
+        "The namespaces that this budget covers, matched against their labels. An empty selector covers all namespaces. Those of Kubernetes itself (kube-system, kube-public, kube-node-lease) and of Bursar are covered only if spec.namespaces names them."
+    )]
+    public WorkloadSelector? NamespaceSelector { get; set; }
 }
 
 public sealed class GpuBudgetLimit
@@ -153,6 +184,17 @@ public sealed class GpuBudgetWindow
     [Length(1, 64)]
     [Description("The end of a Once window (RFC 3339), exclusive.")]
     public string? End { get; set; }
+}
+
+public sealed class GpuBudgetRollover
+{
+    [Required]
+    [RangeMinimum(1)]
+    [RangeMaximum(100)]
+    [Description(
+        "The most that a window carries over from the window before, in percent of the limit without top-ups. It is used after the window's own limit and expires with the window. It applies from the next window on."
+    )]
+    public int? MaxPercent { get; set; }
 }
 
 public sealed class GpuBudgetTraining

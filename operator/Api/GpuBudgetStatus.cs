@@ -33,8 +33,12 @@ public sealed class GpuBudgetStatus
     public string? CountingSince { get; set; }
 
     [Length(0, 40)]
-    [Description("The limit of this window with its top-ups.")]
+    [Description("The limit of this window with its top-ups and what it carried over.")]
     public string? Limit { get; set; }
+
+    [Length(0, 40)]
+    [Description("The part of the limit that the last window left unspent, if spec.rollover carries it over.")]
+    public string? RolledOver { get; set; }
 
     [Length(0, 40)]
     [Description("The cost so far in this window.")]
@@ -85,8 +89,29 @@ public sealed class GpuBudgetStatus
     public GpuBudgetUnstoppable? Unstoppable { get; set; }
 
     [Length(0, 40)]
-    [Description("The cost in this window of GPU workloads of the namespace that no budget selects.")]
+    [Description("The cost in this window of GPU workloads of its namespaces that no budget selects.")]
     public string? OutsideSelector { get; set; }
+
+    [Description("For a ClusterGpuBudget: the number of namespaces that it covers.")]
+    public int? NamespaceCount { get; set; }
+
+    [Items(0, 50)]
+    [ItemLength(1, 63)]
+    [Description(
+        "For a ClusterGpuBudget: the namespaces that it covers, at most 50. A deleted one counts while it has spending in this window."
+    )]
+    public IReadOnlyList<string>? Namespaces { get; set; }
+
+    [Items(0, 20)]
+    [ItemLength(1, 253)]
+    [Description(
+        "The ClusterGpuBudgets above this budget, which cover all its namespaces, at most 20. Its workloads need to fit them too."
+    )]
+    public IReadOnlyList<string>? Parents { get; set; }
+
+    [Items(0, 50)]
+    [Description("For a ClusterGpuBudget: the budgets directly below it, whose namespaces it covers, at most 50.")]
+    public IReadOnlyList<GpuBudgetChild>? Children { get; set; }
 
     [Items(0, 20)]
     [Description("The workloads with the highest projected cost, at most 20.")]
@@ -110,7 +135,7 @@ public sealed class GpuBudgetStatus
     [Items(0, 32)]
     [ListType("map", "type")]
     [Description(
-        "Ready, WithinBudget, ProjectedWithinBudget, FullyEnforceable, MeteringFresh, PricesTrusted; MinimumReplicasExceedLimit, "
+        "Ready, WithinBudget, ProjectedWithinBudget, FullyEnforceable, MeteringFresh, PricesTrusted; MinimumReplicasExceedLimit, Overcommitted, "
             + "BreakerOpen and Contested when they hold."
     )]
     public IReadOnlyList<V1Condition>? Conditions { get; set; }
@@ -121,6 +146,7 @@ public sealed class GpuBudgetStatus
         Workloads = Workloads
             ?.Select(w => new GpuBudgetWorkload
             {
+                Namespace = w.Namespace,
                 Name = w.Name,
                 State = w.State,
                 Reason = Mark(w.Reason),
@@ -168,6 +194,10 @@ public sealed class GpuBudgetUnstoppable
 
 public sealed class GpuBudgetWorkload
 {
+    [Length(0, 63)]
+    [Description("The namespace of the workload, in the status of a ClusterGpuBudget.")]
+    public string? Namespace { get; set; }
+
     [Length(0, 63)]
     [Description("The kind of the top-level workload.")]
     public string? Kind { get; set; }
@@ -218,8 +248,23 @@ public sealed class GpuBudgetWorkload
     public GpuBudgetUnitCosts? UnitCosts { get; set; }
 }
 
+public sealed class GpuBudgetChild
+{
+    [Length(0, 320)]
+    [Description("The name of the budget, as namespace/name for a GpuBudget.")]
+    public string? Name { get; set; }
+
+    [Length(0, 40)]
+    [Description("The limit of its current window.")]
+    public string? Limit { get; set; }
+}
+
 public sealed class GpuBudgetEnded
 {
+    [Length(0, 63)]
+    [Description("The namespace of the workload, in the status of a ClusterGpuBudget.")]
+    public string? Namespace { get; set; }
+
     [Length(0, 63)]
     [Description("The kind of the workload.")]
     public string? Kind { get; set; }
@@ -291,6 +336,10 @@ public sealed class GpuBudgetEta
 public sealed class GpuBudgetSuspended
 {
     [Length(0, 63)]
+    [Description("The namespace of the workload, in the status of a ClusterGpuBudget.")]
+    public string? Namespace { get; set; }
+
+    [Length(0, 63)]
     [Description("The kind of the suspended workload.")]
     public string? Kind { get; set; }
 
@@ -323,8 +372,8 @@ public sealed class GpuBudgetDecision
     [Description("The action, such as Suspend or Resume. In mode Observe, the action that would have been taken.")]
     public string? Action { get; set; }
 
-    [Length(0, 320)]
-    [Description("The workload, as Kind/name.")]
+    [Length(0, 384)]
+    [Description("The workload, as Kind/name; for a ClusterGpuBudget as namespace/Kind/name.")]
     public string? Object { get; set; }
 
     [Length(0, 128)]

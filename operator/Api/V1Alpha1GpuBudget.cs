@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 using Bursar.Kubernetes.KubeOps;
@@ -34,7 +35,7 @@ namespace Bursar.Api;
 )]
 [GenericAdditionalPrinterColumn(".status.state", "State", "string", Description = "The reason of the condition Ready.")]
 [GenericAdditionalPrinterColumn(".metadata.creationTimestamp", "Age", "date")]
-public sealed class V1Alpha1GpuBudget : IKubernetesEntity<V1Alpha1GpuBudget>
+public sealed class V1Alpha1GpuBudget : BudgetObject, IKubernetesEntity<V1Alpha1GpuBudget>
 {
     public const string KindName = "GpuBudget";
     public const string PluralName = "gpubudgets";
@@ -43,27 +44,18 @@ public sealed class V1Alpha1GpuBudget : IKubernetesEntity<V1Alpha1GpuBudget>
 
     public static JsonTypeInfo<V1Alpha1GpuBudget> JsonTypeInfo => ApiJson.GpuBudget;
 
-    public string ApiVersion { get; set; } = ApiGroup.GroupVersion;
-
-    public string Kind { get; set; } = KindName;
-
-    public V1ObjectMeta Metadata { get; set; } = V1ObjectMeta.Empty;
+    public override string Kind { get; set; } = KindName;
 
     [Required]
     [Description("Desired state.")]
     public GpuBudgetSpec? Spec { get; set; }
 
-    [Description("Observed spending, forecast and actions. Written by the operator.")]
-    public GpuBudgetStatus? Status { get; set; }
-
-    /// <summary>In the operator's cache, why the spec on the API server was refused; null if it is valid.</summary>
     [JsonIgnore]
-    public SpecRefusal? Refusal { get; internal set; }
+    public override GpuBudgetSpec? BudgetSpec => Spec;
 
-    /// <summary>The result of reading <see cref="Spec"/> by <see cref="GpuBudgetReader"/>; null before the first time.</summary>
-    internal BudgetSpecRead? Read { get; set; }
+    internal override string StoreSpec() => JsonSerializer.Serialize(new V1Alpha1GpuBudget { Spec = Spec }, ApiJson.GpuBudget);
 
-    /// <summary>The generation whose spec is in force.</summary>
-    [JsonIgnore]
-    public long SpecGeneration => Refusal?.InForce ?? Metadata.Generation;
+    internal override void TakeSpec(BudgetObject earlier) => Spec = ((V1Alpha1GpuBudget)earlier).Spec;
+
+    internal override void RestoreSpec(string stored) => Spec = JsonSerializer.Deserialize(stored, ApiJson.GpuBudget)?.Spec;
 }

@@ -10,6 +10,15 @@ internal static class BenchObjects
     public const string Budget =
         """{"apiVersion":"bursar.dev/v1alpha1","kind":"GpuBudget","metadata":{"name":"team"},"spec":{"limit":{"cost":"1000000"} } }""";
 
+    /// <summary>The labels of a namespace, by which the ClusterGpuBudgets of its department and division select it.</summary>
+    public static string TeamLabels(int department, int divisions) =>
+        $$"""{"department":"department-{{department}}","division":"division-{{department % divisions}}"}""";
+
+    /// <param name="level">The label's key, <c>department</c> or <c>division</c>.</param>
+    /// <param name="number">The number in the label's value.</param>
+    public static string ClusterBudget(string level, int number) =>
+        $$"""{"apiVersion":"bursar.dev/v1alpha1","kind":"ClusterGpuBudget","metadata":{"name":"{{level}}-{{number}}"},"spec":{"limit":{"cost":"100000000"},"namespaceSelector":{"matchLabels":{"{{level}}":"{{level}}-{{number}}"} } } }""";
+
     public static string PodName(int job, int pod) => $"train-{job:D4}-{Hash(pod) % 0xFFFFF:x5}-{pod % 10}";
 
     public static string Node(int node) =>

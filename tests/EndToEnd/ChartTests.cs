@@ -86,7 +86,7 @@ public sealed class ChartTests
         var documents = output.Split("\n---\n");
         documents.Should().NotContain(d => d.Contains("\napiVersion: bursar.dev/", StringComparison.Ordinal));
         var definitions = documents.Where(d => d.Contains("\nkind: CustomResourceDefinition\n", StringComparison.Ordinal)).ToList();
-        definitions.Should().HaveCount(4).And.OnlyContain(d => d.Contains("helm.sh/resource-policy: keep", StringComparison.Ordinal));
+        definitions.Should().HaveCount(5).And.OnlyContain(d => d.Contains("helm.sh/resource-policy: keep", StringComparison.Ordinal));
     }
 
     /// <summary>A parent chart decides by a value whether it wants this one; under an alias the value has another name.</summary>
@@ -335,8 +335,10 @@ public sealed class ChartTests
             .BeEquivalentTo(
                 [
                     "bursar-guard-budgets",
+                    "bursar-guard-cluster-budgets",
                     "bursar-guard-cronjobs",
                     .. WorkloadKinds.All.Where(kind => kind.Scales).Select(kind => $"bursar-guard-{kind.Entity.Plural}-scale"),
+                    .. WorkloadKinds.All.Where(kind => kind.Scales).Select(kind => $"bursar-guard-{kind.Entity.Plural}-cluster-scale"),
                     .. guarded.Select(entity => $"bursar-guard-{entity.Plural}"),
                 ],
                 "each kind that can be suspended, directly or through its manager, has its line in the chart's bursar.guardedWorkloads"
@@ -366,17 +368,24 @@ public sealed class ChartTests
                 )
                 {
                     ["bursar-guard-budgets"] = """bursar.dev ["gpubudgets"] ["UPDATE","DELETE"]""",
+                    ["bursar-guard-cluster-budgets"] = """bursar.dev ["clustergpubudgets"] ["UPDATE","DELETE"]""",
                     ["bursar-guard-cronjobs"] = """batch ["cronjobs"] ["CREATE","UPDATE"]""",
                     ["bursar-guard-deployments-scale"] = """apps ["deployments","deployments/scale"] ["UPDATE"]""",
+                    ["bursar-guard-deployments-cluster-scale"] = """apps ["deployments","deployments/scale"] ["UPDATE"]""",
                     ["bursar-guard-statefulsets-scale"] = """apps ["statefulsets","statefulsets/scale"] ["UPDATE"]""",
+                    ["bursar-guard-statefulsets-cluster-scale"] = """apps ["statefulsets","statefulsets/scale"] ["UPDATE"]""",
                     ["bursar-guard-leaderworkersets-scale"] =
+                        """leaderworkerset.x-k8s.io ["leaderworkersets","leaderworkersets/scale"] ["UPDATE"]""",
+                    ["bursar-guard-leaderworkersets-cluster-scale"] =
                         """leaderworkerset.x-k8s.io ["leaderworkersets","leaderworkersets/scale"] ["UPDATE"]""",
                 }
             );
         foreach (var (name, policy) in policies)
         {
             // Work runs on when a policy errs; a limit stays.
-            ((string)policy["failurePolicy"]!).Should().Be(name == "bursar-guard-budgets" ? "Fail" : "Ignore");
+            ((string)policy["failurePolicy"]!)
+                .Should()
+                .Be(name is "bursar-guard-budgets" or "bursar-guard-cluster-budgets" ? "Fail" : "Ignore");
             var passes = policy["matchConditions"]!.AsArray().Select(c => (string)c!["expression"]!).ToArray();
             passes[0]
                 .Should()
@@ -422,7 +431,10 @@ public sealed class ChartTests
         var role = (await DocumentsAsync()).Single(d =>
             (string)d["kind"]! == "ClusterRole" && (string)d["metadata"]!["name"]! == "bursar-override"
         );
-        role["rules"]!.ToJsonString().Should().Be("""[{"apiGroups":["bursar.dev"],"resources":["gpubudgets"],"verbs":["override"]}]""");
+        role["rules"]!
+            .ToJsonString()
+            .Should()
+            .Be("""[{"apiGroups":["bursar.dev"],"resources":["gpubudgets","clustergpubudgets"],"verbs":["override"]}]""");
         role["metadata"]!["labels"]!
             .AsObject()
             .Select(l => l.Key)
@@ -493,7 +505,7 @@ public sealed class ChartTests
         documents
             .Where(d => (string)d["kind"]! == "CustomResourceDefinition")
             .Should()
-            .HaveCount(4)
+            .HaveCount(5)
             .And.OnlyContain(d => d["metadata"]!["annotations"] == null);
         documents
             .Where(d => d["metadata"]!["labels"] is not null)

@@ -37,6 +37,7 @@ public sealed class CommandMistakesTests : IAsyncLifetime
     public async Task Mistake_is_one_sentence_and_no_success()
     {
         await _world.CreateBudgetAsync("vision", "2");
+        await _world.CreateClusterBudgetAsync("research", "2", CommandsWorld.Team);
         foreach (
             var (line, code, sentence) in ((string, int, string)[])
                 [
@@ -60,7 +61,14 @@ public sealed class CommandMistakesTests : IAsyncLifetime
                     ("explain job/nope -n team-vision", 1, "there is no Job nope in namespace team-vision"),
                     ("explain pod/nope -n team-vision", 1, "there is no Pod nope in namespace team-vision"),
                     ("explain trainjob/nope -n team-vision", 1, "there is no TrainJob nope in namespace team-vision"),
-                    ("explain cow/nope", 2, "names no budget"),
+                    ("explain cow/nope", 2, "names no budget (gpub/<name>, cgpub/<name>)"),
+                    ("explain cgpub/nope", 1, "there is no ClusterGpuBudget nope."),
+                    ("explain gpub/research -n team-vision", 1, "there is no GpuBudget research in namespace team-vision"),
+                    ("release cgpub/nope", 1, "there is no ClusterGpuBudget nope"),
+                    ("release cgpub/vision", 1, "there is no ClusterGpuBudget vision"),
+                    ("release cgpub/nope --end", 1, "there is no ClusterGpuBudget nope."),
+                    ("release cgpub/research -n team-vision", 2, "A ClusterGpuBudget has no namespace"),
+                    ("release cgpub/research --all", 2, "--all"),
                     ("explain gpub/vision -n team-vision --bursar-namespace nope", 1, "there is no namespace nope"),
                     ("release", 2, "--all"),
                     ("release gpub/vision --all", 2, "--all"),
@@ -128,10 +136,21 @@ public sealed class CommandMistakesTests : IAsyncLifetime
             "this needs the right to get gpubudgets.bursar.dev in namespace team-vision",
             Kubeconfig
         );
+        _world.Refuse("get", "clustergpubudgets");
+        await ExpectAsync("explain cgpub/research", 1, "this needs the right to get clustergpubudgets.bursar.dev.", Kubeconfig);
         _world.Refuse("get", "jobs");
         await ExpectAsync("explain job/x -n team-vision", 1, "this needs the right to get jobs.batch in namespace team-vision", Kubeconfig);
         _world.Refuse("create", "gpuledgers");
         await ExpectAsync("operator", 1, "the ledger cannot be written in namespace bursar-system", Kubeconfig);
+    }
+
+    [Fact]
+    public async Task Refused_release_of_a_ClusterGpuBudget_names_the_right_without_a_namespace()
+    {
+        await _world.CreateClusterBudgetAsync("research", "2", CommandsWorld.Team);
+        _world.Refuse("patch", "clustergpubudgets");
+
+        await ExpectAsync("release cgpub/research", 1, "this needs the right to patch clustergpubudgets.bursar.dev.", Kubeconfig);
     }
 
     [Fact]
@@ -151,7 +170,17 @@ public sealed class CommandMistakesTests : IAsyncLifetime
 
         foreach (
             var line in (string[])
-                ["report", "explain gpub/x", "explain infs/x", "explain job/x", "release gpub/x", "reset-breaker", "operator"]
+                [
+                    "report",
+                    "explain gpub/x",
+                    "explain cgpub/x",
+                    "explain infs/x",
+                    "explain job/x",
+                    "release gpub/x",
+                    "release cgpub/x",
+                    "reset-breaker",
+                    "operator",
+                ]
         )
             await ExpectAsync(line, 1, "CRDs", kubeconfig);
     }

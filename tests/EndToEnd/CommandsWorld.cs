@@ -21,6 +21,7 @@ internal sealed class CommandsWorld : IAsyncDisposable
 {
     public const string BursarNamespace = "bursar-system";
     public const string Team = "team-vision";
+    public const string OtherTeam = "team-speech";
     public static readonly DateTimeOffset Decided = new(2026, 11, 2, 8, 10, 0, TimeSpan.Zero);
 
     private readonly Bursar.Sandbox.Sandbox _sandbox;
@@ -45,7 +46,7 @@ internal sealed class CommandsWorld : IAsyncDisposable
         var world = new CommandsWorld(sandbox, new KubeClient(config));
         foreach (var (_, yaml) in CrdFiles.ReadAll())
             await world.Client.CreateAsync<V1CustomResourceDefinition>((JsonObject)YamlBody.Parse(yaml)!, null, CancellationToken.None);
-        foreach (var ns in new[] { BursarNamespace, Team })
+        foreach (var ns in new[] { BursarNamespace, Team, OtherTeam })
             await world.Client.CreateAsync(new V1Namespace { Metadata = new() { Name = ns } }, CancellationToken.None);
         return world;
     }
@@ -81,12 +82,26 @@ internal sealed class CommandsWorld : IAsyncDisposable
             CancellationToken.None
         );
 
-    public async Task<V1Job> CreateJobAsync(string name, bool suspended) =>
+    public Task<V1Alpha1ClusterGpuBudget> CreateClusterBudgetAsync(string name, string limit, params IReadOnlyList<string> namespaces) =>
+        Client.CreateAsync(
+            new V1Alpha1ClusterGpuBudget
+            {
+                Metadata = new() { Name = name },
+                Spec = new()
+                {
+                    Limit = new() { Cost = limit },
+                    Namespaces = namespaces,
+                },
+            },
+            CancellationToken.None
+        );
+
+    public async Task<V1Job> CreateJobAsync(string name, bool suspended, string ns = Team) =>
         await Client.CreateAsync<V1Job>(
             (JsonObject)
                 YamlBody.Parse(
                     $$$"""
-                    metadata: {name: {{{name}}}, namespace: {{{Team}}}}
+                    metadata: {name: {{{name}}}, namespace: {{{ns}}}}
                     spec:
                       suspend: {{{(suspended ? "true" : "false")}}}
                       template:
@@ -98,7 +113,7 @@ internal sealed class CommandsWorld : IAsyncDisposable
                             resources: {limits: {nvidia.com/gpu: 1}}
                     """
                 )!,
-            Team,
+            ns,
             CancellationToken.None
         );
 
@@ -132,7 +147,8 @@ internal sealed class CommandsWorld : IAsyncDisposable
             await Task.Delay(20, deadline.Token);
     }
 
-    public async Task<bool?> IsSuspendedAsync(string job) => (await Client.GetAsync<V1Job>(job, Team, CancellationToken.None)).Spec.Suspend;
+    public async Task<bool?> IsSuspendedAsync(string job, string ns = Team) =>
+        (await Client.GetAsync<V1Job>(job, ns, CancellationToken.None)).Spec.Suspend;
 
     public async Task<int> ReplicasAsync(string deployment) =>
         (await Client.GetAsync<V1Deployment>(deployment, Team, CancellationToken.None)).Spec.Replicas ?? 1;
@@ -176,14 +192,14 @@ internal sealed class CommandsWorld : IAsyncDisposable
             );
     }
 
-    public static SuspensionRecord OfJob(V1Job job, V1Alpha1GpuBudget budget) =>
+    public static SuspensionRecord OfJob(V1Job job, BudgetObject budget) =>
         Record(job, budget, "batch/v1", "/spec/suspend", "false", "true");
 
     public static SuspensionRecord OfDeployment(V1Deployment deployment, V1Alpha1GpuBudget budget, int original) =>
         Record(deployment, budget, "apps/v1", "/spec/replicas", $"{original}", "0");
 
     /// <summary>A running job at $3.06 an hour with 30,000 steps of 90 ms, against a limit of $2.</summary>
-    public static BudgetSnapshot Overrun(V1Alpha1GpuBudget budget, V1Job job)
+    public static BudgetSnapshot Overrun(BudgetObject budget, V1Job job)
     {
         var terms = new BudgetTerms
         {
@@ -194,7 +210,7 @@ internal sealed class CommandsWorld : IAsyncDisposable
         var rate = HourlyCost.FromDecimal(3.06m);
         return new()
         {
-            Namespace = Team,
+            Namespace = budget.Metadata.Namespace ?? "",
             Name = budget.Metadata.Name,
             Uid = budget.Metadata.Uid,
             Now = Decided,
@@ -207,7 +223,7 @@ internal sealed class CommandsWorld : IAsyncDisposable
             [
                 new()
                 {
-                    Key = new(Team, "Job", job.Metadata.Name, job.Metadata.Uid),
+                    Key = new(job.Metadata.Namespace!, "Job", job.Metadata.Name, job.Metadata.Uid),
                     Class = WorkloadClass.Training,
                     State = WorkloadState.Running,
                     CreatedAt = Decided - TimeSpan.FromMinutes(1),
@@ -230,7 +246,7 @@ internal sealed class CommandsWorld : IAsyncDisposable
 
     private static SuspensionRecord Record(
         IKubernetesObject target,
-        V1Alpha1GpuBudget budget,
+        BudgetObject budget,
         string version,
         string pointer,
         string original,
@@ -238,7 +254,7 @@ internal sealed class CommandsWorld : IAsyncDisposable
     ) =>
         new()
         {
-            Workload = new(Team, target.Kind, target.Metadata.Name, target.Metadata.Uid),
+            Workload = new(target.Metadata.Namespace!, target.Kind, target.Metadata.Name, target.Metadata.Uid),
             ApiVersion = version,
             Field = new(new(version, target.Kind, target.Metadata.Name, target.Metadata.Uid), pointer, original, value),
             Since = Decided,
@@ -246,6 +262,7 @@ internal sealed class CommandsWorld : IAsyncDisposable
             Reason = Reasons.ProjectedOverBudget,
             Budget = budget.Metadata.Name,
             BudgetUid = budget.Metadata.Uid,
+            IsClusterBudget = budget is V1Alpha1ClusterGpuBudget,
             CostToFinish = HourlyCost.FromDecimal(3.06m).For(TimeSpan.FromSeconds(2691)),
         };
 }

@@ -32,6 +32,7 @@ public sealed partial class DocumentExampleTests(InstallServers servers)
             var path = (string)example["kind"]! switch
             {
                 "GpuBudget" => "namespaces/default/gpubudgets",
+                "ClusterGpuBudget" => "clustergpubudgets",
                 "InferenceScaler" => "namespaces/default/inferencescalers",
                 "GpuPriceBook" => "gpupricebooks",
                 var kind => throw new ArgumentOutOfRangeException(nameof(kind), kind, page),

@@ -296,7 +296,7 @@ public sealed class ExplainTests
         await world.CreateJobAsync("train", suspended: false);
         (await ExplainWorkloadAsync(world, "job/train"))
             .Should()
-            .Contain("Namespace team-vision has no GpuBudget: nothing limits what it costs.");
+            .Contain("No budget covers namespace team-vision: nothing limits what it costs.");
 
         await world.CreateBudgetAsync("vision", "2");
         await world.Client.PatchAsync<V1Alpha1GpuBudget>(

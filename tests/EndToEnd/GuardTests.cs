@@ -329,7 +329,14 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
         var server = await cluster.OpenAsync(Ct);
         foreach (
             var name in (string[])
-                ["bursar-guard-budgets", "bursar-guard-jobs", "bursar-guard-deployments", "bursar-guard-deployments-scale"]
+                [
+                    "bursar-guard-budgets",
+                    "bursar-guard-cluster-budgets",
+                    "bursar-guard-jobs",
+                    "bursar-guard-deployments",
+                    "bursar-guard-deployments-scale",
+                    "bursar-guard-deployments-cluster-scale",
+                ]
         )
         {
             JsonNode? status = null;
@@ -346,6 +353,138 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
             );
             (status!["typeChecking"]?["expressionWarnings"]).Should().BeNull("{0}", status.ToJsonString());
         }
+    }
+
+    /// <summary>
+    /// Write access to ClusterGpuBudgets is not enough, and neither is override in a namespace: a ClusterGpuBudget belongs to none.
+    /// </summary>
+    [SkippableFact]
+    public async Task ClusterGpuBudget_is_changed_only_with_override_in_the_cluster()
+    {
+        var server = await cluster.OpenAsync(Ct);
+        using var team = await GuardedTeam.CreateAsync(server, "guard-org");
+        await GuardedTeam.PostAsync(
+            server.Client,
+            "/apis/rbac.authorization.k8s.io/v1/clusterroles",
+            """
+            metadata: {name: guard-org-writers}
+            rules: [{apiGroups: [bursar.dev], resources: [clustergpubudgets], verbs: [get, list, create, update, patch, delete, deletecollection]}]
+            """
+        );
+        var budget = GuardedTeam.ClusterBudgets + "/guard-org";
+        await team.ClusterBudgetAsync("guard-org");
+        (await GuardedTeam.SendAsync(team.Tenant, HttpMethod.Delete, budget))
+            .Message.Should()
+            .Contain("cannot delete resource \"clustergpubudgets\"", "a namespace's administrator has no right on it");
+        await team.BindInClusterAsync("guard-org-writers", "tenant", "holder");
+        (string Text, string Patch)[] refused =
+        [
+            ("may change spec.limit (try: ", """{"spec": {"limit": {"cost": "900"}}}"""),
+            ("may change spec.mode (try: ", """{"spec": {"mode": "Observe"}}"""),
+            ("may change spec.namespaces (try: ", """{"spec": {"namespaces": ["elsewhere"]}}"""),
+            (
+                "may change spec.namespaces, spec.namespaceSelector (try: ",
+                """{"spec": {"namespaces": null, "namespaceSelector": {"matchLabels": {"a": "b"}}}}"""
+            ),
+            (
+                "may change annotation bursar.dev/released (try: ",
+                """{"metadata": {"annotations": {"bursar.dev/released": "2026-11-21T10:00:00Z"}}}"""
+            ),
+        ];
+        await server.UntilAsync(
+            "the guard refuses the tenant",
+            async () =>
+                (await GuardedTeam.SendAsync(team.Tenant, HttpMethod.Patch, budget + "?dryRun=All", refused[0].Patch)).Message.Contains(
+                    refused[0].Text,
+                    StringComparison.Ordinal
+                ),
+            Ct
+        );
+
+        foreach (var who in (KubeClient[])[team.Tenant, team.Holder])
+        {
+            foreach (var (text, patch) in refused)
+                IsRefused(await GuardedTeam.SendAsync(who, HttpMethod.Patch, budget, patch), text);
+            IsRefused(await GuardedTeam.SendAsync(who, HttpMethod.Delete, budget), "ClusterGpuBudget guard-org: ");
+            (await GuardedTeam.SendAsync(who, HttpMethod.Patch, budget, """{"spec": {"thresholds": [90]}}""")).Code.Should().Be(0);
+        }
+        await team.BindInClusterAsync("bursar-override", "holder");
+        await server.UntilAsync(
+            "the right counts",
+            async () => (await GuardedTeam.SendAsync(team.Holder, HttpMethod.Patch, budget, refused[0].Patch)).Code == 0,
+            Ct
+        );
+        (await GuardedTeam.SendAsync(team.Holder, HttpMethod.Patch, budget, refused[3].Patch)).Code.Should().Be(0);
+        IsRefused(await GuardedTeam.SendAsync(team.Tenant, HttpMethod.Delete, budget), "may delete it (try: ");
+        (await GuardedTeam.SendAsync(team.Holder, HttpMethod.Delete, budget)).Code.Should().Be(0);
+
+        void IsRefused(Answer answer, string text)
+        {
+            output.WriteLine(answer.Message);
+            answer.Code.Should().Be(403, "{0}", answer.Message);
+            answer.Message.Should().Contain(text).And.Contain("kubectl auth can-i override clustergpubudgets.bursar.dev)");
+        }
+    }
+
+    [SkippableFact]
+    public async Task Tenant_cannot_resume_what_a_ClusterGpuBudget_suspended()
+    {
+        var server = await cluster.OpenAsync(Ct);
+        using var team = await GuardedTeam.CreateAsync(server, "guard-org-team");
+        using var other = await GuardedTeam.CreateAsync(server, "guard-org-other");
+        await team.ClusterBudgetAsync("guard-org-dept");
+        await team.DeploymentAsync("chat", 0);
+        await other.DeploymentAsync("chat", 0);
+        await team.JobAsync("train", suspended: false);
+        var record = Record(
+            await server.Client.GetAsync<V1Job>("train", team.Name, Ct),
+            await server.Client.GetAsync<V1Alpha1ClusterGpuBudget>("guard-org-dept", null, Ct),
+            "batch/v1",
+            "/spec/suspend",
+            "false",
+            "true"
+        );
+        (await new WorkloadActor(team.Bursar).SuspendAsync(record, Ct)).Should().Be(WriteResult.Done);
+        await team.MarkSuspendedByClusterBudgetAsync("guard-org-dept", "chat");
+        var refused = new Answer(0, "", null);
+        await server.UntilAsync(
+            "what is suspended is known",
+            async () =>
+                (
+                    refused = await GuardedTeam.SendAsync(
+                        team.Tenant,
+                        HttpMethod.Patch,
+                        team.Deployments + "/chat/scale?dryRun=All",
+                        """{"spec": {"replicas": 2}}"""
+                    )
+                ).Code == 403,
+            Ct
+        );
+        output.WriteLine(refused.Message);
+        refused
+            .Message.Should()
+            .Contain("Deployment chat is scaled to zero by Bursar (clustergpubudget/guard-org-dept)")
+            .And.Contain("kubectl describe clustergpubudget guard-org-dept. Only")
+            .And.Contain("kubectl auth can-i override gpubudgets.bursar.dev -n guard-org-team");
+        (await GuardedTeam.SendAsync(team.Tenant, HttpMethod.Patch, team.Deployments + "/chat", """{"spec": {"replicas": 2}}"""))
+            .Code.Should()
+            .Be(403);
+        (await GuardedTeam.SendAsync(other.Tenant, HttpMethod.Patch, other.Deployments + "/chat/scale", """{"spec": {"replicas": 2}}"""))
+            .Code.Should()
+            .Be(0, "the Deployment with the same name in another namespace is not suspended");
+        var job = await GuardedTeam.SendAsync(team.Tenant, HttpMethod.Patch, team.Jobs + "/train", """{"spec": {"suspend": false}}""");
+        output.WriteLine(job.Message);
+        job.Code.Should().Be(403);
+        job.Message.Should()
+            .Contain("Job train is suspended by Bursar (clustergpubudget/guard-org-dept)")
+            .And.Contain("kubectl describe clustergpubudget/guard-org-dept. Only");
+
+        (await GuardedTeam.SendAsync(team.Holder, HttpMethod.Patch, team.Jobs + "/train", """{"spec": {"suspend": false}}"""))
+            .Code.Should()
+            .Be(0);
+        (await GuardedTeam.SendAsync(team.Holder, HttpMethod.Patch, team.Deployments + "/chat/scale", """{"spec": {"replicas": 2}}"""))
+            .Code.Should()
+            .Be(0);
     }
 
     /// <summary>The objects through which a manager stops a workload: Kueue's, KEDA's, KServe's.</summary>
@@ -861,14 +1000,17 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
         );
 
         // The policies stay and miss what they ask; the CRD's own finalizer deletes the budgets.
-        await server.Client.DeleteAsync<V1CustomResourceDefinition>("gpubudgets.bursar.dev", null, null, Ct);
+        string[] crds = ["gpubudgets.bursar.dev", "clustergpubudgets.bursar.dev"];
+        foreach (var crd in crds)
+            await server.Client.DeleteAsync<V1CustomResourceDefinition>(crd, null, null, Ct);
         try
         {
-            await server.UntilAsync(
-                "the kind is gone",
-                async () => await server.Client.GetOrNullAsync<V1CustomResourceDefinition>("gpubudgets.bursar.dev", null, Ct) is null,
-                Ct
-            );
+            foreach (var crd in crds)
+                await server.UntilAsync(
+                    "the kind is gone",
+                    async () => await server.Client.GetOrNullAsync<V1CustomResourceDefinition>(crd, null, Ct) is null,
+                    Ct
+                );
             await server.UntilAsync(
                 "a tenant scales",
                 async () =>
@@ -976,7 +1118,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
 
     private static SuspensionRecord Record(
         IKubernetesObject target,
-        V1Alpha1GpuBudget budget,
+        BudgetObject budget,
         string version,
         string pointer,
         string original,
@@ -992,6 +1134,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
             Cause = new() { Since = CommandsWorld.Decided, Reason = "BudgetExhausted" },
             Budget = budget.Metadata.Name,
             BudgetUid = budget.Metadata.Uid,
+            IsClusterBudget = budget is V1Alpha1ClusterGpuBudget,
         };
 
     private static async Task<Answer> TryAsync(KubeClient who, Attempt attempt, string path)

@@ -51,19 +51,37 @@ public sealed class KillWithTwoTests
     [InlineData(1, true)] // it is decided
     [InlineData(2, false)] // before the record goes
     [InlineData(2, true)] // it is gone
-    public async Task Kill_while_one_of_two_budgets_agrees_keeps_the_other_suspension(int write, bool happens)
+    public async Task Kill_while_the_first_of_two_budgets_removes_its_record_resumes_once(int write, bool happens)
     {
         var scene = await OpenAsync();
         await using var world = scene.World;
         await SuspendedByBothAsync(scene);
+        await scene.SetLimitAsync("100", "a");
+        await TwoBudgets.UntilWaitsForAsync(scene, "a", "b");
+        await scene.PassAsync(10);
 
-        await KillAsync(scene, await PatchOfAsync(scene, "a", happens, write), () => scene.SetLimitAsync("100", "a"));
-        (await SuspendedAsync(world)).Should().Equal(write == 2 && happens ? ["b/shared"] : ["a/shared", "b/shared"]);
+        await KillAsync(scene, await PatchOfAsync(scene, "b", happens, write), () => scene.SetLimitAsync("100", "b"));
+        (await SuspendedAsync(world)).Should().Equal(write == 2 && happens ? ["a/shared"] : ["a/shared", "b/shared"]);
         await world.StartOperatorAsync(Ct, Second);
 
-        await scene.UntilAsync("a has agreed", async () => (await scene.StatusAsync("a"))?.SuspendedCount == 0);
-        await scene.PassAsync(20);
-        (await GenerationAsync(scene)).Should().Be(2, "b still suspends it");
+        await BothResumeAsync(scene);
+    }
+
+    [Fact]
+    public async Task Kill_while_one_of_two_budgets_waits_keeps_both_suspensions()
+    {
+        var scene = await OpenAsync();
+        await using var world = scene.World;
+        await SuspendedByBothAsync(scene);
+        await scene.SetLimitAsync("100", "a");
+        await TwoBudgets.UntilWaitsForAsync(scene, "a", "b");
+        await world.AbandonOperatorAsync();
+        await world.StartOperatorAsync(Ct, Second);
+
+        await TwoBudgets.UntilWaitsForAsync(scene, "a", "b");
+        await scene.PassAsync(30);
+        (await SuspendedAsync(world)).Should().Equal("a/shared", "b/shared");
+        (await GenerationAsync(scene)).Should().Be(2, "b does not cover it");
         await BothResumeAsync(scene);
     }
 
@@ -78,7 +96,7 @@ public sealed class KillWithTwoTests
         await using var world = scene.World;
         await SuspendedByBothAsync(scene);
         await scene.SetLimitAsync("100", "a");
-        await scene.UntilAsync("a has agreed", async () => (await scene.StatusAsync("a"))?.SuspendedCount == 0);
+        await TwoBudgets.UntilWaitsForAsync(scene, "a", "b");
         await scene.PassAsync(10);
 
         await KillAsync(scene, resource == "jobs" ? Patch("jobs", "", happens) : await PatchOfAsync(scene, "b", happens), () =>

@@ -177,12 +177,23 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
                 ct,
                 new() { ["inference"] = new JsonObject { ["whenExhausted"] = "Zero" } }
             );
+            await world.PostJsonAsync(
+                "/apis/bursar.dev/v1alpha1/clustergpubudgets",
+                (JsonObject)
+                    YamlBody.Parse(
+                        $$"""
+                        {apiVersion: bursar.dev/v1alpha1, kind: ClusterGpuBudget, metadata: {name: rights}, spec: {limit: {cost: "9000"}, namespaces: [{{Team}}, {{Other}}] } }
+                        """
+                    )!,
+                ct
+            );
             // Work that is older than the budget's first evaluation would be left alone for its settle time.
             await world.UntilAsync(
                 "the budgets are evaluated",
                 async () =>
                     (await world.BudgetAsync(Team, "jobs", ct)).Status?.State is not null
-                    && (await world.BudgetAsync(Other, "chat", ct)).Status?.State is not null,
+                    && (await world.BudgetAsync(Other, "chat", ct)).Status?.State is not null
+                    && (await server.Client.GetAsync<V1Alpha1ClusterGpuBudget>("rights", null, ct)).Status?.State is not null,
                 ct
             );
             await world.PassAsync(TimeSpan.FromSeconds(1.5), ct);
@@ -338,6 +349,7 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
             await ReleaseAsync(account, ct);
             await server.Client.DeleteAsync<V1Alpha1GpuBudget>("jobs", Team, null, ct);
             await server.Client.DeleteAsync<V1Alpha1GpuBudget>("chat", Other, null, ct);
+            await server.Client.DeleteAsync<V1Alpha1ClusterGpuBudget>("rights", null, null, ct);
             await world.PassAsync(TimeSpan.FromSeconds(3), ct);
         }
         finally

@@ -96,6 +96,30 @@ public sealed class SchemaCasesTests(InstallServers servers)
         ("the same threshold twice", """{limit: {cost: "2"}, thresholds: [50, 50]}""", "spec.thresholds[1]"),
     ];
 
+    private static readonly string ManyNamespaces = string.Join(", ", Enumerable.Range(0, 1001).Select(i => $"team-{i}"));
+
+    /// <summary>The fields that a ClusterGpuBudget has in addition.</summary>
+    private static readonly (string Name, string Spec, string? Refusal)[] Coverage =
+    [
+        ("all namespaces", """{limit: {cost: "2"}, namespaceSelector: {}}""", null),
+        ("namespaces by label", """{limit: {cost: "2"}, namespaceSelector: {matchLabels: {department: research}}}""", null),
+        ("namespaces by name", """{limit: {cost: "2"}, namespaces: [team-nlp, team-vision]}""", null),
+        ("no namespace yet", """{limit: {cost: "2"}, namespaces: []}""", null),
+        ("both", """{limit: {cost: "2"}, namespaces: [team-nlp], namespaceSelector: {matchLabels: {a: b}}}""", null),
+        ("neither", """{limit: {cost: "2"}}""", "spec.namespaces"),
+        ("a namespace with a capital letter", """{limit: {cost: "2"}, namespaces: [Team]}""", "spec.namespaces[0]"),
+        ("a namespace with a dot", """{limit: {cost: "2"}, namespaces: [a.b]}""", "spec.namespaces[0]"),
+        ("a namespace of 64 characters", $$"""{limit: {cost: "2"}, namespaces: [{{new string('a', 64)}}]}""", "spec.namespaces[0]"),
+        ("an empty name", """{limit: {cost: "2"}, namespaces: [""]}""", "spec.namespaces[0]"),
+        ("one namespace twice", """{limit: {cost: "2"}, namespaces: [a, b, a]}""", "spec.namespaces[2]"),
+        ("1001 namespaces", $$"""{limit: {cost: "2"}, namespaces: [{{ManyNamespaces}}]}""", "spec.namespaces: Too many"),
+        (
+            "an operator without values",
+            """{limit: {cost: "2"}, namespaceSelector: {matchExpressions: [{key: a, operator: In}]}}""",
+            "spec.namespaceSelector.matchExpressions[0].values"
+        ),
+    ];
+
     public static TheoryData<bool> Servers => InstallServers.Real;
 
     [SkippableTheory]
@@ -129,6 +153,28 @@ public sealed class SchemaCasesTests(InstallServers servers)
             )
             .Should()
             .BeTrue("{0}", made["spec"]!.ToJsonString());
+    }
+
+    [SkippableTheory]
+    [MemberData(nameof(Servers))]
+    public async Task ClusterGpuBudget_is_accepted_or_rejected_with_the_path_of_the_field(bool real)
+    {
+        await using var server = await servers.StartAsync(real, CancellationToken.None);
+        var budgets = await DryRun.OpenAsync(
+            server,
+            "/apis/bursar.dev/v1alpha1/clustergpubudgets",
+            "ClusterGpuBudget",
+            """{limit: {cost: "2"}, namespaceSelector: {}}"""
+        );
+
+        (await budgets.WrongAsync(Coverage)).Should().BeEmpty();
+        (
+            await budgets.WrongAsync(
+                Structural.Concat(Rules).Select(one => (one.Name, one.Spec[..^1] + ", namespaceSelector: {}}", one.Refusal))
+            )
+        )
+            .Should()
+            .BeEmpty("the rules of a GpuBudget hold");
     }
 
     private static Task<DryRun> BudgetsAsync(InstallServer server) =>

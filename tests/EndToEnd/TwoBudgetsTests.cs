@@ -17,12 +17,11 @@ internal static class TwoBudgets
         await SuspendedByBothAsync(scene);
 
         await scene.SetLimitAsync("100", "a");
-        await scene.UntilAsync("a agrees", async () => (await scene.StatusAsync("a"))?.SuspendedCount == 0);
+        await UntilWaitsForAsync(scene, "a", "b");
         await scene.PassAsync(15);
-        (await scene.IsSuspendedAsync("shared")).Should().BeTrue("b still suspends it");
-        var ofA = await WorkAsync(scene, "a", "shared");
-        ofA.State.Should().Be("SuspendedByOtherBudget");
-        ofA.Reason.Should().StartWith("SuspendedByOtherBudget: ").And.ContainAll("budget b", "6.12 USD");
+        (await scene.IsSuspendedAsync("shared")).Should().BeTrue("b does not cover it");
+        (await WorkAsync(scene, "a", "shared")).Reason.Should().ContainAll("budget b", "6.12 USD");
+        (await scene.StatusAsync("a"))!.Reserved.Should().Be("0.000000", "it keeps nothing for a job that another budget stops");
         (await scene.StatusAsync("b"))!.Suspended!.Select(s => s.Name).Should().Equal("shared");
         (await WorkAsync(scene, "b", "shared")).State.Should().Be("SuspendedByBudget");
         (await scene.EventsAsync("SuspendedByOtherBudget", "shared"))
@@ -69,6 +68,17 @@ internal static class TwoBudgets
                 TimeSpan.FromSeconds(90)
             );
     }
+
+    /// <summary>Waits until a budget covers the job and only waits for the other one.</summary>
+    public static Task UntilWaitsForAsync(Scene scene, string budget, string other) =>
+        scene.UntilAsync($"{budget} waits for {other}", async () =>
+            (await scene.StatusAsync(budget))?.Workloads?.Any(work =>
+                work.Reason?.StartsWith(
+                    $"SuspendedByOtherBudget: Budget {budget} would resume it, and budget {other} does not cover it",
+                    StringComparison.Ordinal
+                ) == true
+            ) == true
+        );
 
     public static async Task<long> GenerationAsync(Scene scene, string job = "shared") =>
         (await scene.World.JobAsync(scene.Team, job, Ct)).Metadata.Generation;
@@ -125,12 +135,12 @@ public sealed class TwoBudgetsTests
             )
                 .Should()
                 .Be(0);
-            explained.ToString().Should().Contain("Job/shared  training, SuspendedByOtherBudget").And.Contain("budget b");
+            explained.ToString().Should().Contain("Job/shared  training, SuspendedByBudget").And.Contain("budget b does not cover it yet");
         });
     }
 
     [Fact]
-    public async Task Stricter_budget_decides_and_the_other_keeps_its_reservation()
+    public async Task Stricter_budget_decides_and_the_other_reserves_nothing()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -142,9 +152,7 @@ public sealed class TwoBudgetsTests
         );
         await scene.PassAsync(10);
         (await scene.StatusAsync("b"))!.SuspendedCount.Should().Be(0);
-        decimal.Parse((await scene.StatusAsync("b"))!.Reserved!, System.Globalization.CultureInfo.InvariantCulture)
-            .Should()
-            .BeInRange(6.0m, 6.2m);
+        (await scene.StatusAsync("b"))!.Reserved.Should().Be("0.000000");
 
         await scene.SetLimitAsync("100", "a");
         await scene.UntilResumedAsync("shared");
@@ -198,8 +206,12 @@ public sealed class TwoBudgetsTests
         await scene.UntilResumedAsync("shared");
     }
 
+    /// <summary>
+    /// Budget b keeps nothing for a job that a suspends, so another job runs. From then on b does not cover the first one, and it is not
+    /// started by a alone.
+    /// </summary>
     [Fact]
-    public async Task Released_reservation_of_a_suspended_job_is_not_spent_twice()
+    public async Task Budget_lets_other_jobs_run_while_a_job_waits_for_another_budget()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -209,30 +221,53 @@ public sealed class TwoBudgetsTests
         await scene.JobAsync("shared", declared: "2h");
         await scene.UntilSuspendedAsync("shared");
         await scene.JobAsync("other", declared: "2h", runFor: "3m");
-        await scene.UntilSuspendedAsync("other");
-
-        // Ten minutes later the reservation of the suspended job is released. That is no cause for the other job to resume, because it
-        // waits for budget that a workload freed.
-        await scene.PassAsync(610);
-        await world.Client.DeleteAsync<V1Job>("other", scene.Team, null, Ct);
-        await scene.JobAsync("next", declared: "2h", runFor: "3m");
-        await scene.UntilRunsAsync("next");
-        await scene.UntilAsync("b suspends it too, because its reservation is used", async () =>
+        await scene.UntilRunsAsync("other");
+        await scene.UntilAsync("b suspends it too, because the other job uses its budget", async () =>
             (await scene.StatusAsync("b"))?.Suspended?.Any(s => s.Name == "shared") == true
         );
         await scene.SetLimitAsync("100", "a");
-        await scene.UntilAsync("a agrees", async () => (await scene.StatusAsync("a"))?.SuspendedCount == 0);
+        await TwoBudgets.UntilWaitsForAsync(scene, "a", "b");
         await scene.PassAsync(10);
         (await TwoBudgets.GenerationAsync(scene)).Should().Be(2, "to start it would be to stop it again at once");
 
         await scene.UntilAsync(
-            "next is done",
-            async () => (await world.JobAsync(scene.Team, "next", Ct)).Status.Succeeded == 1,
+            "other is done",
+            async () => (await world.JobAsync(scene.Team, "other", Ct)).Status.Succeeded == 1,
             TimeSpan.FromMinutes(5)
         );
         await scene.UntilResumedAsync("shared");
         await scene.PassAsync(30);
         (await TwoBudgets.GenerationAsync(scene)).Should().Be(3);
+    }
+
+    /// <summary>
+    /// Each job is suspended by another budget, and both fit both budgets once one of them is raised. Two budgets that kept their limit for
+    /// each other's job would start neither.
+    /// </summary>
+    [Fact]
+    public async Task Jobs_that_wait_for_different_budgets_do_not_block_each_other()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync(
+            "13",
+            """{"selector": {"matchExpressions": [{"key": "app", "operator": "In", "values": ["x", "z"]}]}}""",
+            name: "a"
+        );
+        await scene.BudgetAsync(
+            "1",
+            """{"selector": {"matchExpressions": [{"key": "app", "operator": "In", "values": ["x"]}]}}""",
+            name: "b"
+        );
+        await TwoBudgets.BothSeenAsync(scene);
+        // Budget b never covers x, and a covers one of the two only.
+        await scene.JobAsync("x", declared: "3h");
+        await scene.UntilSuspendedAsync("x");
+        await scene.JobAsync("z", declared: "3h");
+        await scene.UntilRunsAsync("z");
+        await scene.PassAsync(20);
+        (await scene.IsSuspendedAsync("z")).Should().BeFalse("nothing is kept for x");
+        (await scene.IsSuspendedAsync("x")).Should().BeTrue();
     }
 
     [Fact]
@@ -249,9 +284,7 @@ public sealed class TwoBudgetsTests
         await scene.PassAsync(30);
 
         await scene.SetLimitAsync("100", "a");
-        await scene.UntilAsync("a agrees", async () =>
-            (await scene.StatusAsync("a"))?.SuspendedCount == 0 || await scene.ReplicasAsync("chat") > 0
-        );
+        await TwoBudgets.UntilWaitsForAsync(scene, "a", "b");
         await scene.SetLimitAsync("100", "b");
         await scene.UntilAsync("chat is back", async () => await scene.ReplicasAsync("chat") == 3);
         await scene.PassAsync(30);

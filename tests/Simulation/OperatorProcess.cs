@@ -50,7 +50,7 @@ internal sealed class OperatorProcess
         var restorer = new FieldRestorer(client);
         var workloads = new WorkloadActor(client);
         var cronJobs = new CronJobSuspender(client, _stores, State, restorer, events, NullLogger<CronJobSuspender>.Instance);
-        _recorder = new(Ledger, State, new ProgressTracker(), Control, keptDays: 400, time);
+        _recorder = new(_stores, Ledger, State, new ProgressTracker(), Control, keptDays: 400, time);
         _actor = new(
             _stores,
             _store,
@@ -72,7 +72,7 @@ internal sealed class OperatorProcess
         new(new KubeConfig { Server = new("http://simulation") }, new() { TimeProvider = time, Transport = api });
 
     /// <summary>Whether the cache does not show yet what was written last.</summary>
-    public bool IsWaiting(string ns) => _echoes.IsWaiting(ns);
+    public bool IsWaiting(string ns) => _echoes.IsWaiting([ns]);
 
     /// <summary>Returns an object as the watch reports it.</summary>
     public void See<T>(JsonObject obj)
@@ -83,11 +83,10 @@ internal sealed class OperatorProcess
 
     public void FlushAll() => Done(_store.FlushAllAsync(default));
 
-    /// <summary>Carries out a decision, in the order of <see cref="BudgetController"/>.</summary>
-    public void CarryOut(BudgetSnapshot snapshot, BudgetDecision decision)
-    {
-        var budget = new ReadBudget(
-            new()
+    /// <summary>Carries out a decision on a GpuBudget, in the order of <see cref="BudgetReconciler"/>.</summary>
+    public void CarryOut(BudgetSnapshot snapshot, BudgetDecision decision) =>
+        CarryOut(
+            new V1Alpha1GpuBudget()
             {
                 Metadata = new()
                 {
@@ -96,10 +95,15 @@ internal sealed class OperatorProcess
                     Uid = snapshot.Uid,
                 },
             },
-            snapshot.Terms,
-            LabelSelector.Everything,
-            null
+            [snapshot.Namespace],
+            snapshot,
+            decision
         );
+
+    /// <summary>Carries out a decision on a budget of one or several namespaces.</summary>
+    public void CarryOut(BudgetObject entity, IReadOnlyList<string> namespaces, BudgetSnapshot snapshot, BudgetDecision decision)
+    {
+        var budget = new ReadBudget(entity, snapshot.Terms, LabelSelector.Everything, null, namespaces);
         _recorder.RestoreProgress(budget);
         _recorder.Record(budget, snapshot, decision);
         Done(_actor.RecordAsync(budget, snapshot, decision, default));

@@ -1,8 +1,5 @@
-using System.Text.Json.Nodes;
 using Bursar.Core.Budgets;
 using Bursar.Core.Decisions;
-using Bursar.Core.Forecast;
-using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.State;
 using Bursar.Kubernetes.Client;
@@ -51,22 +48,9 @@ public sealed class PairProperties(ITestOutputHelper output)
     }
 
     private sealed class PairJob(string name, bool[] of, TimeSpan total, int priority, DateTimeOffset createdAt)
+        : SharedJob("team", name, total, priority, createdAt)
     {
-        public WorkloadKey Key { get; } = new("team", "Job", name, "uid-" + name);
-
-        public string Path { get; } = $"/apis/batch/v1/namespaces/team/jobs/{name}";
-
         public bool[] Of { get; } = of;
-
-        public TimeSpan Total { get; } = total;
-
-        public TimeSpan Left { get; set; } = total;
-
-        public int Priority { get; } = priority;
-
-        public DateTimeOffset CreatedAt { get; } = createdAt;
-
-        public bool Suspended { get; set; }
 
         /// <summary>The number of events in the world at its last suspension.</summary>
         public int? SuspendedAfter { get; set; }
@@ -94,7 +78,6 @@ public sealed class PairProperties(ITestOutputHelper output)
     private sealed class PairRun
     {
         private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
-        private static readonly HourlyCost V100 = HourlyCost.FromDecimal(3.06m);
 
         private readonly int _seed;
         private readonly bool _dies;
@@ -119,7 +102,7 @@ public sealed class PairProperties(ITestOutputHelper output)
             _api.Written = (path, before, after) =>
             {
                 if (_jobs.Find(job => job.Path == path) is { } job)
-                    Follow(job, suspended: IsSuspended(after!), wasSuspended: IsSuspended(before!));
+                    Follow(job, suspended: SharedJob.IsSuspended(after!), wasSuspended: SharedJob.IsSuspended(before!));
                 KillByChance();
             };
             _budgets = [new("a", Money(_random.Next(2, 25))), new("b", Money(_random.Next(2, 25)))];
@@ -191,7 +174,7 @@ public sealed class PairProperties(ITestOutputHelper output)
                 var runs = job.Left < Minute ? job.Left : Minute;
                 for (var i = 0; i < 2; i++)
                     if (job.Of[i])
-                        _budgets[i].Spent += V100.For(runs);
+                        _budgets[i].Spent += job.Rate.For(runs);
                 job.Left -= runs;
                 if (job.Left <= TimeSpan.Zero)
                     End(job);
@@ -231,21 +214,7 @@ public sealed class PairProperties(ITestOutputHelper output)
             };
             var job = new PairJob($"job-{_made++}", of, TimeSpan.FromMinutes(_random.Next(5, 300)), _random.Next(2), Now);
             _jobs.Add(job);
-            _api.Put(
-                job.Path,
-                new JsonObject
-                {
-                    ["apiVersion"] = "batch/v1",
-                    ["kind"] = "Job",
-                    ["metadata"] = new JsonObject
-                    {
-                        ["name"] = job.Key.Name,
-                        ["namespace"] = "team",
-                        ["uid"] = job.Key.Uid,
-                    },
-                    ["spec"] = new JsonObject { ["suspend"] = false },
-                }
-            );
+            _api.Put(job.Path, job.ToObject());
         }
 
         private void End(PairJob job)
@@ -275,7 +244,7 @@ public sealed class PairProperties(ITestOutputHelper output)
                 // Ten minutes in which it fitted count as an event, each time for twice as long.
                 if (action.Reason == Reasons.FitsAgain)
                     _events++;
-                if (State.SuspendedByOthers("team", budget.Uid)[job.Key.Uid].Any())
+                if (State.SuspendedByOthers(["team"], budget.Uid)[job.Key.Uid].Any())
                     Agreed++;
             }
             _operator.CarryOut(snapshot, decision);
@@ -309,19 +278,17 @@ public sealed class PairProperties(ITestOutputHelper output)
                 throw new OperatorKilledException();
         }
 
-        private static bool IsSuspended(JsonObject job) => (bool)job["spec"]!["suspend"]!;
-
         private BudgetSnapshot Observe(PairBudget budget)
         {
             var index = Array.IndexOf(_budgets, budget);
             var memory = State.BudgetMemory(budget.Uid);
             var records = State.SuspensionsBy(budget.Uid).ToDictionary(r => r.Uid, StringComparer.Ordinal);
-            var others = State.SuspendedByOthers("team", budget.Uid);
+            var others = State.SuspendedByOthers(["team"], budget.Uid);
             WorkloadSnapshot[] work =
             [
                 .. _jobs
                     .Where(j => j.Of[index])
-                    .Select(j => Snapshot(j, records.GetValueOrDefault(j.Key.Uid), [.. others[j.Key.Uid]], memory)),
+                    .Select(j => j.Snapshot(records.GetValueOrDefault(j.Key.Uid), [.. others[j.Key.Uid]], memory, Now)),
             ];
             return new()
             {
@@ -337,45 +304,6 @@ public sealed class PairProperties(ITestOutputHelper output)
                 Memory = memory,
                 // A minute between two looks, and one more where the operator died.
                 ReactionTime = TimeSpan.FromSeconds(190),
-            };
-        }
-
-        private WorkloadSnapshot Snapshot(PairJob job, SuspensionRecord? record, SuspensionRecord[] others, BudgetMemory memory)
-        {
-            var heldBy = job.Suspended && others.Length > 0 ? $"budget {others[0].Budget}" : null;
-            var outlived =
-                record is not null
-                && !job.Suspended
-                && memory.Admitted.TryGetValue(job.Key.Uid, out var admission)
-                && admission.At >= record.Since;
-            var state =
-                !job.Suspended ? WorkloadState.Running
-                : record is not null ? WorkloadState.SuspendedByBudget
-                : heldBy is not null ? WorkloadState.Pending
-                : WorkloadState.SuspendedByOther;
-            var since = others.Length > 0 ? others.Max(o => o.Since) : Now;
-            if (memory.Admitted.TryGetValue(job.Key.Uid, out var own) && own.At > since)
-                since = own.At;
-            return new()
-            {
-                Key = job.Key,
-                Class = WorkloadClass.Training,
-                State = state,
-                Priority = job.Priority,
-                CreatedAt = job.CreatedAt,
-                Gpus = 1,
-                Rate = V100,
-                BurnRate = job.Suspended ? HourlyCost.Zero : V100,
-                Estimate = new(job.Left * 0.97, job.Left, job.Left * 1.03, EstimateSource.Progress, true, "by steps"),
-                EstimateAfterResume = job.Suspended
-                    ? null
-                    : new(job.Total * 0.97, job.Total, job.Total * 1.03, EstimateSource.Progress, true, "from zero"),
-                NoPodSince = state == WorkloadState.Pending ? since : null,
-                OtherBudgets = heldBy,
-                Suspension =
-                    record is null || outlived ? null
-                    : job.Suspended ? record.Cause with { Confirmed = true }
-                    : record.Cause,
             };
         }
 

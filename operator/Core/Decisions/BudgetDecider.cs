@@ -28,6 +28,7 @@ public static class BudgetDecider
             WindowEnd = budget.Window.End,
             Currency = budget.Currency,
             Limit = totals.Limit,
+            RolledOver = budget.RolledOver,
             Spent = budget.Spent,
             Reserved = totals.Reserved,
             Projected = prospect.Now.Projected,
@@ -44,6 +45,8 @@ public static class BudgetDecider
             Actions = plan.IsEnforcing ? plan.Actions : [],
             StaleRecords = plan.IsEnforcing ? plan.StaleRecords() : [],
             Ended = budget.Ended,
+            Parents = budget.Parents,
+            Children = budget.Children,
             Observed = plan.Observed,
             Announcements = plan.Announcements,
             Conditions = ConditionRules.Evaluate(plan),
@@ -51,9 +54,9 @@ public static class BudgetDecider
         };
     }
 
-    public static Amount LimitOf(BudgetSnapshot budget) => LimitOf(budget.Terms, budget.Window.Key);
+    public static Amount LimitOf(BudgetSnapshot budget) => LimitOf(budget.Terms, budget.Window.Key) + budget.RolledOver;
 
-    /// <summary>Returns the limit of a window, including its top-ups.</summary>
+    /// <summary>Returns the limit of a window, including its top-ups and without what it carried over.</summary>
     public static Amount LimitOf(BudgetTerms terms, string windowKey) =>
         terms.TopUps.Where(t => t.Window == windowKey).Aggregate(terms.Limit, (sum, topUp) => sum + topUp.Amount);
 }

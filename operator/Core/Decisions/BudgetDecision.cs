@@ -22,8 +22,11 @@ public sealed record BudgetDecision
 
     public required string Currency { get; init; }
 
-    /// <summary>The limit of this window, including top-ups.</summary>
+    /// <summary>The limit of this window, including top-ups and what it carried over.</summary>
     public required Amount Limit { get; init; }
+
+    /// <summary>The part of the limit that the window before left unspent.</summary>
+    public Amount RolledOver { get; init; }
 
     public required Amount Spent { get; init; }
 
@@ -72,6 +75,12 @@ public sealed record BudgetDecision
 
     public IReadOnlyList<EndedWorkload> Ended { get; init; } = [];
 
+    /// <summary>The ClusterGpuBudgets above this budget.</summary>
+    public IReadOnlyList<string> Parents { get; init; } = [];
+
+    /// <summary>The budgets below this one.</summary>
+    public IReadOnlyList<ChildBudget> Children { get; init; } = [];
+
     /// <summary>In Observe mode: the actions that would have been taken, once per workload and reason.</summary>
     public IReadOnlyList<BudgetAction> Observed { get; init; } = [];
 
@@ -80,6 +89,22 @@ public sealed record BudgetDecision
     public IReadOnlyList<ConditionValue> Conditions { get; init; } = [];
 
     public required BudgetMemory Memory { get; init; }
+
+    /// <summary>
+    /// Returns the UIDs of the workloads that this budget does not let run: it suspends them now, or has suspended them and would not resume
+    /// them even if no other budget suspended them.
+    /// </summary>
+    public IEnumerable<string> DoesNotCover()
+    {
+        var acts = Actions.ToLookup(action => action.Workload.Uid, action => action.Kind, StringComparer.Ordinal);
+        foreach (var verdict in Workloads)
+            if (
+                acts[verdict.Key.Uid].Contains(ActionKind.Suspend)
+                || verdict is { State: WorkloadState.SuspendedByBudget, WaitsForOthers: false }
+                    && !acts[verdict.Key.Uid].Contains(ActionKind.Resume)
+            )
+                yield return verdict.Key.Uid;
+    }
 
     /// <summary>The reason of the Ready condition, which kubectl shows as STATE.</summary>
     public string State => Conditions.First(c => c.Type == ConditionTypes.Ready).Reason;
@@ -125,6 +150,11 @@ public sealed record WorkloadVerdict
     /// <summary>The other budgets that have suspended it, if this one has not.</summary>
     [JsonPropertyName("heldBy")]
     public string? OtherBudgets { get; init; }
+
+    /// <summary>
+    /// Whether this budget would resume it now and waits only for the other budgets that do not cover it. Nothing is reserved for it.
+    /// </summary>
+    public bool WaitsForOthers { get; init; }
 
     /// <summary>The limit that its sentence names as enough to run it now. Null: none is named.</summary>
     public Amount? EnoughLimit { get; init; }

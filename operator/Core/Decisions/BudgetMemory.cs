@@ -85,6 +85,11 @@ public sealed record BudgetMemory
 
     public long SpecGeneration { get; init; }
 
+    /// <summary>
+    /// For a ClusterGpuBudget: the namespaces that it covered at the last evaluation. One that is deleted still counts with its spending.
+    /// </summary>
+    public IReadOnlyList<string>? Namespaces { get; init; }
+
     /// <summary>Since when the circuit breaker has been open, as last seen by this budget. Null: it is closed.</summary>
     [JsonPropertyName("brakedAt")]
     public DateTimeOffset? BreakerOpenSince { get; init; }

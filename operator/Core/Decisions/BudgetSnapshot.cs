@@ -13,9 +13,14 @@ namespace Bursar.Core.Decisions;
 /// </summary>
 public sealed record BudgetSnapshot
 {
+    /// <summary>The budget's namespace; empty for a ClusterGpuBudget.</summary>
     public required string Namespace { get; init; }
 
     public required string Name { get; init; }
+
+    /// <summary>The budget as messages name it: <c>budget nlp</c> or <c>cluster budget research</c>.</summary>
+    [JsonIgnore]
+    public string DisplayName => DisplayNameOf(Name, isCluster: Namespace.Length == 0);
 
     public required string Uid { get; init; }
 
@@ -30,6 +35,9 @@ public sealed record BudgetSnapshot
 
     public required Window Window { get; init; }
 
+    /// <summary>The unspent part of the last window's limit that this window adds to its own.</summary>
+    public Amount RolledOver { get; init; }
+
     public string Currency { get; set; } = "USD";
 
     /// <summary>The ledger's cost of this budget's workloads in this window, including ended ones.</summary>
@@ -41,7 +49,7 @@ public sealed record BudgetSnapshot
     /// </summary>
     public IReadOnlyList<SpendSegment> RollingSpend { get; set; } = [];
 
-    /// <summary>The cost in this window of GPU workloads in the namespace that no budget selects.</summary>
+    /// <summary>The cost in this window of GPU workloads in its namespaces that no budget selects.</summary>
     public Amount OutsideSelector { get; init; }
 
     /// <summary>The present cost per hour of this budget's workloads: the rates of the pods that are being billed.</summary>
@@ -89,6 +97,14 @@ public sealed record BudgetSnapshot
     /// </summary>
     public DateTimeOffset? ReleasedAt { get; init; }
 
+    /// <summary>The ClusterGpuBudgets that cover every namespace of this budget, by name. For display only.</summary>
+    [JsonIgnore]
+    public IReadOnlyList<string> Parents { get; init; } = [];
+
+    /// <summary>The budgets whose namespaces this ClusterGpuBudget all covers, with their limits. For display only.</summary>
+    [JsonIgnore]
+    public IReadOnlyList<ChildBudget> Children { get; init; } = [];
+
     /// <summary>Workloads that cost something in this window and no longer have GPUs, the most expensive first. For display only.</summary>
     [JsonIgnore]
     public IReadOnlyList<EndedWorkload> Ended { get; set; } = [];
@@ -105,9 +121,17 @@ public sealed record BudgetSnapshot
     [JsonIgnore]
     public bool Observes => Terms.Mode != EnforcementMode.Enforce || ObserveOnly || ReleasedAt is not null;
 
+    public static string DisplayNameOf(string name, bool isCluster) => isCluster ? $"cluster budget {name}" : $"budget {name}";
+
     /// <summary>The time that an evaluation and a round trip to the API server may take. Part of every stop cost.</summary>
     public TimeSpan ReactionTime { get; set; } = TimeSpan.FromSeconds(10);
 }
+
+/// <summary>A budget below a ClusterGpuBudget.</summary>
+/// <param name="Name">Its name, with its namespace if it is a GpuBudget.</param>
+/// <param name="Limit">The limit of its current window.</param>
+/// <param name="HasSameWindow">Whether that window is the parent's.</param>
+public sealed record ChildBudget(string Name, Amount Limit, bool HasSameWindow);
 
 /// <summary>A workload that has ended in this window.</summary>
 /// <param name="Spent">The cost in this window.</param>
@@ -228,6 +252,12 @@ public sealed record WorkloadSnapshot
     /// <summary>The other budgets that have suspended it, as text. It runs once none of them suspends it. Null: none does.</summary>
     [JsonPropertyName("heldBy")]
     public string? OtherBudgets { get; init; }
+
+    /// <summary>
+    /// The other budgets that would not let it run now: they have suspended it, or decided to, and do not cover it. As text. Null: each
+    /// other budget that selects it covers it.
+    /// </summary>
+    public string? NotCoveredBy { get; init; }
 
     [JsonIgnore]
     public bool IsSuspendedByOtherBudget => OtherBudgets is not null && State == WorkloadState.Pending;

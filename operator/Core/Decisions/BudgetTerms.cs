@@ -61,6 +61,9 @@ public sealed record BudgetTerms
 
     public required WindowSpec Window { get; init; }
 
+    /// <summary>The most that a window carries over from the window before, in percent of the limit without top-ups.</summary>
+    public int RolloverPercent { get; init; }
+
     public EnforcementMode Mode { get; set; } = EnforcementMode.Enforce;
 
     public IReadOnlyList<int> Thresholds { get; set; } = [50, 80, 100];

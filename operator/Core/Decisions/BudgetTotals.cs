@@ -149,10 +149,14 @@ public sealed record BudgetTotals
         };
     }
 
-    /// <summary>Whether the job's reservation is released: it has had no bound pod for ten minutes, or it waits in a queue.</summary>
+    /// <summary>
+    /// Whether the job's reservation is released: another budget does not let it run, it has had no bound pod for ten minutes, or it waits
+    /// in a queue.
+    /// </summary>
     public static bool ReleasesReservation(WorkloadSnapshot workload, BudgetSnapshot budget) =>
-        workload.State == WorkloadState.Pending
-        && (workload.QueuedIn is not null || workload.NoPodSince is { } since && budget.Now - since > WorkloadCost.ReleasesAfter);
+        workload is { NotCoveredBy: not null, IgnoresSuspension: false, State: WorkloadState.Pending or WorkloadState.Running }
+        || workload.State == WorkloadState.Pending
+            && (workload.QueuedIn is not null || workload.NoPodSince is { } since && budget.Now - since > WorkloadCost.ReleasesAfter);
 
     private static string WhyNotSuspendable(WorkloadSnapshot workload) =>
         workload.NotSuspendable

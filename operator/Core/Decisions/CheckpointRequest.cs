@@ -24,7 +24,12 @@ public sealed record CheckpointRequest
     /// <summary>The reason, and the state of the budget at the request. Only a later change of that state withdraws the request.</summary>
     public required SuspendedSnapshot For { get; init; }
 
-    public static string IdOf(string budget, DateTimeOffset requested) => budget + "/" + Text.Rfc3339.Format(requested);
+    public static string IdOf(string budgetNamespace, string budget, DateTimeOffset requested) =>
+        PrefixOf(budgetNamespace, budget) + Text.Rfc3339.Format(requested);
+
+    /// <summary>Returns the beginning of the IDs of a budget's requests. No name of a GpuBudget has a colon.</summary>
+    public static string PrefixOf(string budgetNamespace, string budget) =>
+        budgetNamespace.Length > 0 ? budget + "/" : $"cluster:{budget}/";
 }
 
 /// <summary>A completely written checkpoint, and its step. A null step is unknown.</summary>

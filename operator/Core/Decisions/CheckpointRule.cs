@@ -92,8 +92,8 @@ internal static class CheckpointRule
         var requested = DateTimeOffset.FromUnixTimeSeconds(budget.Now.ToUnixTimeSeconds());
         return new()
         {
-            Id = CheckpointRequest.IdOf(budget.Name, requested),
-            Work = $"{workload.Key.Kind}/{workload.Key.Name}",
+            Id = CheckpointRequest.IdOf(budget.Namespace, budget.Name, requested),
+            Work = workload.Key.DisplayName(budget.Namespace),
             Requested = requested,
             Deadline = requested + budget.Terms.CheckpointGrace,
             Sentence = sentence,

@@ -104,6 +104,17 @@ internal static class ConditionRules
                     $"Inference that keeps running will cost {Money(totals.MinimumReplicasCost)} {currency} by the end of the window, {Money(totals.Spent + totals.MinimumReplicasCost - totals.Limit)} more than is left. New jobs are suspended; running jobs are suspended when the limit is reached."
                 )
             );
+        var children = budget.Children.Where(child => child.HasSameWindow).ToArray();
+        var childLimits = children.Aggregate(Amount.Zero, (sum, child) => sum + child.Limit);
+        if (childLimits > totals.Limit)
+            conditions.Add(
+                new(
+                    ConditionTypes.Overcommitted,
+                    true,
+                    Reasons.ChildLimitsExceedLimit,
+                    $"The limits of {children.Length} budgets below it are {Money(childLimits)} {currency} together, {Money(childLimits - totals.Limit)} more than its own: {Names([.. children.Select(child => $"{child.Name} ({Money(child.Limit)})")])}. Their workloads also need to fit this budget."
+                )
+            );
         if (plan.BreakerOpen)
             conditions.Add(
                 new(
@@ -212,7 +223,7 @@ internal static class ConditionRules
                 ConditionTypes.Ready,
                 true,
                 Reasons.AtRisk,
-                $"With its current workloads{Messages.CurrentRate(budget, course.After)}, budget {budget.Name} reaches its limit of {Money(totals.Limit)} {currency} on {Messages.Time(reached)}{(budget.Terms.Window.Period == WindowPeriod.Rolling ? "" : ", before the window ends")}."
+                $"With its current workloads{Messages.CurrentRate(budget, course.After)}, {budget.DisplayName} reaches its limit of {Money(totals.Limit)} {currency} on {Messages.Time(reached)}{(budget.Terms.Window.Period == WindowPeriod.Rolling ? "" : ", before the window ends")}."
                     + (
                         course.After.ForecastAt is { } ahead
                             ? $" {Named(course.After.ForecastSuspends)} will be suspended on {Messages.Time(ahead)}, when the rest no longer covers what {(course.After.ForecastSuspends.Count == 1 ? "it costs" : "they cost")} to complete."

@@ -24,6 +24,9 @@ public static class ConditionTypes
     /// <summary>Budget: whether inference that keeps running costs more than the limit leaves.</summary>
     public const string MinimumReplicasExceedLimit = "MinimumReplicasExceedLimit";
 
+    /// <summary>ClusterGpuBudget: whether the limits of the budgets below it exceed its own together.</summary>
+    public const string Overcommitted = "Overcommitted";
+
     /// <summary>Budget: whether the circuit breaker keeps Bursar from suspending more.</summary>
     public const string BreakerOpen = "BreakerOpen";
 

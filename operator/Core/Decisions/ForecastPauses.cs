@@ -52,9 +52,6 @@ internal static class ForecastPauses
             plan.Announce(announcement);
     }
 
-    private static string NameOf(IReadOnlyList<CostedWorkload> workloads, string announced)
-    {
-        var key = workloads.First(workload => Prefix + workload.Uid == announced).Snapshot.Key;
-        return $"{key.Kind}/{key.Name}";
-    }
+    private static string NameOf(IReadOnlyList<CostedWorkload> workloads, string announced) =>
+        workloads.First(workload => Prefix + workload.Uid == announced).DisplayName;
 }

@@ -23,7 +23,7 @@ public static class Messages
                     ? $"Suspended: {Noun(workload)} would cost {Money(whole)} {budget.Currency} {By(workload, budget)} ({Money(spent)} so far; {Length(workload, budget)}). "
                     : $"Suspended: the duration of {Noun(workload)} is unknown ({workload.Snapshot.Estimate.Detail}), and it counts with {Money(whole)} {budget.Currency} ({Money(spent)} so far; {workload.Snapshot.Rate} {budget.Currency}/h). "
             )
-            + $"Budget {budget.Name} has {Money(totals.Limit - totals.Spent)} of {Money(totals.Limit)} {budget.Currency} left in {Window.NameOf(budget.Window.Key)}"
+            + $"{Capital(budget.DisplayName)} has {Money(totals.Limit - totals.Spent)} of {Money(totals.Limit)} {budget.Currency} left in {Window.NameOf(budget.Window.Key)}"
             + (
                 needed > totals.Spent + workload.Cost.Planned
                     ? $". With {Noun(workload)}, spent and reserved would come to {Needed(needed)} {budget.Currency}"
@@ -61,7 +61,7 @@ public static class Messages
                         : ""
                 ) + Approve(budget);
         var others = totals.Unstoppable.RatePerHour;
-        return $" To resume it now, raise the limit of budget {budget.Name} to at least {limit.ToShortString()} {budget.Currency} ({Covers(workload, plan)}).{Approve(budget)}"
+        return $" To resume it now, raise the limit of {budget.DisplayName} to at least {limit.ToShortString()} {budget.Currency} ({Covers(workload, plan)}).{Approve(budget)}"
             + (
                 !(others > HourlyCost.Zero)
                     ? ""
@@ -116,7 +116,7 @@ public static class Messages
 
     private static string Approve(BudgetSnapshot budget) =>
         budget.Terms.Resume == ResumePolicy.Manual
-            ? $" Resumes of budget {budget.Name} are manual: set bursar.dev/resume: approved on the workload too."
+            ? $" Resumes of {budget.DisplayName} are manual: set bursar.dev/resume: approved on the workload too."
             : "";
 
     private static string Names(Unstoppable unstoppable) =>
@@ -132,7 +132,7 @@ public static class Messages
         };
 
     public static string AtRisk(BudgetSnapshot budget, BudgetTotals totals, Outlook outlook) =>
-        $"With its current workloads{CurrentRate(budget, outlook)}, budget {budget.Name} reaches its limit of {Money(totals.Limit)} {budget.Currency} on {Time(outlook.RunsOutAt!.Value)}{(budget.Terms.Window.Period == WindowPeriod.Rolling ? "" : $", before {Window.NameOf(budget.Window.Key)} ends")}: "
+        $"With its current workloads{CurrentRate(budget, outlook)}, {budget.DisplayName} reaches its limit of {Money(totals.Limit)} {budget.Currency} on {Time(outlook.RunsOutAt!.Value)}{(budget.Terms.Window.Period == WindowPeriod.Rolling ? "" : $", before {Window.NameOf(budget.Window.Key)} ends")}: "
         + $"{Money(totals.Spent)} is spent, and {Money(outlook.Unlimited)} would be spent without a limit.{WhatFollows(budget, outlook)} Raise the limit, add a top-up for {budget.Window.Key}, or stop workloads.";
 
     /// <summary>States the rate that an outlook starts from, and whether it falls before the limit is reached.</summary>
@@ -154,21 +154,21 @@ public static class Messages
         $"In about {Span(outlook.NextSuspendsAt!.Value - budget.Now)} (at {Time(outlook.NextSuspendsAt.Value)}) "
         + (
             outlook.ForecastAt is null
-                ? $"budget {budget.Name} reaches its limit of {Money(totals.Limit)} {budget.Currency}; {Money(totals.Spent)} is spent.{WhatFollows(budget, outlook)} "
-                : $"budget {budget.Name} no longer covers what its jobs cost to complete: {Money(totals.Planned)} of {Money(totals.Limit)} {budget.Currency} is spent and reserved now, and workloads without a reservation keep spending.{ByForecast(budget, outlook, "then")}{(next.Count > outlook.ForecastSuspends.Count ? $" {Names(outlook.Suspends)} {(budget.Observes ? "would" : "will")} be suspended at the limit (at {Time(outlook.SuspendsAt!.Value)})." : "")} "
+                ? $"{budget.DisplayName} reaches its limit of {Money(totals.Limit)} {budget.Currency}; {Money(totals.Spent)} is spent.{WhatFollows(budget, outlook)} "
+                : $"{budget.DisplayName} no longer covers what its jobs cost to complete: {Money(totals.Planned)} of {Money(totals.Limit)} {budget.Currency} is spent and reserved now, and workloads without a reservation keep spending.{ByForecast(budget, outlook, "then")}{(next.Count > outlook.ForecastSuspends.Count ? $" {Names(outlook.Suspends)} {(budget.Observes ? "would" : "will")} be suspended at the limit (at {Time(outlook.SuspendsAt!.Value)})." : "")} "
         )
         + $"Raise the limit or add a top-up for {budget.Window.Key} before then to keep {(next.Count == 1 ? "it" : "them")} running.";
 
     internal static string WillSuspendNext(BudgetSnapshot budget, NextWindowRisk next) =>
-        $"In about {Span(next.Window.Start - budget.Now)} (at {Time(next.Window.Start)}) {Window.NameOf(next.Window.Key)} begins for budget {budget.Name}: its limit of {Money(next.Limit)} {budget.Currency} does not cover the {Needed(next.Needed)} that running workloads cost in it. "
+        $"In about {Span(next.Window.Start - budget.Now)} (at {Time(next.Window.Start)}) {Window.NameOf(next.Window.Key)} begins for {budget.DisplayName}: its limit of {Money(next.Limit)} {budget.Currency} does not cover the {Needed(next.Needed)} that running workloads cost in it. "
         + $"{Names(next.Suspends)} {(budget.Observes ? "would" : "will")} be suspended then. Raise the limit or add a top-up for {next.Window.Key} before then to keep {(next.Suspends.Count == 1 ? "it" : "them")} running.";
 
     internal static string MayGrow(BudgetSnapshot budget, BudgetTotals totals, GrowthRisk growth) =>
-        $"Budget {budget.Name} {(growth.Likely > totals.Allowed ? "does not cover its jobs" : "covers its jobs at their likely cost only")}: {Money(growth.Likely)} of {Money(totals.Limit)} {budget.Currency} is spent and reserved in {Window.NameOf(budget.Window.Key)}, and up to {Needed(growth.Most)} if they take longer. "
+        $"{Capital(budget.DisplayName)} {(growth.Likely > totals.Allowed ? "does not cover its jobs" : "covers its jobs at their likely cost only")}: {Money(growth.Likely)} of {Money(totals.Limit)} {budget.Currency} is spent and reserved in {Window.NameOf(budget.Window.Key)}, and up to {Needed(growth.Most)} if they take longer. "
         + $"Then workloads {(budget.Observes ? "would be" : "are")} suspended, first among {Names(growth.Suspends)}. Raise the limit, add a top-up for {budget.Window.Key}, or stop workloads.";
 
     public static string Overspent(BudgetSnapshot budget, BudgetTotals totals, Amount over, IReadOnlyList<CostedWorkload> runsOn) =>
-        $"Budget {budget.Name} is overspent by {Money(over)} {budget.Currency}: {Money(totals.Spent)} of {Money(totals.Limit)} is spent in {Window.NameOf(budget.Window.Key)}, and {budget.BurnRate} {budget.Currency}/h keeps running: "
+        $"{Capital(budget.DisplayName)} is overspent by {Money(over)} {budget.Currency}: {Money(totals.Spent)} of {Money(totals.Limit)} is spent in {Window.NameOf(budget.Window.Key)}, and {budget.BurnRate} {budget.Currency}/h keeps running: "
         + $"{Names([.. runsOn.OrderByDescending(workload => workload.Snapshot.BurnRate)])}. {(budget.Observes ? "Nothing is suspended, since the budget only observes" : "Bursar cannot suspend these workloads or has not suspended them")}. Stop them, scale them down, or raise the limit.";
 
     /// <summary>Names the workloads suspended at the limit, and those that run past it.</summary>
@@ -198,13 +198,13 @@ public static class Messages
         string.Join(", ", items.Take(5).Select(workload => workload.DisplayName)) + (items.Count > 5 ? $" and {items.Count - 5} more" : "");
 
     public static string Unfinished(CostedWorkload workload, BudgetSnapshot budget) =>
-        $"Suspended now: it was decided at {Time(workload.Snapshot.Suspension!.Since)} ({workload.Snapshot.Suspension.Reason}), before Bursar was interrupted. It resumes when budget {budget.Name} covers it.";
+        $"Suspended now: it was decided at {Time(workload.Snapshot.Suspension!.Since)} ({workload.Snapshot.Suspension.Reason}), before Bursar was interrupted. It resumes when {budget.DisplayName} covers it.";
 
     public static string CheckpointAwaited(CostedWorkload workload, CheckpointRequest request, BudgetSnapshot budget) =>
         $"Checkpoint requested: the job is suspended when it reports that one is written, at {Time(request.Deadline)} at the latest; waiting costs up to {Money((workload.Snapshot.Rate ?? workload.Snapshot.BurnRate).For(request.Deadline - request.Requested))} {budget.Currency}. {WithoutVerb(request.Sentence)}";
 
     public static string CheckpointWithdrawn(BudgetSnapshot budget, BudgetTotals totals) =>
-        $"Checkpoint request withdrawn, the job keeps running: budget {budget.Name} has {Money(totals.Limit - totals.Spent)} of {Money(totals.Limit)} {budget.Currency} left in {Window.NameOf(budget.Window.Key)}, {Money(totals.Planned)} is spent and reserved.";
+        $"Checkpoint request withdrawn, the job keeps running: {budget.DisplayName} has {Money(totals.Limit - totals.Spent)} of {Money(totals.Limit)} {budget.Currency} left in {Window.NameOf(budget.Window.Key)}, {Money(totals.Planned)} is spent and reserved.";
 
     /// <summary>Describes the outcome of a checkpoint request. Empty if there was none.</summary>
     public static string CheckpointOutcome(CostedWorkload workload, CheckpointRequest? request, BudgetSnapshot budget)
@@ -239,7 +239,7 @@ public static class Messages
 
     /// <summary>The Event on a CronJob that is suspended until its run resumes.</summary>
     public static string CronJobSuspended(ObjectRef cronJob, string run, string budget) =>
-        $"{CronJobWaits(cronJob)} {run} waits for budget {budget}.";
+        $"{CronJobWaits(cronJob)} {run} waits for {budget}.";
 
     public static string CronJobResumed(ObjectRef cronJob, string run) =>
         $"{cronJob.Kind} {cronJob.Name} is resumed: {run} is no longer suspended.";
@@ -262,7 +262,7 @@ public static class Messages
     public static string ReleasedByUser(BudgetSnapshot budget) =>
         $"Released at {Time(budget.ReleasedAt!.Value)} by bursar release: what it had suspended is resumed, and it suspends nothing until its spec changes"
         + (budget.Terms.Window.Period is WindowPeriod.Rolling or WindowPeriod.Once ? "" : $", until {Time(budget.Window.End)}")
-        + $" or until bursar release gpub/{budget.Name} --end.";
+        + $" or until bursar release {(budget.Namespace.Length > 0 ? $"gpub/{budget.Name} -n {budget.Namespace}" : $"cgpub/{budget.Name}")} --end.";
 
     /// <summary>Explains the resume of a workload that its budget no longer suspends.</summary>
     public static string Restored(string why, string? stillHeldBy) =>
@@ -280,7 +280,7 @@ public static class Messages
         $"Forecast paused: {workload.Snapshot.Estimate.Detail}. Only the hard limit applies.";
 
     internal static string MinimumReplicasKeepRunning(CostedWorkload workload, Plan plan, Amount? enough) =>
-        $"Suspended: inference at minimum replicas will cost {Money(plan.Totals.MinimumReplicasCost)} {plan.Budget.Currency} by the end of {Window.NameOf(plan.Budget.Window.Key)}, and budget {plan.Budget.Name} has {Money(plan.Totals.Limit - plan.Totals.Spent)} of {Money(plan.Totals.Limit)} {plan.Budget.Currency} left, so new jobs do not start.{ToResume(workload, plan, enough)}";
+        $"Suspended: inference at minimum replicas will cost {Money(plan.Totals.MinimumReplicasCost)} {plan.Budget.Currency} by the end of {Window.NameOf(plan.Budget.Window.Key)}, and {plan.Budget.DisplayName} has {Money(plan.Totals.Limit - plan.Totals.Spent)} of {Money(plan.Totals.Limit)} {plan.Budget.Currency} left, so new jobs do not start.{ToResume(workload, plan, enough)}";
 
     public static string MinimumReplicasLeave(BudgetSnapshot budget, BudgetTotals totals) =>
         $"Inference at minimum replicas will cost {Money(totals.MinimumReplicasCost)} {budget.Currency} by the end of {Window.NameOf(budget.Window.Key)}, more than is left: this workload runs until the limit of {Money(totals.Limit)} is reached.";
@@ -288,14 +288,14 @@ public static class Messages
     internal static string Exhausted(CostedWorkload workload, Plan plan, Amount? enough)
     {
         var (budget, totals) = (plan.Budget, plan.Totals);
-        return $"Suspended: budget {budget.Name} is used up: {Money(totals.Spent)} of {Money(totals.Limit)} {budget.Currency} is spent in {Window.NameOf(budget.Window.Key)}, and up to {Money(totals.OverspendBound)} is needed to stop its workloads. "
+        return $"Suspended: {budget.DisplayName} is used up: {Money(totals.Spent)} of {Money(totals.Limit)} {budget.Currency} is spent in {Window.NameOf(budget.Window.Key)}, and up to {Money(totals.OverspendBound)} is needed to stop its workloads. "
             + $"{Capital(Noun(workload))} has cost {Money(workload.Snapshot.Spent)} {budget.Currency} and runs at {workload.Snapshot.Rate} {budget.Currency}/h.{ToResume(workload, plan, enough)}{ResumesOtherwise(budget, enough, null)}";
     }
 
     internal static string RevertedAtLimit(CostedWorkload workload, Plan plan, Amount bound, Amount? enough)
     {
         var (budget, totals) = (plan.Budget, plan.Totals);
-        return $"Suspended: budget {budget.Name} has nothing left for it: {Money(totals.Spent)} of {Money(totals.Limit)} {budget.Currency} is spent in {Window.NameOf(budget.Window.Key)}, and up to {Money(bound)} is needed to stop its workloads and this one."
+        return $"Suspended: {budget.DisplayName} has nothing left for it: {Money(totals.Spent)} of {Money(totals.Limit)} {budget.Currency} is spent in {Window.NameOf(budget.Window.Key)}, and up to {Money(bound)} is needed to stop its workloads and this one."
             + $"{ToResume(workload, plan, enough)}{ResumesOtherwise(budget, enough, null)}";
     }
 
@@ -307,24 +307,32 @@ public static class Messages
 
     /// <summary>Describes a workload that another budget has suspended and this one would let run.</summary>
     public static string SuspendedByOther(CostedWorkload workload, BudgetSnapshot budget) =>
-        $"Suspended by {workload.Snapshot.OtherBudgets}. Budget {budget.Name} would let it run"
-        + (
-            workload.Snapshot.Class != WorkloadClass.Training ? "."
-            : BudgetTotals.ReleasesReservation(workload.Snapshot, budget)
-                ? $", {Length(workload, budget)}; after ten minutes its reservation is released."
-            : $", {Length(workload, budget)}: {Money(workload.Cost.Settled)} {budget.Currency} is kept for it."
-        );
+        workload.Snapshot.State == WorkloadState.Running
+            ? $"It is about to be suspended by {workload.Snapshot.NotCoveredBy}; {budget.DisplayName} would let it run."
+            : $"Suspended by {workload.Snapshot.OtherBudgets}. {Capital(budget.DisplayName)} would let it run"
+                + (
+                    workload.Snapshot.Class != WorkloadClass.Training ? "."
+                    : workload.Snapshot.NotCoveredBy is { } others
+                        ? $", {Length(workload, budget)}; nothing is reserved for it until {others} covers it."
+                    : BudgetTotals.ReleasesReservation(workload.Snapshot, budget)
+                        ? $", {Length(workload, budget)}; after ten minutes its reservation is released."
+                    : $", {Length(workload, budget)}: {Money(workload.Cost.Settled)} {budget.Currency} is kept for it."
+                );
+
+    /// <summary>Describes a workload that both this budget and others have suspended, and that only the others do not cover.</summary>
+    public static string WaitsForOthers(CostedWorkload workload, BudgetSnapshot budget) =>
+        $"{Capital(budget.DisplayName)} would resume it, and {workload.Snapshot.NotCoveredBy} does not cover it yet. It costs {Money(workload.Cost.Likely)} {budget.Currency} to complete ({Length(workload, budget)}); nothing is reserved for it until then.";
 
     /// <summary>Adds the other budgets that have suspended the workload too.</summary>
     public static string AndOthers(WorkloadSnapshot workload) =>
         workload.OtherBudgets is { } others ? $" It is also suspended by {others}." : "";
 
     public static string DurationUnknown(CostedWorkload workload, BudgetSnapshot budget) =>
-        $"Suspended: its duration is unknown, and budget {budget.Name} suspends such workloads (unknownDuration: Hold). It costs {workload.Snapshot.Rate} {budget.Currency}/h. "
+        $"Suspended: its duration is unknown, and {budget.DisplayName} suspends such workloads (unknownDuration: Hold). It costs {workload.Snapshot.Rate} {budget.Currency}/h. "
         + "Set bursar.dev/expected-duration on it to let it run.";
 
     public static string Settling(BudgetSnapshot budget, BudgetMemory memory) =>
-        $"It exceeds budget {budget.Name} and was running before the budget was created or lowered: it keeps running until {Time(memory.SettleUntil!.Value)}.";
+        $"It exceeds {budget.DisplayName} and was running before the budget was created or lowered: it keeps running until {Time(memory.SettleUntil!.Value)}.";
 
     public static string WillSuspend(
         IReadOnlyCollection<CostedWorkload> items,
@@ -337,7 +345,7 @@ public static class Messages
         + $"from {Time(memory.SettleUntil!.Value)} on, workloads are suspended until the budget covers the rest, beginning with {Names([.. items])}.";
 
     public static string Announced(CostedWorkload workload, BudgetSnapshot budget, DateTimeOffset until) =>
-        $"Budget {budget.Name} no longer covers what this job costs to complete ({Length(workload, budget)}). It {(budget.Observes ? "would be" : "is")} suspended at {Time(until)}, unless its estimate falls, the limit rises or other workloads end.";
+        $"{Capital(budget.DisplayName)} no longer covers what this job costs to complete ({Length(workload, budget)}). It {(budget.Observes ? "would be" : "is")} suspended at {Time(until)}, unless its estimate falls, the limit rises or other workloads end.";
 
     public static string WillSuspendJobs(
         IReadOnlyList<CostedWorkload> items,
@@ -352,7 +360,7 @@ public static class Messages
     internal static string NeverFits(CostedWorkload workload, Plan plan, Amount needed, Amount? enough)
     {
         var (budget, totals) = (plan.Budget, plan.Totals);
-        return $"It needs {Money(needed)} {budget.Currency} with headroom ({Length(workload, budget)}), more than a whole window of budget {budget.Name} has ({Money(totals.Limit)})."
+        return $"It needs {Money(needed)} {budget.Currency} with headroom ({Length(workload, budget)}), more than a whole window of {budget.DisplayName} has ({Money(totals.Limit)})."
             + $"{ToResume(workload, plan, enough)} {(enough is null ? "Raise the limit, or" : "Or")} {(workload.Snapshot.Class == WorkloadClass.Inference ? "run fewer replicas" : "make it shorter")}.";
     }
 
@@ -360,7 +368,7 @@ public static class Messages
     /// <param name="enough">The limit that is enough to resume the workload once it is approved. Null: none is named.</param>
     internal static string WaitsForApproval(CostedWorkload workload, Plan plan, bool mustRise, Amount? enough) =>
         !mustRise
-            ? $"Resumes of budget {plan.Budget.Name} are manual: set bursar.dev/resume: approved on it."
+            ? $"Resumes of {plan.Budget.DisplayName} are manual: set bursar.dev/resume: approved on it."
             : $"It waits for a higher limit and for an approval.{ToResume(workload, plan, enough)}";
 
     /// <param name="needed">The amount that the workload needs.</param>
@@ -371,7 +379,7 @@ public static class Messages
     private static string Needs(CostedWorkload workload, Plan plan, Amount needed)
     {
         var (budget, totals) = (plan.Budget, plan.Totals);
-        return $"It needs {Money(needed)} {budget.Currency} with headroom ({Length(workload, budget)}); budget {budget.Name} has {Money(totals.Limit - totals.Spent)} of {Money(totals.Limit)} {budget.Currency} left{(totals.Reserved > Amount.Zero ? ", part of it reserved for other workloads" : "")}.";
+        return $"It needs {Money(needed)} {budget.Currency} with headroom ({Length(workload, budget)}); {budget.DisplayName} has {Money(totals.Limit - totals.Spent)} of {Money(totals.Limit)} {budget.Currency} left{(totals.Reserved > Amount.Zero ? ", part of it reserved for other workloads" : "")}.";
     }
 
     /// <param name="needed">The amount that the workload needs.</param>
@@ -388,10 +396,10 @@ public static class Messages
     public static string Resumed(CostedWorkload workload, BudgetSnapshot budget, BudgetTotals totals, Amount needed, string cause) =>
         (
             workload.Snapshot.OtherBudgets is { } others
-                ? $"Budget {budget.Name} would resume it ({Cause(cause)}), but {others} still suspends it"
+                ? $"{Capital(budget.DisplayName)} resumes it ({Cause(cause)}) together with {others}"
                 : $"Resumed ({Cause(cause)})"
         )
-        + $": it needs {Money(needed)} {budget.Currency} with headroom ({Length(workload, budget)}), and budget {budget.Name} has {Money(totals.Limit - totals.Spent)} of {Money(totals.Limit)} {budget.Currency} left in {Window.NameOf(budget.Window.Key)}.";
+        + $": it needs {Money(needed)} {budget.Currency} with headroom ({Length(workload, budget)}), and {budget.DisplayName} has {Money(totals.Limit - totals.Spent)} of {Money(totals.Limit)} {budget.Currency} left in {Window.NameOf(budget.Window.Key)}.";
 
     public static string Threshold(string basis, int percent, Amount amount, BudgetSnapshot budget, BudgetTotals totals) =>
         $"{(basis == "spent" ? "Spending" : "Projected spending")} in {Window.NameOf(budget.Window.Key)} is {Money(amount)} of {Money(totals.Limit)} {budget.Currency} ({amount.PercentOf(totals.Limit)} %); the {percent} % threshold is crossed.";
@@ -401,7 +409,10 @@ public static class Messages
         workload.Snapshot switch
         {
             { State: WorkloadState.SuspendedByOther } => "Suspended by a user or another controller: Bursar does not change it.",
-            { IsSuspendedByOtherBudget: true } when reason == Reasons.SuspendedByOtherBudget => SuspendedByOther(workload, budget),
+            { State: not WorkloadState.SuspendedByBudget } when reason == Reasons.SuspendedByOtherBudget => SuspendedByOther(
+                workload,
+                budget
+            ),
             { State: WorkloadState.SuspendedByBudget } => $"Suspended since {Time(workload.Snapshot.Suspension!.Since)}.",
             { Rate: null } => "No price matches its GPUs: it is not counted.",
             { NotSuspendable: { } why } => $"Counted, and cannot be suspended: {why}.",

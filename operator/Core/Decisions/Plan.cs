@@ -22,6 +22,10 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals totals, IReadOnly
     private readonly HashSet<string> _withAction = new(StringComparer.Ordinal);
     private readonly HashSet<string> _contested = new(StringComparer.Ordinal);
     private readonly List<Announcement> _warnings = [];
+    private readonly HashSet<string> _waitsForOthers = new(StringComparer.Ordinal);
+
+    /// <summary>Prefix of the entries in the memory's announcements.</summary>
+    private const string Waits = "waits:";
     private readonly List<Announcement> _announcements = [];
     private readonly SortedDictionary<string, CheckpointRequest> _requests = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, CheckpointRequest> _usedRequests = new(StringComparer.Ordinal);
@@ -303,6 +307,36 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals totals, IReadOnly
             || budget.Now - workload.Snapshot.CreatedAt > NewJobAge
         );
 
+    /// <summary>Leaves a workload suspended that this budget covers and another one does not. Announced once while that lasts.</summary>
+    public void WaitForOthers(CostedWorkload workload)
+    {
+        _waitsForOthers.Add(workload.Uid);
+        var sentence = Messages.WaitsForOthers(workload, budget);
+        Keep(workload, Reasons.SuspendedByOtherBudget, sentence);
+        if (!budget.Observes && !budget.Memory.Announced.Contains(Waits + workload.Uid))
+            Announce(
+                new(
+                    Reasons.SuspendedByOtherBudget,
+                    $"{budget.Window.Key}/{budget.Now.ToUnixTimeSeconds()}",
+                    sentence,
+                    Warning: false,
+                    workload.Snapshot.Key
+                )
+            );
+    }
+
+    /// <summary>Remembers which workloads wait for other budgets, so that each is announced once.</summary>
+    public void RememberWaits()
+    {
+        string[] announced =
+        [
+            .. Memory.Announced.Where(entry => !entry.StartsWith(Waits, StringComparison.Ordinal)),
+            .. _waitsForOthers.Select(uid => Waits + uid).Order(StringComparer.Ordinal),
+        ];
+        if (!announced.SequenceEqual(Memory.Announced))
+            Memory = Memory with { Announced = announced };
+    }
+
     public void Resume(CostedWorkload workload, string reason, string sentence)
     {
         _verdicts[workload.Uid] = (reason, sentence);
@@ -382,10 +416,13 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals totals, IReadOnly
                     MeteredBy = workload.Snapshot.MeteredBy,
                     Reason = reason,
                     Sentence =
-                        workload.Snapshot.State == WorkloadState.SuspendedByBudget && !IsDecidedToResume(workload)
+                        workload.Snapshot.State == WorkloadState.SuspendedByBudget
+                        && !IsDecidedToResume(workload)
+                        && !_waitsForOthers.Contains(workload.Uid)
                             ? sentence + Messages.AndOthers(workload.Snapshot)
                             : sentence,
                     OtherBudgets = workload.Snapshot.IsSuspendedByOtherBudget ? workload.Snapshot.OtherBudgets : null,
+                    WaitsForOthers = _waitsForOthers.Contains(workload.Uid),
                     EnoughLimit = _namedLimits.TryGetValue(workload.Uid, out var limit) ? limit : null,
                     UnitCosts = workload.Snapshot.UnitCosts,
                 };
@@ -397,7 +434,8 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals totals, IReadOnly
         var reason = workload.Snapshot switch
         {
             { State: WorkloadState.SuspendedByOther } => Reasons.SuspendedByOther,
-            { IsSuspendedByOtherBudget: true } => Reasons.SuspendedByOtherBudget,
+            { IsSuspendedByOtherBudget: true } or { NotCoveredBy: not null, State: WorkloadState.Running, IgnoresSuspension: false } =>
+                Reasons.SuspendedByOtherBudget,
             { Rate: null } => Reasons.Unpriced,
             { Exempt: true } => Reasons.Exempt,
             { NotSuspendable: not null } => Reasons.NotSuspendable,

@@ -124,6 +124,7 @@ public static class Reasons
     public const string AllSuspendable = "AllSuspendable";
     public const string UnstoppableWorkloads = "UnstoppableWorkloads";
     public const string MinimumReplicasExceedLimit = "MinimumReplicasExceedLimit";
+    public const string ChildLimitsExceedLimit = "ChildLimitsExceedLimit";
 
     /// <summary>On an object and on its budget: a field has an unexpected JSON type and is read as absent.</summary>
     public const string Unreadable = "Unreadable";

@@ -8,7 +8,8 @@ namespace Bursar.Core.Decisions;
 /// Resumes suspended workloads that fit the budget, by priority, then the oldest first. A workload that does not fit is passed over. One
 /// resumes per evaluation, so that each reservation is counted before the next is made. A workload resumes at once after a cause
 /// (<see cref="Cause"/>). Without a cause it resumes after it has fitted for <see cref="FitsFor"/> without interruption, so every way in
-/// which budget becomes available leads to a resume.
+/// which budget becomes available leads to a resume. A workload that another budget does not cover waits without a reservation, so that
+/// two budgets never keep their limits free for each other's workloads.
 /// </summary>
 /// <remarks>
 /// <para>No flapping. Between two suspensions of one job by forecast lies an event, or ten minutes in which its high estimate with headroom
@@ -74,6 +75,8 @@ internal static class ResumeRule
                 plan.Keep(workload, Reasons.UnknownDuration, Messages.DurationUnknown(workload, budget));
             else if (budget.ForecastDoubt is not null)
                 plan.Keep(workload, Reasons.ForecastPaused, Messages.Paused(budget));
+            else if (fits && cause is not null && workload.Snapshot.NotCoveredBy is not null)
+                plan.WaitForOthers(workload);
             else if (fits && cause is not null)
             {
                 canResume = false;
@@ -99,6 +102,7 @@ internal static class ResumeRule
 
             bool MustRise() => needed > totals.Limit || LimitRule.IsReached(totals) || totals.MinimumReplicasExceedLimit;
         }
+        plan.RememberWaits();
     }
 
     /// <summary>Returns how long a workload must have fitted before it resumes without a cause. Each such resume doubles it.</summary>

@@ -75,6 +75,9 @@ public static class WhatWouldChange
             is not { State: not WorkloadState.SuspendedByOther } workload
         )
             return [];
+        // What would change concerns this budget only. Other budgets that do not cover the workload are named by its verdict.
+        if (workload.NotCoveredBy is not null)
+            budget = WithWorkload(budget, workload = workload with { NotCoveredBy = null });
         var limit = BudgetDecider.LimitOf(budget);
         var runs = MayRun(budget, uid);
         if (runs)
@@ -256,6 +259,8 @@ public static class WhatWouldChange
         {
             Now = then,
             Window = window,
+            // The amount that the next window carries over is not known before this one ends.
+            RolledOver = window.Start == budget.Window.Start ? budget.RolledOver : Amount.Zero,
             Spent = spent,
             Workloads = workloads,
             BurnRate = workloads.Aggregate(HourlyCost.Zero, (sum, workload) => sum + workload.BurnRate),

@@ -181,7 +181,7 @@ public sealed record WorkloadCost(
 }
 
 /// <summary>A workload with its cost figures.</summary>
-public sealed record CostedWorkload(WorkloadSnapshot Snapshot, WorkloadCost Cost, bool Suspendable)
+public sealed record CostedWorkload(WorkloadSnapshot Snapshot, WorkloadCost Cost, bool Suspendable, string DisplayName)
 {
     /// <summary>Returns all workloads of a budget in a fixed order.</summary>
     public static CostedWorkload[] From(BudgetSnapshot budget) =>
@@ -194,14 +194,12 @@ public sealed record CostedWorkload(WorkloadSnapshot Snapshot, WorkloadCost Cost
                 .Select(workload => new CostedWorkload(
                     workload,
                     WorkloadCost.From(workload, budget),
-                    WorkloadCost.IsSuspendable(workload, budget)
+                    WorkloadCost.IsSuspendable(workload, budget),
+                    workload.Key.DisplayName(budget.Namespace)
                 )),
         ];
 
     public string Uid => Snapshot.Key.Uid;
-
-    /// <summary>Kind and name, such as <c>Job/train</c>.</summary>
-    public string DisplayName => $"{Snapshot.Key.Kind}/{Snapshot.Key.Name}";
 
     /// <summary>A training job that has or may get GPUs.</summary>
     public bool IsActiveJob => Snapshot is { Class: WorkloadClass.Training, State: WorkloadState.Running or WorkloadState.Pending };

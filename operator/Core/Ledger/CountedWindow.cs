@@ -1,9 +1,22 @@
+using System.Text.Json.Serialization;
 using Bursar.Core.Money;
 
 namespace Bursar.Core.Ledger;
 
-/// <summary>A window that a budget is counting, with its limit including top-ups.</summary>
-public sealed record CountedWindow(string Key, DateTimeOffset Start, DateTimeOffset End, Amount Limit);
+/// <summary>A window that a budget is counting.</summary>
+/// <param name="Limit">Its limit, including top-ups and what was carried over.</param>
+/// <param name="RolledOver">The part of the limit that the window before left unspent. It is used last and expires with this window.</param>
+public sealed record CountedWindow(
+    string Key,
+    DateTimeOffset Start,
+    DateTimeOffset End,
+    Amount Limit,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] Amount RolledOver = default
+)
+{
+    /// <summary>Returns what the next window may carry over: the unspent part of the limit without what this window carried over.</summary>
+    public Amount Unspent(Amount spent) => Amount.Max(Amount.Zero, Limit - RolledOver - spent);
+}
 
 /// <summary>A window that is over, as of the budget's first evaluation after its end.</summary>
 public sealed record ClosedWindow(string Key, DateTimeOffset Start, DateTimeOffset End, Amount Limit, Amount Spent);

@@ -301,6 +301,9 @@ public sealed record ShardSuspension
 
     public required string BudgetUid { get; init; }
 
+    /// <summary>True for a ClusterGpuBudget.</summary>
+    public bool? ClusterBudget { get; init; }
+
     public Amount CostToFinish { get; init; }
 
     [JsonPropertyName("maker")]

@@ -20,6 +20,9 @@ public sealed partial class OperatorState
 
     private const int PartSuspensionBytes = 96 * 1024;
 
+    /// <summary>The first part of a shard's name, where GpuBudgets have their namespace.</summary>
+    private const string ClusterBudgets = "cluster";
+
     /// <summary>Returns the memory of a budget, or an empty one.</summary>
     public BudgetMemory BudgetMemory(string budgetUid)
     {
@@ -106,7 +109,10 @@ public sealed partial class OperatorState
                 && SuspensionsIn(known).Any(suspension => IsOf(suspension, record.Uid, record.Field.Pointer))
             )
                 return false;
-            AddRecord(WithFirstOriginal(record), ShardFor(record, BudgetShard(record.Namespace, record.Budget, record.BudgetUid)));
+            AddRecord(
+                WithFirstOriginal(record),
+                ShardFor(record, BudgetShard(record.IsClusterBudget ? "" : record.Namespace, record.Budget, record.BudgetUid))
+            );
             return true;
         }
     }
@@ -152,14 +158,18 @@ public sealed partial class OperatorState
             return OthersOn(budgetUid, objectUid, pointer).Any() && DropSuspension(budgetUid, objectUid, pointer);
     }
 
-    /// <summary>Returns the suspensions by other budgets in a budget's namespace, by workload UID, oldest first.</summary>
-    public ILookup<string, SuspensionRecord> SuspendedByOthers(string ns, string budgetUid)
+    /// <summary>Returns the suspensions by other budgets in these namespaces, by workload UID, oldest first.</summary>
+    public ILookup<string, SuspensionRecord> SuspendedByOthers(IReadOnlyCollection<string> namespaces, string budgetUid)
     {
+        var covered = namespaces.ToHashSet(StringComparer.Ordinal);
         lock (_gate)
         {
-            return _budgets
-                .Values.Where(shard => shard.Namespace == ns && shard.Budget!.Uid != budgetUid)
+            return covered
+                .Append("")
+                .SelectMany(ns => _budgetsByNamespace.GetValueOrDefault(ns) ?? [])
+                .Where(shard => shard.Budget!.Uid != budgetUid)
                 .SelectMany(SuspensionsIn)
+                .Where(suspension => covered.Contains(suspension.Namespace))
                 .OrderBy(suspension => suspension.Since)
                 .ThenBy(suspension => suspension.Budget, StringComparer.Ordinal)
                 .ThenBy(suspension => suspension.BudgetUid, StringComparer.Ordinal)
@@ -256,8 +266,13 @@ public sealed partial class OperatorState
     {
         if (!_budgets.TryGetValue(uid, out var shard))
         {
-            shard = Add(new($"{ns}.{uid}", LedgerShard.BudgetKind) { Namespace = ns, Budget = new(uid) });
+            shard = Add(
+                new($"{(ns.Length > 0 ? ns : ClusterBudgets)}.{uid}", LedgerShard.BudgetKind) { Namespace = ns, Budget = new(uid) }
+            );
             _budgets.Add(uid, shard);
+            if (!_budgetsByNamespace.TryGetValue(ns, out var beside))
+                _budgetsByNamespace.Add(ns, beside = []);
+            beside.Add(shard);
         }
         if (name.Length > 0)
             shard.Budget!.Name = name;

@@ -12,6 +12,9 @@ public sealed partial class OperatorState
     private readonly Dictionary<string, StateShard> _shards = new(StringComparer.Ordinal);
     private readonly HashSet<string> _unreadableNames = new(StringComparer.Ordinal);
     private readonly Dictionary<string, StateShard> _budgets = new(StringComparer.Ordinal);
+
+    /// <summary>The shards of GpuBudgets by their namespace, and those of all ClusterGpuBudgets under "".</summary>
+    private readonly Dictionary<string, List<StateShard>> _budgetsByNamespace = new(StringComparer.Ordinal);
     private readonly Dictionary<string, StateShard> _series = new(StringComparer.Ordinal);
 
     public bool IsDirty
@@ -115,7 +118,11 @@ public sealed partial class OperatorState
     {
         _shards.Remove(shard.Name);
         if (shard.Budget is { } budget)
+        {
             _budgets.Remove(budget.Uid);
+            if (_budgetsByNamespace.TryGetValue(shard.Namespace!, out var beside) && beside.Remove(shard) && beside.Count == 0)
+                _budgetsByNamespace.Remove(shard.Namespace!);
+        }
         // A budget without any other state goes with its last part.
         if (shard.PartOf is { } whole && whole.Budget!.Parts.Remove(shard) && whole.IsEmpty)
             whole.Touch();

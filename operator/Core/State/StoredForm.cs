@@ -42,6 +42,7 @@ public static class StoredForm
             Cause = JsonSerializer.Serialize(record.Cause, DecisionJson.Default.SuspendedSnapshot),
             Budget = record.Budget,
             BudgetUid = record.BudgetUid,
+            ClusterBudget = record.IsClusterBudget ? true : null,
             CostToFinish = record.CostToFinish,
             CronJob = record.CronJob is { } cronJob
                 ? new(cronJob.Object.Kind, cronJob.Object.Name, cronJob.Object.Uid, cronJob.Original)
@@ -75,6 +76,7 @@ public static class StoredForm
                     : new() { Since = stored.Since, Reason = Reasons.Current(stored.Reason) },
             Budget = stored.Budget,
             BudgetUid = stored.BudgetUid,
+            IsClusterBudget = stored.ClusterBudget == true,
             CostToFinish = stored.CostToFinish,
             CronJob = stored.CronJob is { } cronJob ? CronJob(cronJob.Kind, cronJob.Name, cronJob.Uid, cronJob.Original) : null,
             Labels = stored.Labels,

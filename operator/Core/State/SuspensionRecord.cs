@@ -34,6 +34,12 @@ public sealed record SuspensionRecord
 
     public required string BudgetUid { get; init; }
 
+    /// <summary>Whether the budget is a ClusterGpuBudget, whose state has no namespace.</summary>
+    public bool IsClusterBudget { get; init; }
+
+    /// <summary>The budget as the annotation on the workload names it.</summary>
+    public string BudgetReference => $"{(IsClusterBudget ? "clustergpubudget" : "gpubudget")}/{Budget}";
+
     public Amount CostToFinish { get; init; }
 
     /// <summary>The <c>suspend</c> field of the owning CronJob, which was suspended with this run. Null: there was none.</summary>

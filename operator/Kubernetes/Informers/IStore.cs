@@ -8,6 +8,9 @@ public interface IStore<T>
 {
     int Count { get; }
 
+    /// <summary>Gets a number that rises whenever an object is added, replaced or removed.</summary>
+    long Version { get; }
+
     T? Get(string? ns, string name);
 
     T? Get(ObjectKey key);

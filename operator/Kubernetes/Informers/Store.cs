@@ -8,6 +8,7 @@ internal sealed class Store<T> : IStore<T>
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<ObjectKey, T> _byKey = [];
+    private long _version;
     private readonly Dictionary<string, T> _byUid = new(StringComparer.Ordinal);
     private readonly Dictionary<ObjectKey, T> _unreadable = [];
     private readonly List<Index> _indexes =
@@ -15,6 +16,15 @@ internal sealed class Store<T> : IStore<T>
         new Index(Indexes.Namespace, static obj => [obj.Metadata.Namespace ?? ""]),
         new Index(Indexes.OwnerUid, static obj => obj.Metadata.OwnerReferences.Select(owner => owner.Uid)),
     ];
+
+    public long Version
+    {
+        get
+        {
+            lock (_lock)
+                return _version;
+        }
+    }
 
     public int Count
     {
@@ -81,6 +91,7 @@ internal sealed class Store<T> : IStore<T>
     {
         lock (_lock)
         {
+            _version++;
             ObjectKey key = ObjectKey.From(obj);
             T? former = Remove_NeedsLock(key);
             _byKey[key] = obj;
@@ -113,6 +124,7 @@ internal sealed class Store<T> : IStore<T>
     {
         if (!_byKey.Remove(key, out T? former))
             return null;
+        _version++;
         _unreadable.Remove(key);
         if (_byUid.TryGetValue(former.Metadata.Uid, out T? same) && ReferenceEquals(same, former))
             _byUid.Remove(former.Metadata.Uid);

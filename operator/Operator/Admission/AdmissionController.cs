@@ -83,11 +83,7 @@ internal sealed partial class AdmissionController(
             return Untouched;
         var labels = work.Labels;
         var budgets = new List<ReviewedBudget>();
-        foreach (
-            var budget in stores
-                .Budgets.Store.ByIndex(Indexes.Namespace, work.Namespace)
-                .OrderBy(b => b.Metadata.Name, StringComparer.Ordinal)
-        )
+        foreach (var budget in stores.BudgetsIn(work.Namespace).OrderBy(b => b.Metadata.Name, StringComparer.Ordinal))
         {
             var errors = GpuBudgetReader.Read(budget, out var terms, out var selector, out var exempt);
             // A budget with an unreadable selector cannot be matched.
@@ -95,7 +91,7 @@ internal sealed partial class AdmissionController(
                 continue;
             budgets.Add(
                 new(
-                    budget.Metadata.Name,
+                    NameOf(budget),
                     errors.Count > 0 ? null : terms,
                     exempt?.Matches(labels) == true,
                     BudgetFigures.From(budget, decisions.Get(budget))
@@ -133,11 +129,7 @@ internal sealed partial class AdmissionController(
         // If the owner is not cached yet, use the pod's own labels, which come from its template.
         var top = PodWorkload.From(pod, stores);
         var work = top is null ? null : stores.CacheOf(top.Key.Kind)?.Get(top.Key.Namespace, top.Key.Name);
-        foreach (
-            var budget in stores
-                .Budgets.Store.ByIndex(Indexes.Namespace, pod.Metadata.Namespace ?? "")
-                .OrderBy(b => b.Metadata.Name, StringComparer.Ordinal)
-        )
+        foreach (var budget in stores.BudgetsIn(pod.Metadata.Namespace ?? "").OrderBy(b => b.Metadata.Name, StringComparer.Ordinal))
         {
             if (observes || GpuBudgetReader.Read(budget, out var terms, out var selector, out var exempt).Count > 0)
                 continue;
@@ -162,13 +154,15 @@ internal sealed partial class AdmissionController(
                 && (top!.Class == WorkloadClass.Training || terms.WhenExhausted == WhenExhausted.Zero);
             if (suspendable)
                 continue;
-            return $"gpubudget {budget.Metadata.Name} is used up: {figures.Spent.ToShortString()} of {figures.Limit.ToShortString()} {figures.Currency} is spent. It refuses new GPU pods that Bursar cannot suspend (interactive.whenExhausted: Gate). "
+            return $"{NameOf(budget)} is used up: {figures.Spent.ToShortString()} of {figures.Limit.ToShortString()} {figures.Currency} is spent. It refuses new GPU pods that Bursar cannot suspend (interactive.whenExhausted: Gate). "
                 + "Raise its limit, add a top-up, or wait for its next window.";
         }
         return null;
     }
 
-    private DateTimeOffset? ReleasedAt(V1Alpha1GpuBudget budget, WindowSpec window) =>
+    private static string NameOf(BudgetObject budget) => $"{budget.Kind.ToLowerInvariant()} {budget.Metadata.Name}";
+
+    private DateTimeOffset? ReleasedAt(BudgetObject budget, WindowSpec window) =>
         ReleaseMark
             .InForce(
                 budget.Metadata.Annotations.GetValueOrDefault(BursarAnnotations.Released),

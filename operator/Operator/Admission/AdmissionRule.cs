@@ -17,7 +17,7 @@ internal sealed record BudgetFigures(Amount Spent, Amount Limit, string Currency
     /// <summary>
     /// Returns the amounts of the latest decision or, on a replica that does not lead, of the status. Null if neither exists.
     /// </summary>
-    public static BudgetFigures? From(V1Alpha1GpuBudget budget, BudgetDecision? latest) =>
+    public static BudgetFigures? From(BudgetObject budget, BudgetDecision? latest) =>
         latest is not null ? From(latest.Spent, latest.Limit, latest.Currency, latest.State)
         : Amount.TryParse(budget.Status?.Spent, out var spent) && Amount.TryParse(budget.Status?.Limit, out var limit)
             ? From(spent, limit, budget.Status?.Currency ?? "", budget.Status?.State)
@@ -28,7 +28,7 @@ internal sealed record BudgetFigures(Amount Spent, Amount Limit, string Currency
 }
 
 /// <summary>A budget that selects the workload.</summary>
-/// <param name="Name">Its name.</param>
+/// <param name="Name">Its kind and name, as warnings show it.</param>
 /// <param name="Terms">Its parsed spec; null if invalid.</param>
 /// <param name="Exempts">Whether it counts the workload but never suspends it.</param>
 /// <param name="Figures">Its amounts; null if unknown.</param>
@@ -57,7 +57,7 @@ internal static class AdmissionRule
             var observes = observeOnly || budget.Terms?.Mode == EnforcementMode.Observe;
             gate |= why is null && !observes;
             warnings.Add(
-                $"gpubudget {budget.Name}: {Sum(budget)}this {work.Kind} asks for {Gpus(work, budget)} and "
+                $"{budget.Name}: {Sum(budget)}this {work.Kind} asks for {Gpus(work, budget)} and "
                     + (
                         why is not null ? $"is not suspended: {why}"
                         : observes

@@ -113,7 +113,7 @@ internal sealed partial class WorkloadAdmissionController(
             return new(true, "It asks for no GPU.");
         var labels = work.Labels;
         AdmissionAnswer? combined = null;
-        foreach (var budget in stores.Budgets.Store.ByIndex(Indexes.Namespace, ns))
+        foreach (var budget in stores.BudgetsIn(ns))
         {
             // A budget with an invalid spec enforces nothing.
             if (GpuBudgetReader.Read(budget, out _, out var selector, out _).Count > 0 || !selector.Matches(labels))
@@ -128,7 +128,7 @@ internal sealed partial class WorkloadAdmissionController(
     }
 
     /// <summary>Returns the budget's answer; null while it has not evaluated the workload.</summary>
-    private AdmissionAnswer? Answer(V1Alpha1GpuBudget budget, string uid) =>
+    private AdmissionAnswer? Answer(BudgetObject budget, string uid) =>
         decisions.Get(budget) is { } decision
         && decision.Workloads.FirstOrDefault(one => one.Key.Uid == uid && one.State is WorkloadState.Pending or WorkloadState.Running)
             is { } verdict

@@ -31,7 +31,7 @@ internal sealed partial class LedgerCompactor(
             _ =>
             {
                 var now = client.TimeProvider.GetUtcNow();
-                if (Horizon(stores.Budgets.Store.List(), detailDays, now) is { } horizon && ledger.Compact(horizon, now))
+                if (Horizon(stores.AllBudgets, detailDays, now) is { } horizon && ledger.Compact(horizon, now))
                     LogCompacted(ledger.DetailSince!.Value);
                 if (ledger.ForgetSums(now.AddDays(-sumDays)))
                     LogForgotten(ledger.SumsSince!.Value);
@@ -42,7 +42,7 @@ internal sealed partial class LedgerCompactor(
         );
 
     /// <summary>Returns the time before which no budget's window reaches; null while a budget's spec is invalid.</summary>
-    public static DateTimeOffset? Horizon(IEnumerable<V1Alpha1GpuBudget> budgets, int detailDays, DateTimeOffset now)
+    public static DateTimeOffset? Horizon(IEnumerable<BudgetObject> budgets, int detailDays, DateTimeOffset now)
     {
         var horizon = now.AddDays(-detailDays);
         foreach (var budget in budgets)

@@ -81,7 +81,8 @@ internal sealed class BudgetActor(
                 prepared[action.Workload.Uid] = suspension;
         if (prepared.Count > 0)
         {
-            await store.FlushArrivalsAsync(budget.Namespace, cancellationToken);
+            foreach (var ns in prepared.Values.Select(suspension => suspension.Record.Namespace).Distinct(StringComparer.Ordinal))
+                await store.FlushArrivalsAsync(ns, cancellationToken);
             await store.FlushBudgetAsync(budget.Uid, cancellationToken);
         }
         ApiException? failed = null;
@@ -133,8 +134,8 @@ internal sealed class BudgetActor(
                     await ReleaseAsync(
                         record,
                         selected.Contains(record.Uid)
-                            ? $"budget {budget.Name} was released by bursar release"
-                            : $"budget {budget.Name} does not select it any more",
+                            ? $"{BudgetNames.Display(budget.Object)} was released by bursar release"
+                            : $"{BudgetNames.Display(budget.Object)} does not select it any more",
                         cancellationToken
                     );
                 }
@@ -158,11 +159,11 @@ internal sealed class BudgetActor(
     public async Task<bool> ReleaseAsync(SuspensionRecord record, string why, CancellationToken cancellationToken)
     {
         using var turn = await TurnOf(record.Uid).EnterAsync(cancellationToken);
-        var budget = stores.Budgets.Store.GetByUid(record.BudgetUid);
+        var budget = stores.BudgetByUid(record.BudgetUid);
         var others = store
-            .State.SuspendedByOthers(record.Namespace, record.BudgetUid)[record.Uid]
+            .State.SuspendedByOthers([record.Namespace], record.BudgetUid)[record.Uid]
             .Where(other => other.Field.Pointer == record.Field.Pointer)
-            .Select(other => $"budget {other.Budget}")
+            .Select(BudgetNames.Display)
             .Distinct(StringComparer.Ordinal)
             .ToArray();
         var result = await suspender.ReleaseAsync(record, budget, cancellationToken);
@@ -195,7 +196,7 @@ internal sealed class BudgetActor(
             store.State.ReplaceSuspension(record with { Cause = cause });
             var decided = store
                 .State.Decisions(budget.Uid)
-                .LastOrDefault(d => d.Action == nameof(ActionKind.Suspend) && d.Object == $"{record.Kind}/{record.Name}");
+                .LastOrDefault(d => d.Action == nameof(ActionKind.Suspend) && d.Object == record.Workload.DisplayName(budget.Namespace));
             events.Acted(
                 budget.Object,
                 new()
@@ -230,13 +231,13 @@ internal sealed class BudgetActor(
             var by = undone is null ? null : await suspender.LastWriterAsync(undone, cancellationToken);
             snapshot = snapshot with { Reverted = [.. snapshot.Reverted, decision.At], RevertedBy = by ?? snapshot.RevertedBy };
         }
-        var record = WorkloadActor.RecordOf(action.Workload, stores, action, budget.Name, budget.Uid, snapshot with { Confirmed = false });
+        var record = WorkloadActor.RecordOf(action.Workload, stores, action, budget, snapshot with { Confirmed = false });
         if (record is null)
             return null;
         bool IsOfTheSame(SuspensionRecord other) =>
             other.Uid == record.Uid && other.Field.Pointer == record.Field.Pointer && other.Field.Object.Uid == record.Field.Object.Uid;
         var earlier = store.State.SuspensionsBy(budget.Uid).FirstOrDefault(IsOfTheSame);
-        var inherited = earlier ?? store.State.SuspendedByOthers(record.Namespace, budget.Uid)[record.Uid].FirstOrDefault(IsOfTheSame);
+        var inherited = earlier ?? store.State.SuspendedByOthers([record.Namespace], budget.Uid)[record.Uid].FirstOrDefault(IsOfTheSame);
         // The decision was made while another budget suspended the workload, and that budget has resumed it. The next evaluation decides
         // again.
         if (action.IsSuspendedByOtherBudget && inherited is null)
@@ -365,7 +366,7 @@ internal sealed class BudgetActor(
             {
                 Time = decision.At,
                 Action = verb,
-                Object = $"{action.Workload.Kind}/{action.Workload.Name}",
+                Object = action.Workload.DisplayName(budget.Namespace),
                 Reason = action.Reason,
                 Text = action.Sentence,
                 Limit = decision.Limit,

@@ -1,25 +1,44 @@
 using System.Runtime.ExceptionServices;
 using Bursar.Api;
+using Bursar.Concurrency;
 using Bursar.Core.Budgets;
 using Bursar.Core.Decisions;
 using Bursar.Kubernetes.Client;
 using Bursar.Kubernetes.KubeOps;
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Suspension;
 
 namespace Bursar.Operator.Budgets;
 
+/// <summary>Reconciles the budgets of one kind. Both kinds share one <see cref="BudgetReconciler"/>.</summary>
+internal sealed class BudgetController<TBudget>(BudgetReconciler reconciler) : IEntityController<TBudget>
+    where TBudget : BudgetObject, IKubernetesEntity<TBudget>
+{
+    public async Task<ReconciliationResult<TBudget>> ReconcileAsync(TBudget entity, CancellationToken cancellationToken) =>
+        await reconciler.ReconcileAsync(entity, cancellationToken) is { } next
+            ? ReconciliationResult<TBudget>.Success(entity, next)
+            : ReconciliationResult<TBudget>.Success(entity);
+
+    public Task<ReconciliationResult<TBudget>> DeletedAsync(TBudget entity, CancellationToken cancellationToken)
+    {
+        reconciler.Forget(entity);
+        return Task.FromResult(ReconciliationResult<TBudget>.Success(entity));
+    }
+}
+
 /// <summary>
 /// Reconciles a budget: observe, decide, act, then write the status. Status, Events and metrics all come from the one decision of the pass.
 /// </summary>
-internal sealed class BudgetController(
+internal sealed class BudgetReconciler(
     BudgetObserver observer,
     BudgetRecorder recorder,
     BudgetActor actor,
     BudgetReporter reporter,
     GatedWorkloadActor gated,
     DecisionStore decisions,
-    Expectations expectations
-) : IEntityController<V1Alpha1GpuBudget>
+    Expectations expectations,
+    TimeProvider time
+)
 {
     /// <summary>Interval of evaluations while workloads exist; part of the published overspend bound.</summary>
     public static readonly TimeSpan Evaluation = TimeSpan.FromSeconds(5);
@@ -27,44 +46,53 @@ internal sealed class BudgetController(
     private static readonly TimeSpan IdleEvaluation = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan ExpectationRetry = TimeSpan.FromMilliseconds(200);
 
-    public async Task<ReconciliationResult<V1Alpha1GpuBudget>> ReconcileAsync(V1Alpha1GpuBudget entity, CancellationToken cancellationToken)
+    /// <summary>
+    /// Budgets are observed and decided one after another, so that each sees the decisions of the others. Budgets that share workloads then
+    /// never promise the cost of one workload twice.
+    /// </summary>
+    private readonly AsyncLock _deciding = new(time, "decides on budgets");
+
+    /// <summary>Returns the time to the next pass; null if the budget has no valid spec.</summary>
+    public async Task<TimeSpan?> ReconcileAsync(BudgetObject entity, CancellationToken cancellationToken)
     {
         recorder.RestoreSpec(entity);
         if (GpuBudgetReader.Read(entity, out var terms, out var selector, out var exempt) is { Count: > 0 } errors)
         {
             decisions.Forget(entity);
-            return await reporter.RefuseAsync(entity, new(errors, null), cancellationToken) is { } retry
-                ? ReconciliationResult<V1Alpha1GpuBudget>.Success(entity, retry)
-                : ReconciliationResult<V1Alpha1GpuBudget>.Success(entity);
+            return await reporter.RefuseAsync(entity, new(errors, null), cancellationToken);
         }
-        if (expectations.IsWaiting(entity.Metadata.Namespace ?? ""))
-            return ReconciliationResult<V1Alpha1GpuBudget>.Success(entity, ExpectationRetry);
+        var budget = new ReadBudget(entity, terms!, selector, exempt, recorder.NamespacesOf(entity, terms!));
+        if (expectations.IsWaiting(budget.Namespaces))
+            return ExpectationRetry;
 
-        var budget = new ReadBudget(entity, terms!, selector, exempt);
         recorder.RestoreProgress(budget);
-        var snapshot = observer.Observe(budget);
-        var decision = BudgetDecider.Decide(snapshot);
-        recorder.Record(budget, snapshot, decision);
+        BudgetSnapshot snapshot;
+        BudgetDecision decision;
+        using (await _deciding.EnterAsync(cancellationToken))
+        {
+            snapshot = observer.Observe(budget) with { RolledOver = recorder.BeginWindow(budget) };
+            decision = BudgetDecider.Decide(snapshot);
+            recorder.Record(budget, snapshot, decision);
+            decisions.Record(entity, decision);
+        }
         reporter.Announce(entity, decision);
-        decisions.Record(entity, decision);
         await actor.RecordAsync(budget, snapshot, decision, cancellationToken);
         var gateFailure = await TryAsync(() => gated.RemoveGateAsync(budget, decision, cancellationToken));
         // A failed write must not prevent the status update.
         var failed = await TryAsync(() => actor.ActAsync(budget, snapshot, decision, cancellationToken))
             ?? await TryAsync(() => actor.ReleaseStraysAsync(budget, snapshot, cancellationToken))
             ?? gateFailure;
-        var wait = await reporter.WriteStatusAsync(entity, decision, cancellationToken);
+        var wait = await reporter.WriteStatusAsync(budget, decision, cancellationToken);
         failed?.Throw();
-        return ReconciliationResult<V1Alpha1GpuBudget>.Success(entity, Next(budget, snapshot, decision, wait));
+        return Next(budget, snapshot, decision, wait);
     }
 
-    public Task<ReconciliationResult<V1Alpha1GpuBudget>> DeletedAsync(V1Alpha1GpuBudget entity, CancellationToken cancellationToken)
+    public void Forget(BudgetObject entity)
     {
         reporter.Forget(entity.Metadata.Uid);
         recorder.Forget(entity.Metadata.Uid);
         actor.Forget(entity.Metadata.Uid);
         decisions.Forget(entity);
-        return Task.FromResult(ReconciliationResult<V1Alpha1GpuBudget>.Success(entity));
     }
 
     private static async Task<ExceptionDispatchInfo?> TryAsync(Func<Task> act)

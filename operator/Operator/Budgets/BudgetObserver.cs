@@ -23,9 +23,12 @@ internal sealed class BudgetObserver(
     WorkloadObserver workloads,
     MeteringObserver metering,
     ObserveOnlyMode control,
+    DecisionStore decisions,
     TimeProvider time
 )
 {
+    private readonly BudgetHierarchy _hierarchy = new(stores);
+
     public BudgetSnapshot Observe(ReadBudget budget)
     {
         var now = time.GetUtcNow();
@@ -34,18 +37,20 @@ internal sealed class BudgetObserver(
         var facts = new BudgetFacts(
             budget,
             now,
-            ledger
-                .SpentByWorkload(budget.Namespace, budget.Selector, window.Start, to, now)
+            budget
+                .Namespaces.SelectMany(ns => ledger.SpentByWorkload(ns, budget.Selector, window.Start, to, now))
                 .ToDictionary(s => s.Workload.Uid, StringComparer.Ordinal),
             state.SuspensionsBy(budget.Uid).ToDictionary(p => p.Uid, StringComparer.Ordinal),
-            state.SuspendedByOthers(budget.Namespace, budget.Uid),
+            state.SuspendedByOthers(budget.Namespaces, budget.Uid),
             state.BudgetMemory(budget.Uid),
-            new(() => metering.RunningOn(now))
+            new(() => metering.RunningOn(now)),
+            NotCoveredByOthers(budget)
         );
         var spends = facts.Spends;
         var work = new List<WorkloadSnapshot>();
         foreach (var cache in stores.Kinds)
-        foreach (var one in cache.In(budget.Namespace))
+        foreach (var ns in budget.Namespaces)
+        foreach (var one in cache.In(ns))
             if (workloads.Observe(one, facts) is { } observed)
                 work.Add(observed);
         // Include every workload that costs money, whatever its object says.
@@ -71,7 +76,7 @@ internal sealed class BudgetObserver(
             Workloads = work,
             RollingSpend =
                 budget.Terms.Window.Period == WindowPeriod.Rolling
-                    ? ledger.Segments(budget.Namespace, budget.Selector, window.Start, now)
+                    ? [.. budget.Namespaces.SelectMany(ns => ledger.Segments(ns, budget.Selector, window.Start, now))]
                     : [],
             Memory = facts.Memory,
             BreakerAllowance = control.Breaker.Allowance(now),
@@ -85,9 +90,11 @@ internal sealed class BudgetObserver(
                 )
                 ?.At,
             SpecFault = budget.Object.Refusal is { } refusal ? BudgetStatus.Message(refusal) : null,
+            Parents = _hierarchy.ParentsOf(budget),
+            Children = _hierarchy.ChildrenOf(budget, window, now),
             Ended = Ended(spends.Values, work, facts.Memory),
         };
-        return metering.AddTo(snapshot, spends);
+        return metering.AddTo(snapshot, budget.Namespaces, spends);
     }
 
     /// <summary>Returns the most expensive workloads that have ended, as many as the status lists.</summary>
@@ -119,13 +126,44 @@ internal sealed class BudgetObserver(
         ];
     }
 
+    private ILookup<string, BudgetObject> NotCoveredByOthers(ReadBudget budget) =>
+        NotCoveredBy(
+            budget
+                .Namespaces.SelectMany(stores.BudgetsIn)
+                .Where(other => other.Metadata.Uid != budget.Uid)
+                .Distinct()
+                .OrderBy(one => one.Metadata.Name, StringComparer.Ordinal),
+            decisions,
+            state
+        );
+
+    /// <summary>Returns the budgets that do not let a workload run, by workload UID, from their latest decisions.</summary>
+    internal static ILookup<string, BudgetObject> NotCoveredBy(
+        IEnumerable<BudgetObject> budgets,
+        DecisionStore decisions,
+        OperatorState state
+    ) =>
+        budgets
+            .SelectMany(budget =>
+                // A leader that has just begun knows the suspensions only.
+                (decisions.NotCoveredBy(budget) ?? state.SuspensionsBy(budget.Metadata.Uid).Select(record => record.Uid)).Select(uid =>
+                    (Uid: uid, Budget: budget)
+                )
+            )
+            .ToLookup(one => one.Uid, one => one.Budget, StringComparer.Ordinal);
+
     private Amount Outside(ReadBudget budget, DateTimeOffset from, DateTimeOffset to, DateTimeOffset now)
     {
-        var selectors = new List<LabelSelector>();
-        foreach (var other in stores.Budgets.Store.ByIndex(Indexes.Namespace, budget.Namespace))
-            if (GpuBudgetReader.TryReadSelector(other, out var selector))
-                selectors.Add(selector);
-        return ledger.OutsideSelectors(budget.Namespace, selectors, from, to, now);
+        var outside = Amount.Zero;
+        foreach (var ns in budget.Namespaces)
+        {
+            var selectors = new List<LabelSelector>();
+            foreach (var other in stores.BudgetsIn(ns))
+                if (GpuBudgetReader.TryReadSelector(other, out var selector))
+                    selectors.Add(selector);
+            outside += ledger.OutsideSelectors(ns, selectors, from, to, now);
+        }
+        return outside;
     }
 }
 
@@ -136,6 +174,7 @@ internal sealed class BudgetObserver(
 /// <param name="Suspensions">This budget's suspensions, by workload UID.</param>
 /// <param name="SuspendedByOtherBudgets">The suspensions of other budgets, by workload UID.</param>
 /// <param name="Memory">The memory of the budget's previous decision.</param>
+/// <param name="NotCoveredByOthers">The other budgets that do not let a workload run now, by workload UID.</param>
 /// <param name="Running">Billed pods that still run, by workload UID. Read once, and only if a workload is stopped or unlisted.</param>
 internal sealed record BudgetFacts(
     ReadBudget Budget,
@@ -144,5 +183,6 @@ internal sealed record BudgetFacts(
     Dictionary<string, SuspensionRecord> Suspensions,
     ILookup<string, SuspensionRecord> SuspendedByOtherBudgets,
     BudgetMemory Memory,
-    Lazy<Dictionary<string, RunningPods>> Running
+    Lazy<Dictionary<string, RunningPods>> Running,
+    ILookup<string, BudgetObject> NotCoveredByOthers
 );

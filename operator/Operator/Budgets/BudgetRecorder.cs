@@ -4,7 +4,9 @@ using Bursar.Core.Budgets;
 using Bursar.Core.Decisions;
 using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
+using Bursar.Core.Money;
 using Bursar.Core.State;
+using Bursar.Core.Text;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Safety;
 using Bursar.Operator.Suspension;
@@ -17,6 +19,7 @@ namespace Bursar.Operator.Budgets;
 /// in force, the circuit breaker, and closed windows.
 /// </summary>
 internal sealed class BudgetRecorder(
+    ClusterStores stores,
     GpuLedger ledger,
     OperatorState state,
     ProgressTracker progress,
@@ -43,10 +46,31 @@ internal sealed class BudgetRecorder(
     private readonly ConcurrentDictionary<string, Dictionary<string, EndedTraining>> _training = new(StringComparer.Ordinal);
 
     /// <summary>Restores the spec in force of a budget whose latest spec is invalid.</summary>
-    public void RestoreSpec(V1Alpha1GpuBudget budget)
+    public void RestoreSpec(BudgetObject budget)
     {
         if (budget.Refusal is { InForce: null })
             SpecRefusal.Restore(budget, state.BudgetMemory(budget.Metadata.Uid));
+    }
+
+    /// <summary>
+    /// Returns the namespaces of a budget that exist, and for a ClusterGpuBudget also deleted ones with spending in its window. Otherwise
+    /// deleting a namespace would return its spending to the budget.
+    /// </summary>
+    public IReadOnlyList<string> NamespacesOf(BudgetObject budget, BudgetTerms terms)
+    {
+        var existing = stores.NamespacesOf(budget);
+        if (state.BudgetMemory(budget.Metadata.Uid).Namespaces is not { } before || before.Count == 0)
+            return existing;
+        var now = time.GetUtcNow();
+        var window = Window.At(terms.Window, now);
+        var deleted = before
+            .Except(existing, StringComparer.Ordinal)
+            .Where(ns =>
+                stores.Namespaces.Store.Get(null, ns) is null
+                && ledger.Spent(ns, LabelSelector.Everything, window.Start, window.End, now) > Amount.Zero
+            )
+            .ToArray();
+        return deleted.Length == 0 ? existing : [.. existing.Concat(deleted).Order(StringComparer.Ordinal)];
     }
 
     /// <summary>Restores, once per leader, the stored progress of a budget's jobs.</summary>
@@ -73,41 +97,52 @@ internal sealed class BudgetRecorder(
                     ? spec
                     : SpecRefusal.Store(entity),
             SpecGeneration = entity.SpecGeneration,
+            Namespaces = budget.IsCluster ? budget.Namespaces : null,
         };
         state.SetBudgetMemory(budget.Namespace, budget.Name, budget.Uid, memory);
-        RecordWindows(ledger, state, budget, decision, keptDays);
     }
 
-    /// <summary>Records the cost of each window of a budget that has ended, because its entries are compacted later.</summary>
-    internal static void RecordWindows(GpuLedger ledger, OperatorState state, ReadBudget budget, BudgetDecision decision, int keptDays)
+    /// <summary>
+    /// Records the current window and the cost of the windows that ended since, before the budget is observed. Returns what the current
+    /// window carried over.
+    /// </summary>
+    public Amount BeginWindow(ReadBudget budget) => RecordWindows(ledger, state, budget, time.GetUtcNow(), keptDays);
+
+    /// <summary>
+    /// Records the cost of each window of a budget that has ended, because its entries are compacted later. Returns what the current window
+    /// carried over.
+    /// </summary>
+    internal static Amount RecordWindows(GpuLedger ledger, OperatorState state, ReadBudget budget, DateTimeOffset now, int keptDays)
     {
+        var terms = budget.Terms;
         // A rolling window never ends.
-        if (budget.Terms.Window.Period == WindowPeriod.Rolling)
-            return;
+        if (terms.Window.Period == WindowPeriod.Rolling)
+            return Amount.Zero;
         var closed = new List<ClosedWindow>();
         var window = state.OpenWindow(budget.Uid);
-        while (window is not null && window.End <= decision.At && closed.Count < MostWindows)
+        var unspent = Amount.Zero;
+        while (window is not null && window.End <= now && closed.Count < MostWindows)
         {
-            closed.Add(
-                new(
-                    window.Key,
-                    window.Start,
-                    window.End,
-                    window.Limit,
-                    ledger.Spent(budget.Namespace, budget.Selector, window.Start, window.End, decision.At)
-                )
+            var spent = budget.Namespaces.Aggregate(Amount.Zero, (sum, ns) =>
+                sum + ledger.Spent(ns, budget.Selector, window.Start, window.End, now)
             );
-            var next = Window.At(budget.Terms.Window, window.End);
-            window = next.Start >= window.End ? new(next.Key, next.Start, next.End, BudgetDecider.LimitOf(budget.Terms, next.Key)) : null;
+            closed.Add(new(window.Key, window.Start, window.End, window.Limit, spent));
+            unspent = window.Unspent(spent);
+            var next = Window.At(terms.Window, window.End);
+            window = next.Start >= window.End ? Counted(terms, next, unspent) : null;
         }
-        state.RecordWindow(
-            budget.Namespace,
-            budget.Name,
-            budget.Uid,
-            new(decision.WindowKey, decision.WindowStart, decision.WindowEnd, decision.Limit),
-            closed,
-            decision.At.AddDays(-keptDays)
-        );
+        var current = Window.At(terms.Window, now);
+        // What a window carried over stays as it was when the window began, as long as the spec allows it.
+        var carries = window is not null && window.Key == current.Key && window.Start == current.Start ? window.RolledOver : Amount.Zero;
+        var open = Counted(terms, current, carries);
+        state.RecordWindow(budget.Namespace, budget.Name, budget.Uid, open, closed, now.AddDays(-keptDays));
+        return open.RolledOver;
+    }
+
+    private static CountedWindow Counted(BudgetTerms terms, Window window, Amount unspent)
+    {
+        var carried = Amount.Min(unspent, terms.Limit.Percent(terms.RolloverPercent));
+        return new(window.Key, window.Start, window.End, BudgetDecider.LimitOf(terms, window.Key) + carried, carried);
     }
 
     /// <summary>Removes a deleted budget from this object's memory. The stored state remains.</summary>

@@ -23,7 +23,7 @@ internal sealed partial class BudgetReporter(
     private readonly ConcurrentDictionary<string, (GpuBudgetStatus Status, DateTimeOffset At)> _written = new(StringComparer.Ordinal);
 
     /// <summary>Publishes the announcements of a decision, and the errors of a spec that was refused.</summary>
-    public void Announce(V1Alpha1GpuBudget budget, BudgetDecision decision)
+    public void Announce(BudgetObject budget, BudgetDecision decision)
     {
         if (budget.Refusal is { } refusal)
             ReportRefusal(budget, refusal);
@@ -34,7 +34,7 @@ internal sealed partial class BudgetReporter(
     /// <summary>
     /// Reports a budget whose spec is invalid. Returns the time until the next try if the status write met a conflict, otherwise null.
     /// </summary>
-    public async Task<TimeSpan?> RefuseAsync(V1Alpha1GpuBudget budget, SpecRefusal refusal, CancellationToken cancellationToken) =>
+    public async Task<TimeSpan?> RefuseAsync(BudgetObject budget, SpecRefusal refusal, CancellationToken cancellationToken) =>
         !ReportRefusal(budget, refusal)
         || await PatchStatusAsync(
             budget,
@@ -45,9 +45,10 @@ internal sealed partial class BudgetReporter(
             : ConflictRetry;
 
     /// <summary>Writes the status if it is due. Returns the time until it is due, or null if there is nothing left to write.</summary>
-    public async Task<TimeSpan?> WriteStatusAsync(V1Alpha1GpuBudget budget, BudgetDecision decision, CancellationToken cancellationToken)
+    public async Task<TimeSpan?> WriteStatusAsync(ReadBudget read, BudgetDecision decision, CancellationToken cancellationToken)
     {
-        var status = BudgetStatus.From(budget, decision, store.Ledger, store.State);
+        var budget = read.Object;
+        var status = BudgetStatus.From(read, decision, store.Ledger, store.State);
         var now = client.TimeProvider.GetUtcNow();
         var known = _written.TryGetValue(budget.Metadata.Uid, out var written);
         if (BudgetStatus.DueIn(known ? written.Status : budget.Status, status, known ? now - written.At : TimeSpan.MaxValue) is not { } due)
@@ -66,7 +67,7 @@ internal sealed partial class BudgetReporter(
     public void Forget(string budgetUid) => _written.TryRemove(budgetUid, out _);
 
     /// <summary>Reports an invalid spec. Returns false if the status shows it already.</summary>
-    private bool ReportRefusal(V1Alpha1GpuBudget budget, SpecRefusal refusal)
+    private bool ReportRefusal(BudgetObject budget, SpecRefusal refusal)
     {
         if (budget.Status is { State: Reasons.InvalidSpec } status && status.ObservedGeneration == budget.Metadata.Generation)
             return false;
@@ -76,19 +77,15 @@ internal sealed partial class BudgetReporter(
         return true;
     }
 
-    private async Task<bool> PatchStatusAsync(V1Alpha1GpuBudget budget, GpuBudgetStatus status, CancellationToken cancellationToken)
+    private async Task<bool> PatchStatusAsync(BudgetObject budget, GpuBudgetStatus status, CancellationToken cancellationToken)
     {
         try
         {
-            await client.PatchAsync<V1Alpha1GpuBudget>(
-                budget.Metadata.Name,
-                budget.Metadata.Namespace,
-                KubePatch.Merge(BudgetStatus.Patch(budget, status)) with
-                {
-                    Subresource = "status",
-                },
-                cancellationToken
-            );
+            var (name, patch) = (budget.Metadata.Name, KubePatch.Merge(BudgetStatus.Patch(budget, status)) with { Subresource = "status" });
+            if (budget is V1Alpha1ClusterGpuBudget)
+                await client.PatchAsync<V1Alpha1ClusterGpuBudget>(name, null, patch, cancellationToken);
+            else
+                await client.PatchAsync<V1Alpha1GpuBudget>(name, budget.Metadata.Namespace, patch, cancellationToken);
             return true;
         }
         catch (ApiException error) when (error.IsNotFound)

@@ -3,10 +3,12 @@ using System.Text.Json.Nodes;
 using Bursar.Api;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
+using Bursar.Core.Money;
 using Bursar.Core.Reports;
 using Bursar.Core.State;
 using Bursar.Core.Text;
 using Bursar.Kubernetes.Objects;
+using Bursar.Operator.Suspension;
 
 namespace Bursar.Operator.Budgets;
 
@@ -16,11 +18,15 @@ internal static class BudgetStatus
     /// <summary>State of a workload that only other budgets suspend.</summary>
     public const string SuspendedByOtherBudget = "SuspendedByOtherBudget";
 
+    private const int MostNamespaces = 50;
+    private const int MostParents = 20;
+
     /// <summary>Number of ended workloads that the status lists.</summary>
     public const int MostEnded = 10;
 
-    public static GpuBudgetStatus From(V1Alpha1GpuBudget budget, BudgetDecision decision, GpuLedger ledger, OperatorState state)
+    public static GpuBudgetStatus From(ReadBudget read, BudgetDecision decision, GpuLedger ledger, OperatorState state)
     {
+        var (budget, namespaces) = (read.Object, read.Namespaces);
         // The record of a workload that another client resumed stays while the budget may not act on it. The workload is not suspended.
         var running = decision
             .Workloads.Where(w => w.State is WorkloadState.Running or WorkloadState.Pending)
@@ -42,6 +48,7 @@ internal static class BudgetStatus
             Window = new() { Start = Rfc3339.Format(decision.WindowStart), End = Rfc3339.Format(decision.WindowEnd) },
             CountingSince = Rfc3339.Format(counted is { } at && at > decision.WindowStart ? at : decision.WindowStart),
             Limit = decision.Limit.ToString(),
+            RolledOver = decision.RolledOver > Amount.Zero ? decision.RolledOver.ToString() : null,
             Spent = decision.Spent.ToString(),
             Reserved = decision.Reserved.ToString(),
             Projected = decision.Projected.ToString(),
@@ -59,13 +66,25 @@ internal static class BudgetStatus
                 Workloads = [.. decision.Unstoppable.Workloads.Take(20)],
             },
             OutsideSelector = decision.OutsideSelector.ToString(),
+            NamespaceCount = budget is V1Alpha1ClusterGpuBudget ? namespaces.Count : null,
+            Namespaces = budget is V1Alpha1ClusterGpuBudget ? [.. namespaces.Take(MostNamespaces)] : null,
+            Parents = decision.Parents.Count > 0 ? [.. decision.Parents.Take(MostParents)] : null,
+            Children =
+                decision.Children.Count > 0
+                    ?
+                    [
+                        .. decision
+                            .Children.Take(MostNamespaces)
+                            .Select(child => new GpuBudgetChild { Name = child.Name, Limit = child.Limit.ToString() }),
+                    ]
+                    : null,
             Workloads =
             [
                 .. decision
                     .Workloads.OrderByDescending(w => w.Projected)
                     .ThenBy(w => w.Key.Name, StringComparer.Ordinal)
                     .Take(20)
-                    .Select(w => Workload(w, decision.At)),
+                    .Select(w => Workload(w, NamespaceIn(budget, w.Key.Namespace), decision.At)),
             ],
             Ended =
             [
@@ -73,6 +92,7 @@ internal static class BudgetStatus
                     .Ended.Take(MostEnded)
                     .Select(one => new GpuBudgetEnded
                     {
+                        Namespace = NamespaceIn(budget, one.Key.Namespace),
                         Kind = one.Key.Kind,
                         Name = one.Key.Name,
                         Class = one.Class.ToString().ToLowerInvariant(),
@@ -87,6 +107,7 @@ internal static class BudgetStatus
                     .Take(50)
                     .Select(p => new GpuBudgetSuspended
                     {
+                        Namespace = NamespaceIn(budget, p.Namespace),
                         Kind = p.Kind,
                         Name = p.Name,
                         Since = Rfc3339.Format(p.Since),
@@ -100,8 +121,10 @@ internal static class BudgetStatus
         };
     }
 
+    private static string? NamespaceIn(BudgetObject budget, string ns) => budget is V1Alpha1ClusterGpuBudget ? ns : null;
+
     /// <summary>Returns the status of a budget without any valid spec. Nothing is enforced.</summary>
-    public static GpuBudgetStatus Invalid(V1Alpha1GpuBudget budget, string message, DateTimeOffset now) =>
+    public static GpuBudgetStatus Invalid(BudgetObject budget, string message, DateTimeOffset now) =>
         new()
         {
             ObservedGeneration = budget.Metadata.Generation,
@@ -145,9 +168,13 @@ internal static class BudgetStatus
                 .Select(c => (c.Type, c.Status, c.Reason))
                 .SequenceEqual((next.Conditions ?? []).Select(c => (c.Type, c.Status, c.Reason)))
             || !(written.Workloads ?? [])
-                .Select(w => (w.Name, w.State))
+                .Select(w => (w.Namespace, w.Name, w.State))
                 .Order()
-                .SequenceEqual((next.Workloads ?? []).Select(w => (w.Name, w.State)).Order())
+                .SequenceEqual((next.Workloads ?? []).Select(w => (w.Namespace, w.Name, w.State)).Order())
+            || written.NamespaceCount != next.NamespaceCount
+            || !(written.Namespaces ?? []).SequenceEqual(next.Namespaces ?? [])
+            || !(written.Parents ?? []).SequenceEqual(next.Parents ?? [])
+            || !(written.Children ?? []).Select(c => (c.Name, c.Limit)).SequenceEqual((next.Children ?? []).Select(c => (c.Name, c.Limit)))
             || IsAnotherWindow(written.Window, next.Window)
             || Moved(written.Spent, next.Spent, next.Limit)
             || Moved(written.Projected, next.Projected, next.Limit)
@@ -180,7 +207,7 @@ internal static class BudgetStatus
         written?.End is { } end && next?.Start is { } start && string.CompareOrdinal(start, end) >= 0;
 
     /// <summary>Returns a merge patch that also removes the fields that the new status no longer has.</summary>
-    public static JsonObject Patch(V1Alpha1GpuBudget budget, GpuBudgetStatus status)
+    public static JsonObject Patch(BudgetObject budget, GpuBudgetStatus status)
     {
         var json = JsonSerializer.SerializeToNode(new V1Alpha1GpuBudget { Status = status }, ApiJson.GpuBudget)!["status"]!
             .DeepClone()
@@ -207,6 +234,11 @@ internal static class BudgetStatus
                     "unstoppable",
                     "outsideSelector",
                     "countingSince",
+                    "namespaceCount",
+                    "rolledOver",
+                    "namespaces",
+                    "parents",
+                    "children",
                     "currency",
                 ]
         )
@@ -228,7 +260,7 @@ internal static class BudgetStatus
         && Math.Abs(now - old) >= whole / 100
         && now != old;
 
-    private static IReadOnlyList<V1Condition> Conditions(V1Alpha1GpuBudget budget, BudgetDecision decision)
+    private static IReadOnlyList<V1Condition> Conditions(BudgetObject budget, BudgetDecision decision)
     {
         var conditions =
             (budget.Status?.Conditions ?? []).Where(c => decision.Conditions.Any(d => d.Type == c.Type)).ToArray()
@@ -254,9 +286,10 @@ internal static class BudgetStatus
         return [.. conditions.OrderBy(c => c.Type == ConditionTypes.Ready ? 0 : 1).ThenBy(c => c.Type, StringComparer.Ordinal)];
     }
 
-    private static GpuBudgetWorkload Workload(WorkloadVerdict verdict, DateTimeOffset now) =>
+    private static GpuBudgetWorkload Workload(WorkloadVerdict verdict, string? ns, DateTimeOffset now) =>
         new()
         {
+            Namespace = ns,
             Kind = verdict.Key.Kind,
             Name = verdict.Key.Name,
             Class = verdict.Class.ToString().ToLowerInvariant(),

@@ -29,7 +29,7 @@ internal sealed partial class CheckpointActor(
     public async Task ActAsync(ReadBudget budget, BudgetAction action, bool isNew, CancellationToken cancellationToken)
     {
         var isRequest = action.Kind == ActionKind.RequestCheckpoint;
-        LogRequesting(budget.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.CheckpointId!, isRequest);
+        LogRequesting(action.Workload.Namespace, action.Workload.Name, action.Workload.Kind, budget.Name, action.CheckpointId!, isRequest);
         if (isRequest)
             tracker.Add(budget.Uid, action.Workload.Uid, action.Checkpoint!);
         var outcome = await workloads.MirrorRequestAsync(action.Workload, action.CheckpointId!, isRequest, cancellationToken);
@@ -45,10 +45,10 @@ internal sealed partial class CheckpointActor(
     {
         Forget(budgetUid);
         foreach (var kind in stores.Kinds)
-        foreach (var work in kind.In(ns))
+        foreach (var work in ns.Length > 0 ? kind.In(ns) : kind.All())
             if (
                 work.Metadata.Annotations.TryGetValue(BursarAnnotations.CheckpointRequested, out var id)
-                && id.StartsWith(budget + "/", StringComparison.Ordinal)
+                && id.StartsWith(CheckpointRequest.PrefixOf(ns, budget), StringComparison.Ordinal)
             )
                 await workloads.MirrorRequestAsync(PodWorkload.From(work).Key, id, isRequested: false, cancellationToken);
     }

@@ -11,32 +11,47 @@ namespace Bursar.Operator.Budgets;
 /// </summary>
 internal sealed class DecisionStore
 {
-    private readonly ConcurrentDictionary<ObjectKey, (string Uid, BudgetDecision Decision)> _latest = new();
+    private readonly ConcurrentDictionary<ObjectKey, Latest> _latest = new();
 
     /// <summary>Raised with the budget, the previous decision (null for the first one) and the new decision.</summary>
-    public event Action<V1Alpha1GpuBudget, BudgetDecision?, BudgetDecision>? Recorded;
+    public event Action<BudgetObject, BudgetDecision?, BudgetDecision>? Recorded;
 
-    public event Action<V1Alpha1GpuBudget>? Forgotten;
+    public event Action<BudgetObject>? Forgotten;
 
     public IEnumerable<(ObjectKey Budget, BudgetDecision Decision)> All => _latest.Select(pair => (pair.Key, pair.Value.Decision));
 
     /// <summary>Returns the latest decision; null if this leader has made none on this object. A recreated budget has none.</summary>
-    public BudgetDecision? Get(V1Alpha1GpuBudget budget) =>
-        _latest.TryGetValue(ObjectKey.From(budget), out var known) && known.Uid == budget.Metadata.Uid ? known.Decision : null;
+    public BudgetDecision? Get(BudgetObject budget) => Find(budget)?.Decision;
+
+    /// <summary>Returns the UIDs of the workloads that the latest decision does not cover; null if there is no decision.</summary>
+    public IReadOnlyList<string>? NotCoveredBy(BudgetObject budget) => Find(budget)?.NotCovered;
 
     /// <summary>Stores a decision. Of its memory, which is as large as the rest, only the admitted workloads are kept.</summary>
-    public void Record(V1Alpha1GpuBudget budget, BudgetDecision decision)
+    public void Record(BudgetObject budget, BudgetDecision decision)
     {
         var before = Get(budget);
-        _latest[ObjectKey.From(budget)] = (budget.Metadata.Uid, decision with { Memory = new() { Admitted = decision.Memory.Admitted } });
+        _latest[ObjectKey.From(budget)] = new(
+            budget.Metadata.Uid,
+            decision with
+            {
+                Memory = new() { Admitted = decision.Memory.Admitted },
+            },
+            [.. decision.DoesNotCover()]
+        );
         Recorded?.Invoke(budget, before, decision);
     }
 
     /// <summary>Removes the decision of a budget that is deleted or has no valid spec.</summary>
-    public void Forget(V1Alpha1GpuBudget budget)
+    public void Forget(BudgetObject budget)
     {
         var key = ObjectKey.From(budget);
         if (_latest.TryGetValue(key, out var known) && known.Uid == budget.Metadata.Uid && _latest.TryRemove(new(key, known)))
             Forgotten?.Invoke(budget);
     }
+
+    private Latest? Find(BudgetObject budget) =>
+        _latest.TryGetValue(ObjectKey.From(budget), out var known) && known.Uid == budget.Metadata.Uid ? known : null;
+
+    /// <param name="NotCovered">Computed once, because each budget with the same workloads reads it.</param>
+    private sealed record Latest(string Uid, BudgetDecision Decision, IReadOnlyList<string> NotCovered);
 }

@@ -21,10 +21,10 @@ internal sealed class MeteringObserver(
 )
 {
     /// <summary>Adds the state of its sources to a snapshot whose list of workloads is complete.</summary>
-    public BudgetSnapshot AddTo(BudgetSnapshot snapshot, Dictionary<string, WorkloadSpend> spends)
+    public BudgetSnapshot AddTo(BudgetSnapshot snapshot, IReadOnlyList<string> namespaces, Dictionary<string, WorkloadSpend> spends)
     {
-        var (metering, byWorkload) = Metering(snapshot.Namespace, spends);
-        var doubtful = DoubtfulNodes(snapshot, spends);
+        var (metering, byWorkload) = Metering(namespaces, spends);
+        var doubtful = DoubtfulNodes(snapshot, namespaces, spends);
         return snapshot with
         {
             Currency = prices.Currency,
@@ -39,7 +39,7 @@ internal sealed class MeteringObserver(
                     ],
             MeteringStale = Stale(spends),
             Metering = metering,
-            UnpricedProducts = Unpriced(snapshot, spends.Values),
+            UnpricedProducts = Unpriced(snapshot, namespaces, spends.Values),
             PricesUntrusted = Untrusted(doubtful, snapshot.Now),
             ChargedAsOnDemand =
             [
@@ -75,14 +75,17 @@ internal sealed class MeteringObserver(
     }
 
     /// <summary>Returns the meters of the nodes of this budget's running pods, in total and by workload.</summary>
-    private (MeteringView? All, Dictionary<string, string> ByWorkload) Metering(string ns, Dictionary<string, WorkloadSpend> spends)
+    private (MeteringView? All, Dictionary<string, string> ByWorkload) Metering(
+        IReadOnlyList<string> namespaces,
+        Dictionary<string, WorkloadSpend> spends
+    )
     {
         var texts = new Dictionary<string, string>(StringComparer.Ordinal);
         if (spends.Values.All(spend => spend.Gpus == 0))
             return (null, texts);
         var byNode = new Dictionary<string, MeteringSource>(StringComparer.Ordinal);
         var byWorkload = new Dictionary<string, HashSet<MeteringSource>>(StringComparer.Ordinal);
-        foreach (var pod in stores.Pods.Store.ByIndex(Indexes.Namespace, ns))
+        foreach (var pod in namespaces.SelectMany(ns => stores.Pods.Store.ByIndex(Indexes.Namespace, ns)))
         {
             if (pod.Spec.NodeName is not { Length: > 0 } node || pod.Status.Phase is "Succeeded" or "Failed")
                 continue;
@@ -128,13 +131,13 @@ internal sealed class MeteringObserver(
     }
 
     /// <summary>Returns the nodes with a doubtful price that this budget's workloads use or may use.</summary>
-    private string[] DoubtfulNodes(BudgetSnapshot snapshot, Dictionary<string, WorkloadSpend> spends)
+    private string[] DoubtfulNodes(BudgetSnapshot snapshot, IReadOnlyList<string> namespaces, Dictionary<string, WorkloadSpend> spends)
     {
         var (untrusted, asOnDemand) = (prices.Untrusted, prices.ChargedAsOnDemand);
         if (untrusted.Count == 0 && asOnDemand.Count == 0)
             return [];
-        var concerned = ledger
-            .Entries(snapshot.Namespace, snapshot.Now - TimeSpan.FromMilliseconds(1), snapshot.Now, snapshot.Now)
+        var concerned = namespaces
+            .SelectMany(ns => ledger.Entries(ns, snapshot.Now - TimeSpan.FromMilliseconds(1), snapshot.Now, snapshot.Now))
             .Where(entry => entry.To is null && spends.ContainsKey(entry.Workload.Uid))
             .Select(entry => entry.Node);
         foreach (
@@ -146,14 +149,14 @@ internal sealed class MeteringObserver(
         return [.. concerned.Where(node => untrusted.ContainsKey(node) || asOnDemand.ContainsKey(node)).Distinct(StringComparer.Ordinal)];
     }
 
-    private string[] Unpriced(BudgetSnapshot snapshot, IEnumerable<WorkloadSpend> spends)
+    private string[] Unpriced(BudgetSnapshot snapshot, IReadOnlyList<string> namespaces, IEnumerable<WorkloadSpend> spends)
     {
         if (spends.All(s => s.UnpricedGpuMs == 0))
             return [];
         return
         [
-            .. ledger
-                .Entries(snapshot.Namespace, snapshot.Now - TimeSpan.FromMinutes(1), snapshot.Now, snapshot.Now)
+            .. namespaces
+                .SelectMany(ns => ledger.Entries(ns, snapshot.Now - TimeSpan.FromMinutes(1), snapshot.Now, snapshot.Now))
                 .Where(e => e.Rate is null)
                 .Select(e => e.Product.Length > 0 ? e.Product : "an unlabelled product")
                 .Distinct(StringComparer.Ordinal)

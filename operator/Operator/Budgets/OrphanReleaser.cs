@@ -55,7 +55,7 @@ internal sealed partial class OrphanReleaser(
         ApiException? failed = null;
         foreach (var (ns, name, uid) in state.RememberedBudgets())
         {
-            if (stores.Budgets.Store.GetByUid(uid) is not null)
+            if (stores.BudgetByUid(uid) is not null)
             {
                 _missing.Remove(uid);
                 continue;
@@ -69,7 +69,7 @@ internal sealed partial class OrphanReleaser(
             {
                 try
                 {
-                    if (await actor.ReleaseAsync(record, $"budget {record.Budget} was deleted", cancellationToken))
+                    if (await actor.ReleaseAsync(record, $"{BudgetNames.Display(record)} was deleted", cancellationToken))
                         return;
                 }
                 catch (ApiException error)

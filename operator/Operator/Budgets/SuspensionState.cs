@@ -78,7 +78,7 @@ internal sealed record SuspensionState
         var stillRuns = running != RunningPods.None;
         var since = stillRuns ? SuspensionCheck.NotFollowedSince(facts.Memory, uid, work.TerminationGrace, facts.Now) : null;
         var isIgnored = since is not null;
-        var suspendedBy = isStopped ? Names(others) : null;
+        var suspendedBy = isStopped ? BudgetNames.Join(others.Select(BudgetNames.Display)) : null;
         return new(record)
         {
             Manager = manager,
@@ -129,16 +129,5 @@ internal sealed record SuspensionState
         return manager?.Field is not null
             ? $"{manager.Manager} and has not stopped it since {at}; check that its controller is running"
             : $"its pods have run on since {at}; check that the controller of {work.Kind.Name}s is running";
-    }
-
-    private static string? Names(IEnumerable<SuspensionRecord> records)
-    {
-        string[] names = [.. records.Select(record => record.Budget).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];
-        return names.Length switch
-        {
-            0 => null,
-            1 => $"budget {names[0]}",
-            _ => $"budgets {string.Join(", ", names[..^1])} and {names[^1]}",
-        };
     }
 }

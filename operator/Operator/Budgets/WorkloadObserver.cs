@@ -51,7 +51,7 @@ internal sealed class WorkloadObserver(
             return null;
         var sets = SetsOf(work, suspension.Rests ? suspension.AnyRecord : null);
         var gpus = suspension.IsIgnored ? spend?.Gpus ?? 0 : rates.GpusOf(sets, live, spend);
-        var rate = suspension.IsIgnored ? spend?.RatePerHour : rates.RateOf(sets, gpus, live, spend, budget.Namespace, uid, facts.Now);
+        var rate = suspension.IsIgnored ? spend?.RatePerHour : rates.RateOf(sets, gpus, live, spend, work.Namespace, uid, facts.Now);
         var burn = spend?.RatePerHour ?? HourlyCost.Zero;
         var snapshot = new WorkloadSnapshot
         {
@@ -79,6 +79,7 @@ internal sealed class WorkloadObserver(
             Estimate = Estimate.Unknown("it serves until it is stopped"),
             TerminationGrace = work.TerminationGrace,
             OtherBudgets = suspension.OtherBudgets,
+            NotCoveredBy = BudgetNames.Join(facts.NotCoveredByOthers[uid].Select(other => BudgetNames.Display(other))),
             Suspension = suspension.SuspensionOf(),
             Consequence =
                 !suspension.IsStopped ? work.WhatIsLost
@@ -121,7 +122,7 @@ internal sealed class WorkloadObserver(
     )
     {
         var (uid, template, memory, now) = (work.Metadata.Uid, work.Template, facts.Memory, facts.Now);
-        var (record, ns) = (facts.Suspensions.GetValueOrDefault(uid), facts.Budget.Namespace);
+        var (record, ns) = (facts.Suspensions.GetValueOrDefault(uid), work.Namespace);
         var paused = suspension.Rests || work.IsStopped && !suspension.IsNew && !suspension.IsIgnored;
         // A record that outlived the job's resume, because the operator died between the two writes, is no longer valid.
         var isValid =

@@ -8,9 +8,9 @@ internal static class InvalidObjects
     /// <summary>Lists them from the caches. Parses every spec.</summary>
     public static IEnumerable<(string Kind, string Namespace, string Name)> In(ClusterStores stores)
     {
-        foreach (var budget in stores.Budgets.Store.List())
+        foreach (var budget in stores.AllBudgets)
             if (budget.Refusal is not null)
-                yield return (V1Alpha1GpuBudget.KindName, budget.Metadata.Namespace ?? "", budget.Metadata.Name);
+                yield return (budget.Kind, budget.Metadata.Namespace ?? "", budget.Metadata.Name);
         foreach (var book in stores.PriceBooks.Store.List())
             if (GpuPriceBookReader.Read(book, out _).Count > 0)
                 yield return (V1Alpha1GpuPriceBook.KindName, "", book.Metadata.Name);

@@ -84,7 +84,7 @@ internal sealed record WorkloadObject
     /// <summary>Whether it belongs to another object that Bursar follows, which is the workload then.</summary>
     public bool IsPart => PodWorkload.IsFollowed(Metadata.ControllerReference());
 
-    /// <summary>Whether its field suspends it, whoever set it.</summary>
+    /// <summary>Whether its field suspends it, set by Bursar or by another client.</summary>
     public bool IsStopped => Field == Kind.Stopped;
 
     /// <summary>Replicas, for kinds that scale.</summary>

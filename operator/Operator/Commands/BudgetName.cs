@@ -18,20 +18,31 @@ internal static class ObjectName
     }
 }
 
-/// <summary>A budget's name: <c>gpub/nlp</c>, <c>gpubudget/nlp</c>, <c>gpubudgets.bursar.dev/nlp</c>, or just <c>nlp</c>.</summary>
+/// <summary>A budget's name as kubectl accepts it, such as <c>gpub/nlp</c>, <c>clustergpubudgets.bursar.dev/research</c>, or just <c>nlp</c>.</summary>
 internal static class BudgetName
 {
     public static Argument<string?> Argument(ArgumentArity arity) =>
-        new("budget") { Description = "The budget, as gpub/<name>.", Arity = arity };
+        new("budget") { Description = "The budget, as gpub/<name>, or as cgpub/<name> for a ClusterGpuBudget.", Arity = arity };
 
     /// <exception cref="UsageException">The text names no budget.</exception>
-    public static string Parse(string text) =>
-        TryParse(text) ?? throw new UsageException($"\"{text}\" does not name a budget; write gpub/<name>.");
+    public static BudgetId Parse(string text, string ns) =>
+        TryParse(text, ns) ?? throw new UsageException($"\"{text}\" does not name a budget; write gpub/<name> or cgpub/<name>.");
 
-    public static string? TryParse(string text) =>
-        text.Length > 0 && !text.Contains('/', StringComparison.Ordinal)
-            ? text
-            : ObjectName.TryParse(text, "gpub", "gpubudget", "gpubudgets", "gpubudgets.bursar.dev");
+    /// <summary>Returns null if the text names no budget. A name without a kind is that of a GpuBudget.</summary>
+    /// <param name="text">The argument.</param>
+    /// <param name="ns">The namespace of a GpuBudget.</param>
+    public static BudgetId? TryParse(string text, string ns)
+    {
+        var name =
+            text.Length > 0 && !text.Contains('/', StringComparison.Ordinal)
+                ? text
+                : ObjectName.TryParse(text, "gpub", "gpubudget", "gpubudgets", "gpubudgets.bursar.dev");
+        if (name is not null)
+            return new(ns, name);
+        return ObjectName.TryParse(text, "cgpub", "clustergpubudget", "clustergpubudgets", "clustergpubudgets.bursar.dev") is { } cluster
+            ? new("", cluster)
+            : null;
+    }
 }
 
 /// <summary>A scaler's name: <c>infs/chat</c>, <c>inferencescaler/chat</c>, <c>inferencescalers.bursar.dev/chat</c>.</summary>

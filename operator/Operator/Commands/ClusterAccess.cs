@@ -59,13 +59,17 @@ internal sealed class ClusterAccess
     }
 
     /// <summary>Returns an object by its name; null if it does not exist.</summary>
+    /// <param name="client">The client.</param>
+    /// <param name="name">The object's name.</param>
+    /// <param name="ns">The object's namespace; null for a kind without namespaces.</param>
+    /// <param name="cancellationToken">Cancels the request.</param>
     /// <exception cref="ApiException">The request failed, also because the cluster does not serve the kind.</exception>
-    public static async Task<T?> GetOrNullAsync<T>(KubeClient client, string name, string ns, CancellationToken cancellationToken)
+    public static async Task<T?> GetOrNullAsync<T>(KubeClient client, string name, string? ns, CancellationToken cancellationToken)
         where T : class, IKubernetesEntity<T>
     {
         try
         {
-            return await WithRightAsync($"get {T.EntityKind.Plural}.{T.EntityKind.Group} in namespace {ns}", () =>
+            return await WithRightAsync($"get {T.EntityKind.Plural}.{T.EntityKind.Group}{(ns is null ? "" : $" in namespace {ns}")}", () =>
                 client.GetAsync<T>(name, ns, cancellationToken)
             );
         }

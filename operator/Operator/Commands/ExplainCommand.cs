@@ -14,8 +14,8 @@ namespace Bursar.Operator.Commands;
 
 /// <summary>
 /// <c>bursar explain infs/&lt;name&gt;</c> (<see cref="ExplainScaler"/>), <c>bursar explain job/&lt;name&gt;</c> (<see
-/// cref="ExplainWorkload"/>) and <c>bursar explain gpub/&lt;name&gt;</c>: a budget's amounts, the verdict on each workload, suspensions,
-/// and the last decisions replayed from their stored inputs.
+/// cref="ExplainWorkload"/>), <c>bursar explain gpub/&lt;name&gt;</c> and <c>bursar explain cgpub/&lt;name&gt;</c>: a budget's amounts, the
+/// verdict on each workload, suspensions, and the last decisions replayed from their stored inputs.
 /// </summary>
 internal static class ExplainCommand
 {
@@ -26,9 +26,12 @@ internal static class ExplainCommand
         var access = new ClusterAccess();
         var budget = new Argument<string>("object")
         {
-            Description = "A budget, as gpub/<name>, a workload, as job/<name> (any kind), or a scaler, as infs/<name>.",
+            Description = "A budget, as gpub/<name> or cgpub/<name>, a workload, as job/<name> (any kind), or a scaler, as infs/<name>.",
         };
-        var ns = new Option<string?>("--namespace", "-n") { Description = "The object's namespace; by default the context's." };
+        var ns = new Option<string?>("--namespace", "-n")
+        {
+            Description = "The object's namespace; by default the context's. Ignored for a ClusterGpuBudget, which has none.",
+        };
         var form = new Option<string>("--output", "-o")
         {
             Description = "text, or json for the raw records.",
@@ -57,10 +60,10 @@ internal static class ExplainCommand
                     return ScalerName.TryParse(named) is { } scaler ? RunScalerAsync(client, space, scaler, json, output, cancellationToken)
                         : WorkloadName.TryParse(named) is { } workload
                             ? ExplainWorkload.RunAsync(client, bursarNamespace, space, workload, json, output, errors, cancellationToken)
-                        : BudgetName.TryParse(named) is { } name
-                            ? RunAsync(client, bursarNamespace, space, name, json, output, errors, cancellationToken)
+                        : BudgetName.TryParse(named, space) is { } id
+                            ? RunAsync(client, bursarNamespace, id.Namespace, id.Name, json, output, errors, cancellationToken)
                         : throw new UsageException(
-                            $"\"{named}\" names no budget (gpub/<name>), no scaler (infs/<name>) and no workload; kinds of workloads are {WorkloadName.Known}."
+                            $"\"{named}\" names no budget (gpub/<name>, cgpub/<name>), no scaler (infs/<name>) and no workload; kinds of workloads are {WorkloadName.Known}."
                         );
                 }));
         return command;
@@ -84,6 +87,14 @@ internal static class ExplainCommand
         return 0;
     }
 
+    /// <param name="client">The client.</param>
+    /// <param name="bursarNamespace">The namespace of the ledger.</param>
+    /// <param name="ns">The budget's namespace; empty for a ClusterGpuBudget.</param>
+    /// <param name="name">The budget's name.</param>
+    /// <param name="json">Whether to write the raw records.</param>
+    /// <param name="output">Receives the text.</param>
+    /// <param name="errors">Receives a warning about unreadable records.</param>
+    /// <param name="cancellationToken">Cancels the requests.</param>
     public static async Task<int> RunAsync(
         KubeClient client,
         string bursarNamespace,
@@ -95,15 +106,14 @@ internal static class ExplainCommand
         CancellationToken cancellationToken
     )
     {
-        var budget = await ClusterAccess.GetOrNullAsync<V1Alpha1GpuBudget>(client, name, ns, cancellationToken);
+        var id = new BudgetId(ns, name);
+        var budget = await id.GetAsync(client, cancellationToken);
         var (everything, unreadable) = await StoredLedger.ReadAsync(client, bursarNamespace, withDays: false, cancellationToken);
         var budgetShards = everything.Where(s => s.Kind == LedgerShard.BudgetKind);
         // A recreated budget has a new UID. If the budget does not exist, match by name.
-        var shards = budgetShards
-            .Where(s => budget is not null ? s.BudgetUid == budget.Metadata.Uid : s.Namespace == ns && s.BudgetName == name)
-            .ToArray();
+        var shards = budgetShards.Where(s => budget is not null ? s.BudgetUid == budget.Metadata.Uid : BudgetId.From(s) == id).ToArray();
         if (budget is null && shards.Length == 0)
-            throw new CommandException($"there is no GpuBudget {name} in namespace {ns}.");
+            throw new CommandException($"there is no {id.InWords}.");
 
         if (json)
             await output.WriteLineAsync(Raw(budget, shards).ToJsonString(Indented));
@@ -111,8 +121,7 @@ internal static class ExplainCommand
         {
             await output.WriteAsync(
                 ExplainText.Format(
-                    ns,
-                    name,
+                    id,
                     budget,
                     [.. shards.SelectMany(s => s.Suspensions ?? []).Select(StoredForm.Read)],
                     [.. shards.SelectMany(s => (s.Decisions ?? []).Select(StoredForm.Read)).OrderBy(d => d.Time)],
@@ -120,10 +129,11 @@ internal static class ExplainCommand
                     [.. shards.SelectMany(s => StoredForm.Read(s.Memory)?.Checkpoints.Values ?? [])]
                 )
             );
+            var memory = shards.Select(s => StoredForm.Read(s.Memory)).FirstOrDefault(memory => memory?.Spec is not null);
             if (budget is not null)
             {
                 SpecRefusal.Check(budget, cached: null);
-                if (shards.Select(s => StoredForm.Read(s.Memory)).FirstOrDefault(memory => memory?.Spec is not null) is { } memory)
+                if (memory is not null)
                     SpecRefusal.Restore(budget, memory);
             }
             if (
@@ -137,6 +147,7 @@ internal static class ExplainCommand
                     ledger,
                     await DefaultBook.ReadAsync(client, cancellationToken),
                     ns,
+                    id.IsCluster ? memory?.Namespaces ?? budget.Status?.Namespaces ?? [] : [ns],
                     selector,
                     from,
                     ledger.AsOf < now ? ledger.AsOf.Value : now
@@ -150,7 +161,7 @@ internal static class ExplainCommand
         return 1;
     }
 
-    private static JsonObject Raw(V1Alpha1GpuBudget? budget, IReadOnlyList<LedgerShard> shards)
+    private static JsonObject Raw(BudgetObject? budget, IReadOnlyList<LedgerShard> shards)
     {
         var records = new JsonArray();
         foreach (var shard in shards)
@@ -164,11 +175,7 @@ internal static class ExplainCommand
             StoredNames.Update(node);
             records.Add((JsonNode)node);
         }
-        return new()
-        {
-            ["budget"] = budget is null ? null : JsonSerializer.SerializeToNode(budget, ApiJson.GpuBudget),
-            ["ledger"] = records,
-        };
+        return new() { ["budget"] = budget is null ? null : BudgetId.ToJson(budget), ["ledger"] = records };
     }
 
     private static void UnfoldInputs(JsonObject decision)

@@ -14,10 +14,18 @@ internal static class ExplainCost
     private const int ShownTerms = 10;
     private const decimal MillijoulesPerKWh = 3_600_000_000m;
 
+    /// <param name="ledger">The ledger.</param>
+    /// <param name="book">The price book, which explains the rates; null if it cannot be read.</param>
+    /// <param name="ns">The budget's namespace; empty for a ClusterGpuBudget.</param>
+    /// <param name="namespaces">The namespaces that the budget covers.</param>
+    /// <param name="selector">The budget's selector.</param>
+    /// <param name="from">The start of its window.</param>
+    /// <param name="now">The time up to which the ledger is complete.</param>
     public static string Format(
         GpuLedger ledger,
         PriceBook? book,
         string ns,
+        IReadOnlyList<string> namespaces,
         LabelSelector selector,
         DateTimeOffset from,
         DateTimeOffset now
@@ -28,18 +36,21 @@ internal static class ExplainCost
             CultureInfo.InvariantCulture,
             $"\nCost of workloads since {Rfc3339.Format(from)}: time × GPUs × hourly rate (of the share used)\n"
         );
-        var spends = ledger.SpentByWorkload(ns, selector, from, now, now);
-        if (spends.Count == 0)
+        var spends = namespaces.SelectMany(one => ledger.SpentByWorkload(one, selector, from, now, now)).ToArray();
+        if (spends.Length == 0)
             text.Append("  none\n");
-        var entries = ledger.Entries(ns, from, now, now).ToLookup(entry => entry.Workload.Uid, StringComparer.Ordinal);
+        var entries = namespaces
+            .SelectMany(one => ledger.Entries(one, from, now, now))
+            .ToLookup(entry => entry.Workload.Uid, StringComparer.Ordinal);
         foreach (
             var spend in spends
                 .OrderByDescending(one => one.Spent)
                 .ThenBy(one => one.Workload.Name, StringComparer.Ordinal)
+                .ThenBy(one => one.Workload.Namespace, StringComparer.Ordinal)
                 .Take(ShownWorkloads)
         )
         {
-            text.Append(CultureInfo.InvariantCulture, $"  {spend.Workload.Kind}/{spend.Workload.Name}  {spend.Spent}\n");
+            text.Append(CultureInfo.InvariantCulture, $"  {spend.Workload.DisplayName(ns)}  {spend.Spent}\n");
             // A workload's pods may have labels that the budget does not select. Only entries in its sum have a term.
             var terms = entries[spend.Workload.Uid]
                 .GroupBy(entry => (entry.Product, entry.Share, entry.Gpus, entry.Rate))
@@ -54,8 +65,8 @@ internal static class ExplainCost
                 if (rate is { } known && Source(book, product, known) is { } source)
                     text.Append(CultureInfo.InvariantCulture, $"    {known}/h of {product}: {source}\n");
         }
-        if (spends.Count > ShownWorkloads)
-            text.Append(CultureInfo.InvariantCulture, $"  and {spends.Count - ShownWorkloads} more\n");
+        if (spends.Length > ShownWorkloads)
+            text.Append(CultureInfo.InvariantCulture, $"  and {spends.Length - ShownWorkloads} more\n");
         return text.ToString();
     }
 

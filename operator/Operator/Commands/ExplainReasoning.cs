@@ -32,7 +32,7 @@ internal static class ExplainReasoning
             var verdict = one.Verdict;
             text.Append(
                 CultureInfo.InvariantCulture,
-                $"  {verdict.Key.Kind}/{verdict.Key.Name}  {verdict.State}, {verdict.Reason}\n    {Place(one, all)}{Worth(one, inputs.Currency)}\n    {verdict.Sentence}\n"
+                $"  {verdict.Key.DisplayName(inputs.Namespace)}  {verdict.State}, {verdict.Reason}\n    {Place(one, all)}{Worth(one, inputs.Currency)}\n    {verdict.Sentence}\n"
             );
             if (one.Changes is null)
                 text.Append(CultureInfo.InvariantCulture, $"    Changes were searched for the first {Searched} workloads only.\n");
@@ -48,11 +48,13 @@ internal static class ExplainReasoning
     }
 
     /// <summary>Returns what would change the verdict on one workload; null if nothing was found.</summary>
+    /// <param name="inputs">The snapshot of a decision of the budget.</param>
+    /// <param name="workload">The workload as the decision names it.</param>
     /// <param name="withLimit">Whether to include a higher limit.</param>
-    public static string? ChangesFor(BudgetSnapshot inputs, string kind, string name, bool withLimit = true)
+    public static string? ChangesFor(BudgetSnapshot inputs, string workload, bool withLimit = true)
     {
         if (
-            Reasoning.From(inputs, Searched).FirstOrDefault(one => one.Verdict.Key.Kind == kind && one.Verdict.Key.Name == name)
+            Reasoning.From(inputs, Searched).FirstOrDefault(one => one.Verdict.Key.DisplayName(inputs.Namespace) == workload)
             is not { Changes: { } changes } work
         )
             return null;
@@ -99,14 +101,14 @@ internal static class ExplainReasoning
                 $"raise the limit by {raise.By.ToShortString()} to {raise.To.ToShortString()} {inputs.Currency}, or add a top-up of {raise.By.ToShortString()} {inputs.Currency}",
             Change.LowerLimit lower =>
                 $"at a limit of {lower.To.ToShortString()} {inputs.Currency}, which is {lower.By.ToShortString()} less",
-            Change.LetFinish finish => $"let {Name(finish.Work)} finish, about {Messages.Time(finish.At)}{By(finish.Work, inputs)}",
-            Change.EndNow end => $"end {Name(end.Work)} now, which frees {end.Frees.ToShortString()} {inputs.Currency}",
+            Change.LetFinish finish =>
+                $"let {finish.Work.DisplayName(inputs.Namespace)} finish, about {Messages.Time(finish.At)}{By(finish.Work, inputs)}",
+            Change.EndNow end =>
+                $"end {end.Work.DisplayName(inputs.Namespace)} now, which frees {end.Frees.ToShortString()} {inputs.Currency}",
             Change.NextWindow next => $"wait for the next window, {Messages.Time(next.At)}",
             Change.Approve => "set bursar.dev/resume: approved on it",
             _ => throw new ArgumentOutOfRangeException(nameof(change)),
         };
-
-    private static string Name(WorkloadKey work) => $"{work.Kind}/{work.Name}";
 
     private static string By(WorkloadKey work, BudgetSnapshot inputs) =>
         inputs.Workloads.FirstOrDefault(one => one.Key == work) is { Estimate: { Source: not EstimateSource.Unknown } estimate }

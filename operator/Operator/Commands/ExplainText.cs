@@ -15,9 +15,8 @@ internal static class ExplainText
     private const int ShownWindows = 12;
 
     public static string Format(
-        string ns,
-        string name,
-        V1Alpha1GpuBudget? budget,
+        BudgetId id,
+        BudgetObject? budget,
         IReadOnlyList<SuspensionRecord> suspended,
         IReadOnlyList<DecisionRecord> decisions,
         IReadOnlyList<ClosedWindow> windows,
@@ -26,20 +25,14 @@ internal static class ExplainText
     {
         var text = new StringBuilder();
         if (budget is null)
-            text.Append(
-                CultureInfo.InvariantCulture,
-                $"GpuBudget {ns}/{name} does not exist any more; this is what the ledger remembers of it.\n"
-            );
+            text.Append(CultureInfo.InvariantCulture, $"{id} does not exist any more; this is what the ledger remembers of it.\n");
         else if (budget.Status is not { State: not null } status)
-            text.Append(
-                CultureInfo.InvariantCulture,
-                $"GpuBudget {ns}/{name} has not been evaluated yet: no operator has written its status.\n"
-            );
+            text.Append(CultureInfo.InvariantCulture, $"{id} has not been evaluated yet: no operator has written its status.\n");
         else
-            Status(text, ns, name, budget, status);
+            Status(text, id, budget, status);
 
         Requested(text, requests ?? []);
-        Suspended(text, budget?.Status?.Workloads ?? [], suspended, decisions);
+        Suspended(text, id, budget?.Status?.Workloads ?? [], suspended, decisions);
         if (decisions.Select(Inputs).LastOrDefault(inputs => inputs is not null) is { } last)
             text.Append(ExplainReasoning.Format(last));
         Decisions(text, decisions);
@@ -47,15 +40,16 @@ internal static class ExplainText
         return text.ToString();
     }
 
-    private static void Status(StringBuilder text, string ns, string name, V1Alpha1GpuBudget budget, GpuBudgetStatus status)
+    private static void Status(StringBuilder text, BudgetId id, BudgetObject budget, GpuBudgetStatus status)
     {
         var ready = status.Conditions?.FirstOrDefault(c => c.Type == ConditionTypes.Ready);
-        text.Append(CultureInfo.InvariantCulture, $"GpuBudget {ns}/{name}: {status.State}\n  {ready?.Message}\n");
+        text.Append(CultureInfo.InvariantCulture, $"{id}: {status.State}\n  {ready?.Message}\n");
         if (status.ObservedGeneration != budget.Metadata.Generation)
             text.Append(
                 CultureInfo.InvariantCulture,
                 $"  The spec was changed since (generation {budget.Metadata.Generation}, evaluated {status.ObservedGeneration}).\n"
             );
+        Hierarchy(text, status);
         if (status.Limit is null)
             return;
 
@@ -66,7 +60,7 @@ internal static class ExplainText
         Table(
             text,
             [
-                ["limit", status.Limit, ""],
+                ["limit", status.Limit, status.RolledOver is { } carried ? $"{carried} of it is carried over from the last window" : ""],
                 ["spent", status.Spent ?? "", $"{status.Percent} % of the limit"],
                 [
                     "reserved",
@@ -104,7 +98,13 @@ internal static class ExplainText
                         ? $"to the window's end at {work.RatePerHour} per hour: {string.Join(", ", work.Workloads)}"
                         : "nothing",
                 ],
-                ["outside", status.OutsideSelector ?? "", "GPU workloads in the namespace that no budget selects"],
+                [
+                    "outside",
+                    status.OutsideSelector ?? "",
+                    id.IsCluster
+                        ? "GPU workloads in its namespaces that no budget selects"
+                        : "GPU workloads in the namespace that no budget selects",
+                ],
             ],
             rightAligned: 1
         );
@@ -114,7 +114,11 @@ internal static class ExplainText
                 c.Type != ConditionTypes.Ready
                 && c.Status
                     != (
-                        c.Type is ConditionTypes.MinimumReplicasExceedLimit or ConditionTypes.BreakerOpen or ConditionTypes.Contested
+                        c.Type
+                            is ConditionTypes.MinimumReplicasExceedLimit
+                                or ConditionTypes.Overcommitted
+                                or ConditionTypes.BreakerOpen
+                                or ConditionTypes.Contested
                             ? "False"
                             : "True"
                     )
@@ -134,13 +138,55 @@ internal static class ExplainText
             {
                 text.Append(
                     CultureInfo.InvariantCulture,
-                    $"  {one.Kind}/{one.Name}  {one.Class}, {one.State}, {one.Gpus} GPU, {(one.RatePerHour is null ? "unpriced" : one.RatePerHour + "/h")}, spent {one.Spent}, projected {one.Projected}"
+                    $"  {DisplayName(one)}  {one.Class}, {one.State}, {one.Gpus} GPU, {(one.RatePerHour is null ? "unpriced" : one.RatePerHour + "/h")}, spent {one.Spent}, projected {one.Projected}"
                 );
                 if (one.Eta is { Likely: { } likely } eta)
                     text.Append(CultureInfo.InvariantCulture, $", done about {likely} (by {eta.Source}; {eta.Low} to {eta.High})");
                 text.Append(CultureInfo.InvariantCulture, $"\n    {one.Reason}\n");
             }
     }
+
+    /// <summary>Writes the namespaces of a ClusterGpuBudget, and the budgets above and below.</summary>
+    private static void Hierarchy(StringBuilder text, GpuBudgetStatus status)
+    {
+        if (status.NamespaceCount is { } count)
+        {
+            var shown = status.Namespaces ?? [];
+            Heading(text, $"Namespaces that it covers: {count}");
+            text.Append(
+                CultureInfo.InvariantCulture,
+                $"  {(shown.Count > 0 ? string.Join(", ", shown) : "none")}{(count > shown.Count ? $", and {count - shown.Count} more" : "")}\n"
+            );
+        }
+        if (status.Parents is { Count: > 0 } parents)
+        {
+            Heading(text, "Budgets above it, which its workloads need to fit too");
+            foreach (var parent in parents)
+                text.Append(CultureInfo.InvariantCulture, $"  {new BudgetId("", parent)}\n");
+        }
+        if (status.Children is { Count: > 0 } children)
+        {
+            Heading(text, "Budgets directly below it, and their limits");
+            Table(
+                text,
+                [
+                    .. children.Select(child =>
+                        (string[])
+                            [
+                                (
+                                    child.Name?.Split('/') is [var ns, var name] ? new BudgetId(ns, name) : new("", child.Name ?? "")
+                                ).ToString(),
+                                child.Limit ?? "",
+                            ]
+                    ),
+                ],
+                rightAligned: 1
+            );
+        }
+    }
+
+    private static string DisplayName(GpuBudgetWorkload one) =>
+        one.Namespace is { Length: > 0 } ns ? $"{ns}/{one.Kind}/{one.Name}" : $"{one.Kind}/{one.Name}";
 
     private static void Requested(StringBuilder text, IReadOnlyList<CheckpointRequest> requests)
     {
@@ -156,6 +202,7 @@ internal static class ExplainText
 
     private static void Suspended(
         StringBuilder text,
+        BudgetId id,
         IReadOnlyList<GpuBudgetWorkload> workloads,
         IReadOnlyList<SuspensionRecord> suspended,
         IReadOnlyList<DecisionRecord> decisions
@@ -166,10 +213,10 @@ internal static class ExplainText
             text.Append("  nothing\n");
         foreach (var record in suspended.OrderBy(p => p.Since).ThenBy(p => p.Name, StringComparer.Ordinal))
         {
-            var name = $"{record.Kind}/{record.Name}";
+            var name = record.Workload.DisplayName(id.Namespace);
             // The latest verdict is most recent. For a workload beyond the status's bound, use the text of its suspension.
             var explanation = workloads
-                .FirstOrDefault(w => w.State == nameof(WorkloadState.SuspendedByBudget) && w.Kind == record.Kind && w.Name == record.Name)
+                .FirstOrDefault(w => w.State == nameof(WorkloadState.SuspendedByBudget) && DisplayName(w) == name)
                 ?.Reason
                 ?? decisions.LastOrDefault(d => d.Object == name)?.Text;
             text.Append(
@@ -203,10 +250,10 @@ internal static class ExplainText
                 continue;
             }
             var again = BudgetDecider.Decide(inputs);
-            var work = inputs.Workloads.FirstOrDefault(w => $"{w.Key.Kind}/{w.Key.Name}" == decision.Object);
+            var work = inputs.Workloads.FirstOrDefault(w => w.Key.DisplayName(inputs.Namespace) == decision.Object);
             text.Append(
                 CultureInfo.InvariantCulture,
-                $"    inputs: limit {again.Limit}, spent {again.Spent}, reserved {again.Reserved}, {inputs.Workloads.Count} workload{(inputs.Workloads.Count == 1 ? "" : "s")}{Format(work)}\n    {Compare(decision, again)}\n"
+                $"    inputs: limit {again.Limit}, spent {again.Spent}, reserved {again.Reserved}, {inputs.Workloads.Count} workload{(inputs.Workloads.Count == 1 ? "" : "s")}{Format(work, inputs.Namespace)}\n    {Compare(decision, again, inputs.Namespace)}\n"
             );
         }
     }
@@ -230,10 +277,10 @@ internal static class ExplainText
         );
     }
 
-    private static string Format(WorkloadSnapshot? work) =>
+    private static string Format(WorkloadSnapshot? work, string ns) =>
         work is null
             ? ""
-            : $"; {work.Key.Kind}/{work.Key.Name}: {work.State}, {work.Rate?.ToString() ?? "unpriced"}/h, spent {work.Spent}, "
+            : $"; {work.Key.DisplayName(ns)}: {work.State}, {work.Rate?.ToString() ?? "unpriced"}/h, spent {work.Spent}, "
                 + (
                     work.Estimate.IsKnown
                         ? string.Create(
@@ -265,12 +312,10 @@ internal static class ExplainText
         }
     }
 
-    private static string Compare(DecisionRecord decision, BudgetDecision again)
+    private static string Compare(DecisionRecord decision, BudgetDecision again, string ns)
     {
         var observed = decision.Action.StartsWith(BudgetActor.Would, StringComparison.Ordinal);
-        var found = (observed ? again.Observed : again.Actions)
-            .Where(a => $"{a.Workload.Kind}/{a.Workload.Name}" == decision.Object)
-            .ToArray();
+        var found = (observed ? again.Observed : again.Actions).Where(a => a.Workload.DisplayName(ns) == decision.Object).ToArray();
         if (
             found.Any(a =>
                 (observed ? BudgetActor.Would : "") + a.Kind == decision.Action

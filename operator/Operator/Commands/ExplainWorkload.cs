@@ -13,7 +13,7 @@ using Bursar.Operator.Budgets;
 namespace Bursar.Operator.Commands;
 
 /// <summary>
-/// <c>bursar explain job/train</c>: the budgets that select a workload, and for each its state, the reason, and what would change it. The
+/// <c>bursar explain job/train</c>: the GpuBudgets and ClusterGpuBudgets that select a workload, and for each its state, the reason, and what would change it. The
 /// budgets' status is enough; the ledger, which users of a namespace may not be allowed to read, adds the amounts of a suspension.
 /// </summary>
 internal static class ExplainWorkload
@@ -36,11 +36,18 @@ internal static class ExplainWorkload
             )
         ).Items;
         var (shards, missing) = await LedgerAsync(client, bursarNamespace, ns, cancellationToken);
+        var covering = await CoveringBudgets.ReadAsync(client, bursarNamespace, ns, shards, cancellationToken);
         var workload = chain.Count > 0 ? chain[^1].Name : named;
+        var labels = chain.Count > 0 ? chain[^1].Labels : null;
         var views = budgets
-            .Select(budget => View.From(budget, workload, chain.Count > 0 ? chain[^1].Labels : null, shards))
+            .OrderBy(budget => budget.Metadata.Name, StringComparer.Ordinal)
+            .Select(budget => View.From(budget, true, ns, workload, labels, shards))
+            .Concat(
+                covering
+                    .All.OrderBy(budget => budget.Metadata.Name, StringComparer.Ordinal)
+                    .Select(budget => View.From(budget, covering.Covering.Contains(budget.Metadata.Uid), ns, workload, labels, shards))
+            )
             .OfType<View>()
-            .OrderBy(view => view.Budget.Metadata.Name, StringComparer.Ordinal)
             .ToArray();
         if (chain.Count == 0 && views.Length == 0)
             throw new CommandException($"there is no {named} in namespace {ns}, and no budget there knows it.");
@@ -48,9 +55,10 @@ internal static class ExplainWorkload
         if (json)
             await output.WriteLineAsync(Json(ns, workload, views).ToJsonString(ExplainCommand.Indented));
         else
-            await output.WriteAsync(Text(ns, named, workload, chain.Count > 0, views, budgets));
-        if (missing is not null)
-            await errors.WriteLineAsync(missing);
+            await output.WriteAsync(Text(ns, named, workload, chain.Count > 0, views, budgets, covering));
+        foreach (var note in (string?[])[missing, covering.Missing])
+            if (note is not null)
+                await errors.WriteLineAsync(note);
         return 0;
     }
 
@@ -66,7 +74,7 @@ internal static class ExplainWorkload
             return (
                 [
                     .. (await StoredLedger.ReadBudgetsAsync(client, bursarNamespace, cancellationToken)).Where(shard =>
-                        shard.Namespace == ns
+                        shard.Namespace is null or "" || shard.Namespace == ns
                     ),
                 ],
                 null
@@ -84,7 +92,8 @@ internal static class ExplainWorkload
         WorkloadName workload,
         bool exists,
         IReadOnlyList<View> views,
-        IReadOnlyList<V1Alpha1GpuBudget> budgets
+        IReadOnlyList<V1Alpha1GpuBudget> budgets,
+        CoveringBudgets covering
     )
     {
         var text = new StringBuilder();
@@ -93,11 +102,20 @@ internal static class ExplainWorkload
             text.Append(CultureInfo.InvariantCulture, $"  {named} is a part of it.\n");
         if (views.Count == 0)
         {
+            string[] all =
+            [
+                .. budgets.Select(budget => BudgetId.From(budget).Argument).Order(StringComparer.Ordinal),
+                .. covering
+                    .All.Where(budget => covering.Covering.Contains(budget.Metadata.Uid))
+                    .Select(budget => BudgetId.From(budget).Argument)
+                    .Order(StringComparer.Ordinal),
+            ];
             text.Append(
-                budgets.Count == 0
-                    ? $"  Namespace {ns} has no GpuBudget: nothing limits what it costs.\n"
-                    : $"  None of the budgets of namespace {ns} selects it ({string.Join(", ", budgets.Select(budget => $"gpub/{budget.Metadata.Name}").Order(StringComparer.Ordinal))}): nothing limits what it costs.\n"
+                all.Length > 0 ? $"  None of the budgets of namespace {ns} selects it ({string.Join(", ", all)})"
+                : covering.Missing is null ? $"  No budget covers namespace {ns}"
+                : $"  Namespace {ns} has no GpuBudget"
             );
+            text.Append(covering.Missing is null ? ": nothing limits what it costs.\n" : ".\n");
             return text.ToString();
         }
         if (views.Count > 1)
@@ -118,7 +136,8 @@ internal static class ExplainWorkload
 
     /// <summary>A workload as seen by one budget.</summary>
     private sealed record View(
-        V1Alpha1GpuBudget Budget,
+        BudgetObject Budget,
+        string DisplayName,
         GpuBudgetWorkload? Entry,
         GpuBudgetSuspended? Suspended,
         SuspensionRecord? Record,
@@ -129,20 +148,27 @@ internal static class ExplainWorkload
     {
         /// <summary>Returns null if the budget neither selects nor has a record of the workload.</summary>
         public static View? From(
-            V1Alpha1GpuBudget budget,
+            BudgetObject budget,
+            bool isCovered,
+            string ns,
             WorkloadName workload,
             IReadOnlyDictionary<string, string>? labels,
             IReadOnlyList<LedgerShard> shards
         )
         {
+            var key = new WorkloadKey(ns, workload.Kind, workload.Name, "");
+            var name = key.DisplayName(budget.Metadata.Namespace ?? "");
+            // Only a ClusterGpuBudget's status has namespaces.
+            bool IsIt(string? itsNamespace, string? kind, string? itsName) =>
+                kind == key.Kind && itsName == key.Name && (itsNamespace ?? budget.Metadata.Namespace) == key.Namespace;
             var own = shards.Where(shard => shard.BudgetUid == budget.Metadata.Uid).ToArray();
-            var entry = budget.Status?.Workloads?.FirstOrDefault(one => one.Kind == workload.Kind && one.Name == workload.Name);
-            var suspended = budget.Status?.Suspended?.FirstOrDefault(one => one.Kind == workload.Kind && one.Name == workload.Name);
+            var entry = budget.Status?.Workloads?.FirstOrDefault(one => IsIt(one.Namespace, one.Kind, one.Name));
+            var suspended = budget.Status?.Suspended?.FirstOrDefault(one => IsIt(one.Namespace, one.Kind, one.Name));
             var record = own.SelectMany(shard => shard.Suspensions ?? [])
                 .Select(StoredForm.Read)
-                .FirstOrDefault(one => one.Kind == workload.Kind && one.Name == workload.Name);
+                .FirstOrDefault(one => IsIt(one.Namespace, one.Kind, one.Name));
             var decision = own.SelectMany(shard => (shard.Decisions ?? []).Select(StoredForm.Read))
-                .Where(one => one.Object == $"{workload.Kind}/{workload.Name}")
+                .Where(one => one.Object == name)
                 .MaxBy(one => one.Time);
             var errors = GpuBudgetReader.Read(budget, out _, out var selector, out var exempt);
             if (errors.Count > 0)
@@ -150,6 +176,7 @@ internal static class ExplainWorkload
                     ? null
                     : new(
                         budget,
+                        name,
                         entry,
                         suspended,
                         record,
@@ -162,16 +189,16 @@ internal static class ExplainWorkload
                             ?.Message
                             ?? BudgetStatus.Message(errors)
                     );
-            var selects = labels is not null && selector.Matches(labels);
+            var selects = isCovered && labels is not null && selector.Matches(labels);
             return selects || entry is not null || suspended is not null || record is not null || labels is null && decision is not null
-                ? new(budget, entry, suspended, record, decision, labels is not null && exempt?.Matches(labels) == true, null)
+                ? new(budget, name, entry, suspended, record, decision, labels is not null && exempt?.Matches(labels) == true, null)
                 : null;
         }
 
         public void Write(StringBuilder text)
         {
-            var (name, status) = (Budget.Metadata.Name, Budget.Status);
-            text.Append(CultureInfo.InvariantCulture, $"\nBudget gpub/{name}: {status?.State ?? "not evaluated yet"}\n");
+            var (id, status) = (BudgetId.From(Budget), Budget.Status);
+            text.Append(CultureInfo.InvariantCulture, $"\nBudget {id.Argument}: {status?.State ?? "not evaluated yet"}\n");
             if (status?.Limit is { } limit)
                 text.Append(
                     CultureInfo.InvariantCulture,
@@ -213,20 +240,26 @@ internal static class ExplainWorkload
                 );
             if (Changes() is { } changes)
                 text.Append(CultureInfo.InvariantCulture, $"  {changes}\n");
-            text.Append(CultureInfo.InvariantCulture, $"  more: bursar explain gpub/{name} -n {Budget.Metadata.Namespace}\n");
+            text.Append(CultureInfo.InvariantCulture, $"  more: bursar explain {id.Arguments}\n");
         }
 
         public JsonObject Json()
         {
             var json = new JsonObject
             {
+                ["kind"] = Budget.Kind,
                 ["name"] = Budget.Metadata.Name,
                 ["state"] = Budget.Status?.State,
                 ["exempt"] = IsExempt,
-                ["workload"] = JsonSerializer
-                    .SerializeToNode(Budget, ApiJson.GpuBudget)
-                    ?["status"]?["workloads"]?.AsArray()
-                    .FirstOrDefault(one => Entry is not null && (string?)one!["kind"] == Entry.Kind && (string?)one["name"] == Entry.Name)
+                ["workload"] = BudgetId
+                    .ToJson(Budget)["status"]
+                    ?["workloads"]?.AsArray()
+                    .FirstOrDefault(one =>
+                        Entry is not null
+                        && (string?)one!["kind"] == Entry.Kind
+                        && (string?)one["name"] == Entry.Name
+                        && (string?)one["namespace"] == Entry.Namespace
+                    )
                     ?.DeepClone(),
                 ["suspended"] = Record is null
                     ? null
@@ -244,15 +277,11 @@ internal static class ExplainWorkload
         {
             try
             {
-                if (
-                    Decision is not { Object: var obj }
-                    || DecisionInputs.Read(Decision.Inputs) is not { } inputs
-                    || obj.Split('/') is not [var kind, var name]
-                )
+                if (Decision is null || DecisionInputs.Read(Decision.Inputs) is not { } inputs)
                     return null;
                 // The status is newer than the decision, whose suggested limit may no longer be enough. If the status gives a reason, leave
                 // the limit out.
-                return ExplainReasoning.ChangesFor(inputs, kind, name, withLimit: Entry?.Reason is null) is { } changes
+                return ExplainReasoning.ChangesFor(inputs, DisplayName, withLimit: Entry?.Reason is null) is { } changes
                     ? $"as of {Rfc3339.Format(Decision.Time)}, {changes}"
                     : null;
             }

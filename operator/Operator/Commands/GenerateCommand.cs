@@ -114,8 +114,11 @@ internal static class GenerateCommand
 
     // Keeps these properties when trimming. The schema generator reaches the types through the properties of the kinds.
     [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuBudgetSpec))]
+    [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(ClusterGpuBudgetSpec))]
+    [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuBudgetChild))]
     [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuBudgetLimit))]
     [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuBudgetTopUp))]
+    [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuBudgetRollover))]
     [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuBudgetWindow))]
     [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(WorkloadSelector))]
     [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(WorkloadSelectorTerm))]
@@ -158,6 +161,7 @@ internal static class GenerateCommand
     private static IReadOnlyList<JsonObject> Definitions() =>
         [
             CrdBuilder.Build(typeof(V1Alpha1GpuBudget)),
+            CrdBuilder.Build(typeof(V1Alpha1ClusterGpuBudget)),
             CrdBuilder.Build(typeof(V1Alpha1GpuLedger)),
             CrdBuilder.Build(typeof(V1Alpha1GpuPriceBook)),
             CrdBuilder.Build(typeof(V1Alpha1InferenceScaler)),

@@ -405,7 +405,10 @@ internal sealed partial class GenerateScalerTranslation
         // host:port, or gRPC's dns:///host:port.
         var host = address[(address.LastIndexOf('/') + 1)..];
         if (host.Split('.', ':')[0] != "bursar-external-scaler")
-            return Nothing(at, $"{type} asks {(address.Length == 0 ? "nobody" : address)}; Bursar queries no external scalers");
+            return Nothing(
+                at,
+                $"{type} queries {(address.Length == 0 ? "a scaler without an address" : address)}; Bursar queries no external scalers"
+            );
         if (!ScalerQuery.TryRead(metadata, out var query, out var error))
             return Nothing(at, error);
         if (query is not ScalerQuery.OfTrigger trigger)

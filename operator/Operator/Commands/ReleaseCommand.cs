@@ -14,9 +14,14 @@ using Bursar.Operator.Suspension;
 namespace Bursar.Operator.Commands;
 
 /// <summary>The suspensions to release.</summary>
-/// <param name="Namespace">With <paramref name="Budget"/>: only suspensions of this budget. Both null: all.</param>
+/// <param name="Namespace">
+/// With <paramref name="Budget"/>: only suspensions of this budget; empty for a ClusterGpuBudget. Both null: all.
+/// </param>
 /// <param name="End">Whether to end an earlier release of the budget instead.</param>
-internal sealed record ReleaseRequest(string? Namespace, string? Budget, bool DryRun, bool End = false);
+internal sealed record ReleaseRequest(string? Namespace, string? Budget, bool DryRun, bool End = false)
+{
+    public BudgetId? Id => Budget is null ? null : new(Namespace ?? "", Budget);
+}
 
 /// <summary>
 /// <c>bursar release</c>: resumes the suspensions in the ledger, with or without a running operator. For one budget it first marks the
@@ -40,7 +45,10 @@ internal static class ReleaseCommand
     {
         var access = new ClusterAccess();
         var budget = BudgetName.Argument(ArgumentArity.ZeroOrOne);
-        var ns = new Option<string?>("--namespace", "-n") { Description = "The budget's namespace; by default the context's." };
+        var ns = new Option<string?>("--namespace", "-n")
+        {
+            Description = "The budget's namespace; by default the context's. A ClusterGpuBudget has none.",
+        };
         var all = new Option<bool>("--all")
         {
             Description = "Everything, of all budgets. Switches enforcement to observe first, so that nothing is suspended again.",
@@ -63,9 +71,16 @@ internal static class ReleaseCommand
         command.Validators.Add(result =>
         {
             if (result.GetValue(all) == (result.GetValue(budget) is not null))
-                result.AddError("Name a budget, as gpub/<name>, or use --all.");
+                result.AddError("Name a budget, as gpub/<name> or cgpub/<name>, or use --all.");
             if (result.GetValue(all) && result.GetValue(ns) is not null)
                 result.AddError("--all is everything of all namespaces; it does not go with --namespace.");
+            // The option could be read as releasing the workloads of one namespace only.
+            if (
+                result.GetValue(budget) is { } named
+                && result.GetValue(ns) is { Length: > 0 }
+                && BudgetName.TryParse(named, "-") is { IsCluster: true }
+            )
+                result.AddError("A ClusterGpuBudget has no namespace; --namespace goes with a GpuBudget, as gpub/<name>.");
             if (result.GetValue(end) && (result.GetValue(all) || result.GetValue(dryRun)))
                 result.AddError("--end goes with a budget alone.");
             if (result.GetValue(ifUninstalled) && !result.GetValue(all))
@@ -81,13 +96,11 @@ internal static class ReleaseCommand
                         );
                         return 0;
                     }
-                    var request = parsed.GetValue(budget) is { } name
-                        ? new ReleaseRequest(
-                            parsed.GetValue(ns) ?? client.Config.Namespace ?? "default",
-                            BudgetName.Parse(name),
-                            parsed.GetValue(dryRun),
-                            parsed.GetValue(end)
-                        )
+                    var id = parsed.GetValue(budget) is { } name
+                        ? BudgetName.Parse(name, parsed.GetValue(ns) ?? client.Config.Namespace ?? "default")
+                        : null;
+                    var request = id is not null
+                        ? new ReleaseRequest(id.Namespace, id.Name, parsed.GetValue(dryRun), parsed.GetValue(end))
                         : new ReleaseRequest(null, null, parsed.GetValue(dryRun));
                     return await RunAsync(client, bursarNamespace, request, parsed.InvocationConfiguration.Output, cancellationToken);
                 }));
@@ -103,16 +116,17 @@ internal static class ReleaseCommand
         CancellationToken cancellationToken
     )
     {
-        if (request.End)
-            return await EndAsync(client, request, output, cancellationToken);
+        var id = request.Id;
+        if (id is not null && request.End)
+            return await EndAsync(client, id, output, cancellationToken);
         // Check before the first write, because a failing command must not leave a mark on the budget. Without a budget, the first write
         // fails if the namespace is missing, and the uninstall hook may not get namespaces.
-        if (request.Budget is not null && await ClusterAccess.HasNamespaceAsync(client, bursarNamespace, cancellationToken) == false)
+        if (id is not null && await ClusterAccess.HasNamespaceAsync(client, bursarNamespace, cancellationToken) == false)
             throw new CommandException(
                 $"there is no namespace {bursarNamespace}; name the one that Bursar runs in with --bursar-namespace."
             );
         var mayRun = false;
-        if (request is { Budget: null, DryRun: false })
+        if (id is null && !request.DryRun)
         {
             await ControlConfigMap.SetAsync(
                 client,
@@ -126,27 +140,21 @@ internal static class ReleaseCommand
             if (mayRun)
                 await Task.Delay(ObserveOnlyTime, client.TimeProvider, cancellationToken);
         }
-        var budget = request is { Budget: { } named, Namespace: { } home }
-            ? await client.GetOrNullAsync<V1Alpha1GpuBudget>(named, home, cancellationToken)
-            : null;
+        var budget = id is not null ? await id.GetAsync(client, cancellationToken) : null;
         var isReleased = budget is not null && !request.DryRun && await MarkAsync(client, budget, output, cancellationToken);
 
         var every = await StoredLedger.ReadBudgetsAsync(client, bursarNamespace, cancellationToken);
         var all = every.SelectMany(Suspensions).ToArray();
-        var shards = request.Budget is null
-            ? every
-            : [.. every.Where(s => s.Namespace == request.Namespace && s.BudgetName == request.Budget)];
+        var shards = id is null ? every : [.. every.Where(s => BudgetId.From(s) == id)];
         var suspensions = shards
             .SelectMany(s => Suspensions(s).Select(record => (Shard: s.Name, Record: record)))
             .OrderBy(h => h.Record.Since)
             .ThenBy(h => h.Record.Namespace, StringComparer.Ordinal)
             .ThenBy(h => h.Record.Name, StringComparer.Ordinal)
             .ToArray();
-        if (request.Budget is not null && budget is null && suspensions.Length == 0)
-            throw new CommandException(
-                $"there is no GpuBudget {request.Namespace}/{request.Budget}, and nothing is suspended for one of that name."
-            );
-        if (request is { Budget: not null, DryRun: false } && suspensions.Length > 0 && (isReleased || budget is null))
+        if (id is not null && budget is null && suspensions.Length == 0)
+            throw new CommandException($"there is no {id}, and nothing is suspended for one of that name.");
+        if (id is not null && !request.DryRun && suspensions.Length > 0 && (isReleased || budget is null))
         {
             mayRun = await OperatorMayRunAsync(client, bursarNamespace, cancellationToken);
             await WaitForOperatorAsync(
@@ -157,7 +165,7 @@ internal static class ReleaseCommand
                 cancellationToken
             );
             every = await StoredLedger.ReadBudgetsAsync(client, bursarNamespace, cancellationToken);
-            shards = [.. every.Where(s => s.Namespace == request.Namespace && s.BudgetName == request.Budget)];
+            shards = [.. every.Where(s => BudgetId.From(s) == id)];
             var left = shards.SelectMany(Suspensions).Select(record => record.Uid).ToHashSet(StringComparer.Ordinal);
             foreach (var (_, record) in suspensions.Where(h => !left.Contains(h.Record.Uid)))
                 await output.WriteLineAsync(
@@ -170,7 +178,7 @@ internal static class ReleaseCommand
         var source = new ReleaseItems(client, bursarNamespace, mayRun);
         Task<bool> ReleaseAsync(ReleaseItem item) => item.ReleaseAsync(request.DryRun, output, cancellationToken);
         var (failed, notReleased) = (0, 0);
-        if (request.Budget is null)
+        if (id is null)
         {
             var unseen = new List<string>();
             var known = all.Select(record => record.Uid).ToHashSet(StringComparer.Ordinal);
@@ -189,11 +197,7 @@ internal static class ReleaseCommand
                 ? 0
                 : 1;
         if (suspensions.Length == 0)
-            await output.WriteLineAsync(
-                request.Budget is null
-                    ? "Nothing is suspended."
-                    : $"Nothing is suspended for GpuBudget {request.Namespace}/{request.Budget}."
-            );
+            await output.WriteLineAsync(id is null ? "Nothing is suspended." : $"Nothing is suspended for {id}.");
         if (failed > 0)
             await output.WriteLineAsync($"{failed} of {suspensions.Length} could not be resumed; run the command again.");
         return failed + notReleased > 0 ? 1 : 0;
@@ -202,16 +206,16 @@ internal static class ReleaseCommand
     /// <summary>Marks the budget as released. Returns false for a budget in mode Observe, which suspends nothing.</summary>
     private static async Task<bool> MarkAsync(
         KubeClient client,
-        V1Alpha1GpuBudget budget,
+        BudgetObject budget,
         TextWriter output,
         CancellationToken cancellationToken
     )
     {
         // If its spec is invalid, an earlier one may be in force.
         var isInvalid = GpuBudgetReader.Read(budget, out var terms, out _, out _).Count > 0;
-        if (!isInvalid && budget.Spec?.Mode == "Observe")
+        if (!isInvalid && budget.BudgetSpec?.Mode == "Observe")
             return false;
-        var (ns, name) = (budget.Metadata.Namespace!, budget.Metadata.Name);
+        var id = BudgetId.From(budget);
         var now = ClusterAccess.NowIn(client);
         await WriteMarkAsync(client, budget, new ReleaseMark(budget.Metadata.Generation, now).ToString(), cancellationToken);
         var until =
@@ -219,31 +223,25 @@ internal static class ReleaseCommand
                 ? ""
                 : $", until {Rfc3339.Format(Window.At(terms.Window, now).End)}";
         await output.WriteLineAsync(
-            $"GpuBudget {ns}/{name} is released: it suspends nothing until its spec changes{until} or until 'bursar release gpub/{name} -n {ns} --end'."
+            $"{id} is released: it suspends nothing until its spec changes{until} or until 'bursar release {id.Arguments} --end'."
         );
         return true;
     }
 
-    private static async Task<int> EndAsync(
-        KubeClient client,
-        ReleaseRequest request,
-        TextWriter output,
-        CancellationToken cancellationToken
-    )
+    private static async Task<int> EndAsync(KubeClient client, BudgetId id, TextWriter output, CancellationToken cancellationToken)
     {
-        var budget = await client.GetOrNullAsync<V1Alpha1GpuBudget>(request.Budget!, request.Namespace, cancellationToken)
-            ?? throw new CommandException($"there is no GpuBudget {request.Namespace}/{request.Budget}.");
+        var budget = await id.GetAsync(client, cancellationToken) ?? throw new CommandException($"there is no {id}.");
         if (budget.Metadata.Annotations.ContainsKey(BursarAnnotations.Released))
             await WriteMarkAsync(client, budget, null, cancellationToken);
-        await output.WriteLineAsync($"GpuBudget {request.Namespace}/{request.Budget} is not released.");
+        await output.WriteLineAsync($"{id} is not released.");
         return 0;
     }
 
-    private static Task WriteMarkAsync(KubeClient client, V1Alpha1GpuBudget budget, string? mark, CancellationToken cancellationToken) =>
-        ClusterAccess.WithRightAsync($"patch gpubudgets.{ApiGroup.Name} in namespace {budget.Metadata.Namespace}", () =>
-            client.PatchAsync<V1Alpha1GpuBudget>(
-                budget.Metadata.Name,
-                budget.Metadata.Namespace,
+    private static Task WriteMarkAsync(KubeClient client, BudgetObject budget, string? mark, CancellationToken cancellationToken) =>
+        BudgetId
+            .From(budget)
+            .PatchAsync(
+                client,
                 KubePatch.Merge(
                     new JsonObject
                     {
@@ -255,8 +253,7 @@ internal static class ReleaseCommand
                     }
                 ),
                 cancellationToken
-            )
-        );
+            );
 
     /// <summary>
     /// Waits while an operator resumes the suspensions in these shards. Uses real time, because it waits for another process.
@@ -286,7 +283,7 @@ internal static class ReleaseCommand
             ", ",
             others
                 .Where(s => Suspensions(s).Any(p => p.Uid == record.Uid && p.Field.Pointer == record.Field.Pointer))
-                .Select(s => $"GpuBudget {s.Namespace}/{s.BudgetName}")
+                .Select(s => BudgetId.From(s).ToString())
         );
 
     private static IEnumerable<SuspensionRecord> Suspensions(LedgerShard shard) => (shard.Suspensions ?? []).Select(StoredForm.Read);

@@ -97,7 +97,7 @@ internal sealed class ReleaseItems(KubeClient client, string bursarNamespace, bo
     private async Task<ReleaseItem?> OfLostAsync(WorkloadObject work, CancellationToken cancellationToken)
     {
         var record = LostSuspension.RecordOf(work, client.TimeProvider.GetUtcNow());
-        var found = $"suspended by {record.Budget} and not in the ledger";
+        var found = $"suspended by {(record.Budget.Length > 0 ? BudgetId.From(record) : "Bursar")} and not in the ledger";
         var item = new ReleaseItem
         {
             Name = NameOf(work),

@@ -59,7 +59,11 @@ internal static class ResetBreakerCommand
     {
         try
         {
-            var budgets = (await client.ListAsync<V1Alpha1GpuBudget>(new() { Limit = 500 }, cancellationToken)).Items;
+            BudgetObject[] budgets =
+            [
+                .. (await client.ListAsync<V1Alpha1GpuBudget>(new() { Limit = 500 }, cancellationToken)).Items,
+                .. await CoveringBudgets.ListAsync(client, cancellationToken),
+            ];
             if (
                 budgets.Any(budget =>
                     budget.Status?.Conditions?.Any(condition => condition is { Type: ConditionTypes.BreakerOpen, Status: "True" }) == true

@@ -19,6 +19,7 @@ internal sealed class BudgetsModule : IDisposable
     private readonly TelemetryModule _telemetry;
     private readonly BillingModule _billing;
     private readonly ControllerRunner<V1Alpha1GpuBudget> _runner;
+    private readonly ControllerRunner<V1Alpha1ClusterGpuBudget> _clusterRunner;
     private readonly AnnotationEvents _annotations;
     private readonly UnreadableObjects _unreadable;
     private readonly GatedWorkloadActor _gated;
@@ -42,6 +43,7 @@ internal sealed class BudgetsModule : IDisposable
             new WorkloadObserver(stores, ledger, state, billing.Rates, telemetry.Progress, telemetry.Agents.CheckpointAt, Elastic),
             new MeteringObserver(stores, ledger, billing.Prices, billing.Nodes, telemetry.Sources.Get, () => store.Fault),
             safety.Control,
+            context.Decisions,
             time
         );
         var events = new BudgetEvents(context.Recorder);
@@ -59,21 +61,18 @@ internal sealed class BudgetsModule : IDisposable
             safety.Control,
             time
         );
-        Controller = new(
+        Reconciler = new(
             Observer,
-            new BudgetRecorder(ledger, state, telemetry.Progress, safety.Control, context.Options.LedgerSumDays, time),
+            new BudgetRecorder(stores, ledger, state, telemetry.Progress, safety.Control, context.Options.LedgerSumDays, time),
             actor,
             new BudgetReporter(client, store, events, safety.RateLimiter, context.Logger<BudgetReporter>()),
             _gated,
             context.Decisions,
-            expectations
+            expectations,
+            time
         );
-        _runner = new(
-            client,
-            stores.Budgets,
-            new TimedController<V1Alpha1GpuBudget>(Controller, context.Metrics, time),
-            new() { Workers = 2, Concerns = Concerns }
-        );
+        _runner = Run(context, stores.Budgets, workers: 2);
+        _clusterRunner = Run(context, stores.ClusterBudgets, workers: 1);
         _orphans = new(
             stores,
             state,
@@ -89,7 +88,9 @@ internal sealed class BudgetsModule : IDisposable
         context.Decisions.Recorded += (_, before, decision) => context.Metrics.Decided(before, decision);
         context.Decisions.Recorded += (budget, _, decision) => _unreadable.Report(budget, decision);
         context.Metrics.WatchBudgets(() =>
-            context.Decisions.All.Select(one => (one.Budget.Namespace ?? "", one.Budget.Name, one.Decision))
+            context.Decisions.All.Select(one =>
+                (one.Budget.Namespace is { Length: > 0 } ns ? ns : OperatorMetrics.AllNamespaces, one.Budget.Name, one.Decision)
+            )
         );
         safety.Control.Changed += WakeAll;
         telemetry.Agents.Progressed += Wake;
@@ -102,7 +103,7 @@ internal sealed class BudgetsModule : IDisposable
             ns =>
                 [
                     .. stores
-                        .Budgets.Store.ByIndex(Indexes.Namespace, ns)
+                        .BudgetsIn(ns)
                         .SelectMany(budget =>
                             GpuBudgetReader.TryReadSelector(budget, out var selector) ? [selector] : Array.Empty<LabelSelector>()
                         ),
@@ -113,11 +114,12 @@ internal sealed class BudgetsModule : IDisposable
 
     public BudgetObserver Observer { get; }
 
-    public BudgetController Controller { get; }
+    public BudgetReconciler Reconciler { get; }
 
     public ElasticTargets Elastic { get; } = new();
 
-    public IEnumerable<Func<CancellationToken, Task>> Loops => [_orphans.RunAsync, _gated.RunAsync, _runner.RunAsync];
+    public IEnumerable<Func<CancellationToken, Task>> Loops =>
+        [_orphans.RunAsync, _gated.RunAsync, _runner.RunAsync, _clusterRunner.RunAsync];
 
     public void Start()
     {
@@ -148,19 +150,53 @@ internal sealed class BudgetsModule : IDisposable
         stores.KueueWorkloads.AddHandler(InformerHandler<V1Workload>.Any(workload => Wake(workload.Metadata.Namespace ?? "")));
         stores.OldKueueWorkloads.AddHandler(InformerHandler<V1Beta1Workload>.Any(workload => Wake(workload.Metadata.Namespace ?? "")));
         stores.ScaledObjects.AddHandler(InformerHandler<V1ScaledObject>.Any(scaler => Wake(scaler.Metadata.Namespace ?? "")));
+        // A namespace that appears, disappears or is relabelled changes what ClusterGpuBudgets cover.
+        stores.Namespaces.AddHandler(
+            new()
+            {
+                Added = _ => WakeClusterBudgets(),
+                Updated = (before, now) =>
+                {
+                    if (!before.Metadata.Labels.Equals(now.Metadata.Labels))
+                        WakeClusterBudgets();
+                },
+                Deleted = _ => WakeClusterBudgets(),
+            }
+        );
         foreach (var kind in stores.Kinds)
             kind.Watch(Handle, Forget);
     }
 
     public void Wake(string ns)
     {
-        foreach (var budget in _context.Stores.Budgets.Store.ByIndex(Indexes.Namespace, ns))
+        foreach (var budget in _context.Stores.BudgetsIn(ns))
+            Enqueue(budget);
+    }
+
+    public void Dispose()
+    {
+        _runner.Dispose();
+        _clusterRunner.Dispose();
+    }
+
+    private ControllerRunner<TBudget> Run<TBudget>(LeaderContext context, Informer<TBudget> budgets, int workers)
+        where TBudget : BudgetObject, IKubernetesEntity<TBudget> =>
+        new(
+            context.Client,
+            budgets,
+            new TimedController<TBudget>(new BudgetController<TBudget>(Reconciler), context.Metrics, context.Time),
+            new() { Workers = workers, Concerns = Concerns }
+        );
+
+    private void Enqueue(BudgetObject budget)
+    {
+        if (budget is V1Alpha1ClusterGpuBudget)
+            _clusterRunner.Enqueue(ObjectKey.From(budget));
+        else
             _runner.Enqueue(ObjectKey.From(budget));
     }
 
-    public void Dispose() => _runner.Dispose();
-
-    private static bool Concerns(V1Alpha1GpuBudget before, V1Alpha1GpuBudget now) =>
+    private static bool Concerns(BudgetObject before, BudgetObject now) =>
         before.Metadata.Generation != now.Metadata.Generation
         || before.Metadata.Annotations.GetValueOrDefault(BursarAnnotations.Released)
             != now.Metadata.Annotations.GetValueOrDefault(BursarAnnotations.Released);
@@ -168,10 +204,16 @@ internal sealed class BudgetsModule : IDisposable
     private static IEnumerable<KeyValuePair<string, string>> Ordered(V1CronJob cronJob) =>
         cronJob.Metadata.Annotations.OrderBy(pair => pair.Key, StringComparer.Ordinal);
 
+    private void WakeClusterBudgets()
+    {
+        foreach (var budget in _context.Stores.ClusterBudgets.Store.List())
+            Enqueue(budget);
+    }
+
     private void WakeAll()
     {
-        foreach (var budget in _context.Stores.Budgets.Store.List())
-            _runner.Enqueue(ObjectKey.From(budget));
+        foreach (var budget in _context.Stores.AllBudgets)
+            Enqueue(budget);
     }
 
     private void Handle(WorkloadObject work)

@@ -52,7 +52,7 @@ internal static class OperatorHost
                     Random = new(options.Seed),
                 }
             );
-        var stores = new ClusterStores(client, options.Namespace, options.Kinds, options.Managers, options.Gpus);
+        var stores = new ClusterStores(client, options.Namespace, options.Kinds, options.Managers, options.Gpus, options.AgentNamespace);
         using var metrics = new OperatorMetrics(time, config.Server);
         var decisions = new DecisionStore();
         var admission = new AdmissionController(

@@ -66,9 +66,9 @@ internal sealed class ScalingModule : IAsyncDisposable
         context.Decisions.Recorded += (budget, before, now) =>
         {
             if (before is null || ScalerEvaluator.Differs(before, now))
-                _scalers.WakeIfScaled(budget.Metadata.Namespace ?? "");
+                Wake(budget);
         };
-        context.Decisions.Forgotten += budget => _scalers.WakeIfScaled(budget.Metadata.Namespace ?? "");
+        context.Decisions.Forgotten += Wake;
         telemetry.Agents.IsScaled = pod => _evaluator.IsScaled(pod.Metadata.Uid);
         _evaluator.PodsChanged += telemetry.Agents.ScaledChanged;
         telemetry.Agents.Signalled += signals.Record;
@@ -103,6 +103,12 @@ internal sealed class ScalingModule : IAsyncDisposable
         _context.Logs.LogListening("external-scaler", _external.Address);
         _externalClients.QueryAdded += _scalers.Wake;
         _evaluator.Decided += _external.Wake;
+    }
+
+    private void Wake(BudgetObject budget)
+    {
+        foreach (var ns in _context.Stores.NamespacesOf(budget))
+            _scalers.WakeIfScaled(ns);
     }
 
     public async ValueTask DisposeAsync()

@@ -14,6 +14,11 @@ namespace Bursar.Operator.Http;
 /// </summary>
 internal sealed class OperatorMetrics : IDisposable
 {
+    /// <summary>
+    /// Value of the label <c>namespace</c> for a ClusterGpuBudget. An empty label would be replaced by the namespace of the scraped pod.
+    /// </summary>
+    public const string AllNamespaces = "*";
+
     /// <summary>In seconds.</summary>
     private static readonly double[] ReconcileBuckets = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
@@ -342,11 +347,11 @@ internal sealed class OperatorMetrics : IDisposable
     {
         var family = _registry.Gauge(name, help, "namespace", "budget", "kind", "workload", "currency");
         _ofBudgets.Add(
-            (ns, budget, decision) =>
+            (_, budget, decision) =>
             {
                 foreach (var work in decision.Workloads)
                     if (value(work) is { } figure)
-                        family.Report(figure, ns, budget, work.Key.Kind, work.Key.Name, decision.Currency);
+                        family.Report(figure, work.Key.Namespace, budget, work.Key.Kind, work.Key.Name, decision.Currency);
             }
         );
     }

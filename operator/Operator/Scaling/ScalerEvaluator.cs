@@ -157,7 +157,7 @@ internal sealed class ScalerEvaluator(
 internal sealed record Evaluated(
     string Key,
     ScalerSnapshot Snapshot,
-    IReadOnlyList<V1Alpha1GpuBudget> Payers,
+    IReadOnlyList<BudgetObject> Payers,
     bool RequestsShare,
     Action<ScalerDecision> Settle
 )

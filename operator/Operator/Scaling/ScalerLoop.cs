@@ -83,7 +83,7 @@ internal sealed partial class ScalerLoop(
                 try
                 {
                     var begun = client.TimeProvider.GetTimestamp();
-                    var entries = evaluator.Evaluate(dirty);
+                    var entries = evaluator.Evaluate(stores.WithSharedBudgets(dirty));
                     // Writes do not count, because they wait for the API server and use little CPU.
                     elapsed = client.TimeProvider.GetElapsedTime(begun);
                     await WriteAsync(entries, token);

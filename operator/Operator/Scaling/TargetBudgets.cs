@@ -12,18 +12,19 @@ namespace Bursar.Operator.Scaling;
 internal sealed class TargetBudgets(ClusterStores stores, DecisionStore decisions)
 {
     /// <summary>Returns the budgets that select the target and do not exempt it, and the problem of the named budget, or null.</summary>
-    public (IReadOnlyList<V1Alpha1GpuBudget> Budgets, string? Problem) For(
+    public (IReadOnlyList<BudgetObject> Budgets, string? Problem) For(
         string ns,
         IReadOnlyDictionary<string, string>? labels,
         string? named,
         string target
     )
     {
-        var found = new List<V1Alpha1GpuBudget>();
+        var found = new List<BudgetObject>();
         string? problem = named is null ? null : $"budget {named} does not exist in namespace {ns}";
-        foreach (var budget in stores.Budgets.Store.ByIndex(Indexes.Namespace, ns))
+        foreach (var budget in stores.BudgetsIn(ns))
         {
-            var isNamed = budget.Metadata.Name == named;
+            // A scaler names a GpuBudget of its namespace.
+            var isNamed = budget is V1Alpha1GpuBudget && budget.Metadata.Name == named;
             // Ignore an invalid spec, because a budget that selects or exempts the wrong pods would be worse.
             if (GpuBudgetReader.Read(budget, out _, out var selector, out var exempt).Count > 0)
             {
@@ -51,7 +52,7 @@ internal sealed class TargetBudgets(ClusterStores stores, DecisionStore decision
                 evaluated.Caps.Add(own);
             foreach (var budget in evaluated.Payers)
             {
-                var (key, name) = (ObjectKey.From(budget), budget.Metadata.Name);
+                var (key, name) = (ObjectKey.From(budget), NameOf(budget));
                 var decision = decisions.Get(budget);
                 if (decision is null)
                     evaluated.Caps.Add(ReplicaCaps.Keep(name, evaluated.Snapshot, $"budget {name} has not been evaluated yet"));
@@ -69,12 +70,22 @@ internal sealed class TargetBudgets(ClusterStores stores, DecisionStore decision
         }
         foreach (var (key, ofBudget) in requests)
         {
-            var shares = ReplicaCaps.OfBudget(key.Name, ofBudget.Rate, ofBudget.Requests);
+            var shares = ReplicaCaps.OfBudget(
+                key.Namespace.Length > 0 ? key.Name : NameOfCluster(key.Name),
+                ofBudget.Rate,
+                ofBudget.Requests
+            );
             foreach (var evaluated in targets)
                 if (shares.TryGetValue(evaluated.Key, out var cap))
                     evaluated.Caps.Add(cap);
         }
     }
+
+    private static string NameOf(BudgetObject budget) =>
+        budget is V1Alpha1ClusterGpuBudget ? NameOfCluster(budget.Metadata.Name) : budget.Metadata.Name;
+
+    /// <summary>Distinguishes a ClusterGpuBudget from a GpuBudget of the same name.</summary>
+    private static string NameOfCluster(string name) => $"{name} (cluster)";
 
     /// <summary>Limits a request to the scaler's own cap, so that the rest remains for others.</summary>
     private static ScalerDemand Bounded(ScalerDemand demand, List<ReplicaCap> caps) =>

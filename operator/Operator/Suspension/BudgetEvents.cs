@@ -17,12 +17,12 @@ internal sealed class BudgetEvents(EventRecorder recorder)
     /// Publishes that a workload is resumed, or stays suspended by other budgets, because its budget no longer suspends it. The budget is
     /// null if it no longer exists.
     /// </summary>
-    public void Restored(SuspensionRecord record, V1Alpha1GpuBudget? budget, string sentence, bool isStillSuspended)
+    public void Restored(SuspensionRecord record, BudgetObject? budget, string sentence, bool isStillSuspended)
     {
         var workload = new WorkloadKey(record.Namespace, record.Kind, record.Name, record.Uid);
         var (reason, key) = (
             isStillSuspended ? Reasons.SuspendedByOtherBudget : "Resumed",
-            $"{record.BudgetUid}/given-back/{record.Since.ToUnixTimeSeconds()}"
+            $"{record.BudgetUid}/released/{record.Since.ToUnixTimeSeconds()}"
         );
         if (budget is not null)
             Both(budget, workload, sentence, reason, nameof(ActionKind.Resume), KubeEvent.Normal, key);
@@ -31,7 +31,7 @@ internal sealed class BudgetEvents(EventRecorder recorder)
     }
 
     /// <summary>Publishes that a checkpoint was requested, or that the request was withdrawn.</summary>
-    public void CheckpointRequested(V1Alpha1GpuBudget budget, BudgetAction action) =>
+    public void CheckpointRequested(BudgetObject budget, BudgetAction action) =>
         Both(
             budget,
             action,
@@ -40,7 +40,7 @@ internal sealed class BudgetEvents(EventRecorder recorder)
             action.CheckpointId ?? ""
         );
 
-    public void Acted(V1Alpha1GpuBudget budget, BudgetAction action, string windowKey)
+    public void Acted(BudgetObject budget, BudgetAction action, string windowKey)
     {
         var (verb, type) =
             action.Kind == ActionKind.Suspend
@@ -56,33 +56,25 @@ internal sealed class BudgetEvents(EventRecorder recorder)
     }
 
     /// <summary>Publishes that a budget resumes a workload that stays suspended by others.</summary>
-    public void Agreed(V1Alpha1GpuBudget budget, BudgetAction action, string windowKey) =>
+    public void Agreed(BudgetObject budget, BudgetAction action, string windowKey) =>
         Publish(budget, action, windowKey, Reasons.SuspendedByOtherBudget, KubeEvent.Normal);
 
-    private void Publish(V1Alpha1GpuBudget budget, BudgetAction action, string windowKey, string verb, string type)
+    private void Publish(BudgetObject budget, BudgetAction action, string windowKey, string verb, string type)
     {
         // The key contains the time of the suspension, so a second suspension in one window is a new Event and not a repeat.
         var key = $"{windowKey}/{action.Reason}/{action.Suspension?.Reverted.Count ?? 0}/{action.Suspension?.Since.ToUnixTimeSeconds()}";
         Both(budget, action, verb, type, key);
     }
 
-    private void Both(V1Alpha1GpuBudget budget, BudgetAction action, string verb, string type, string key) =>
+    private void Both(BudgetObject budget, BudgetAction action, string verb, string type, string key) =>
         Both(budget, action.Workload, action.Sentence, verb, action.Kind.ToString(), type, key);
 
-    private void Both(
-        V1Alpha1GpuBudget budget,
-        WorkloadKey workload,
-        string sentence,
-        string reason,
-        string action,
-        string type,
-        string key
-    )
+    private void Both(BudgetObject budget, WorkloadKey workload, string sentence, string reason, string action, string type, string key)
     {
         var work = ReferenceTo(workload);
         var self = V1ObjectReference.To(budget);
         Publish(work, self, type, reason, action, sentence, key);
-        var note = $"{workload.Kind}/{workload.Name}: {WithoutVerb(reason, sentence)}";
+        var note = $"{workload.DisplayName(budget.Metadata.Namespace ?? "")}: {WithoutVerb(reason, sentence)}";
         Publish(self, work, type, reason, action, note, $"{workload.Uid}/{key}");
     }
 
@@ -115,14 +107,24 @@ internal sealed class BudgetEvents(EventRecorder recorder)
             Uid = workload.Uid,
         };
 
-    public void CronJobSuspended(V1Alpha1GpuBudget budget, SuspensionRecord run, ObjectRef cronJob) =>
-        OfCronJob(budget, run, cronJob, Suspended, Messages.CronJobSuspended(cronJob, $"{run.Kind} {run.Name}", budget.Metadata.Name));
+    public void CronJobSuspended(BudgetObject budget, SuspensionRecord run, ObjectRef cronJob) =>
+        OfCronJob(
+            budget,
+            run,
+            cronJob,
+            Suspended,
+            Messages.CronJobSuspended(
+                cronJob,
+                $"{run.Kind} {run.Name}",
+                BudgetSnapshot.DisplayNameOf(budget.Metadata.Name, budget is V1Alpha1ClusterGpuBudget)
+            )
+        );
 
-    public void CronJobResumed(V1Alpha1GpuBudget budget, SuspensionRecord run, ObjectRef cronJob) =>
+    public void CronJobResumed(BudgetObject budget, SuspensionRecord run, ObjectRef cronJob) =>
         OfCronJob(budget, run, cronJob, "Resumed", Messages.CronJobResumed(cronJob, $"{run.Kind} {run.Name}"));
 
     /// <summary>Publishes an announcement on the budget, and on each workload that it names or concerns.</summary>
-    public void Announced(V1Alpha1GpuBudget budget, Announcement announcement)
+    public void Announced(BudgetObject budget, Announcement announcement)
     {
         var (self, type) = (V1ObjectReference.To(budget), announcement.Warning ? KubeEvent.Warning : KubeEvent.Normal);
         if (announcement.Workload is { } workload)
@@ -134,7 +136,7 @@ internal sealed class BudgetEvents(EventRecorder recorder)
             Publish(ReferenceTo(work), self, type, announcement.Reason, "Announce", announcement.Sentence, key);
     }
 
-    public void Refused(V1Alpha1GpuBudget budget, string message) =>
+    public void Refused(BudgetObject budget, string message) =>
         Publish(
             V1ObjectReference.To(budget),
             null,
@@ -145,7 +147,7 @@ internal sealed class BudgetEvents(EventRecorder recorder)
             budget.Metadata.Generation.ToString(System.Globalization.CultureInfo.InvariantCulture)
         );
 
-    private void OfCronJob(V1Alpha1GpuBudget budget, SuspensionRecord run, ObjectRef cronJob, string reason, string note) =>
+    private void OfCronJob(BudgetObject budget, SuspensionRecord run, ObjectRef cronJob, string reason, string note) =>
         Publish(
             new()
             {

@@ -66,7 +66,10 @@ internal sealed partial class CronJobSuspender(
                 cronJob,
                 obj =>
                     FieldWriter.Text(obj, WorkloadKind.SuspendField) != "true"
-                        ? FieldChange.Set([new(WorkloadKind.SuspendField, "true"), .. FieldWriter.Mirror(record.Budget, "RunWaits")])
+                        ? FieldChange.Set([
+                            new(WorkloadKind.SuspendField, "true"),
+                            .. FieldWriter.Mirror(record.BudgetReference, "RunWaits"),
+                        ])
                     // The annotation shows that an earlier attempt of Bursar suspended it.
                     : FieldWriter.Text(obj, FieldWriter.Annotation(BursarAnnotations.SuspendedBy)) != WorkloadObject.Absent
                         ? WriteOutcome.AlreadySo
@@ -88,7 +91,7 @@ internal sealed partial class CronJobSuspender(
     /// <summary>
     /// Resumes the CronJob, unless another record contains it. Returns false if the write failed; the record must stay until it succeeds.
     /// </summary>
-    public async Task<bool> ResumeAsync(SuspensionRecord record, V1Alpha1GpuBudget? budget, CancellationToken cancellationToken)
+    public async Task<bool> ResumeAsync(SuspensionRecord record, BudgetObject? budget, CancellationToken cancellationToken)
     {
         if (
             record.CronJob?.Object is not { } cronJob

@@ -22,8 +22,8 @@ internal sealed class Expectations(ClusterStores stores, TimeProvider time)
             _expected[(record.Uid, record.Field.Pointer)] = (record, suspended, time.GetUtcNow());
     }
 
-    /// <summary>Whether a write to a workload of this namespace is not visible in the caches yet.</summary>
-    public bool IsWaiting(string ns)
+    /// <summary>Whether a write to a workload of these namespaces is not visible in the caches yet.</summary>
+    public bool IsWaiting(IReadOnlyList<string> namespaces)
     {
         lock (_gate)
         {
@@ -31,7 +31,7 @@ internal sealed class Expectations(ClusterStores stores, TimeProvider time)
             foreach (var (key, (record, suspended, at)) in _expected)
                 if (now - at > Patience || Shows(record, suspended))
                     _expected.Remove(key);
-            return _expected.Values.Any(e => e.Record.Namespace == ns);
+            return _expected.Values.Any(e => namespaces.Contains(e.Record.Namespace));
         }
     }
 

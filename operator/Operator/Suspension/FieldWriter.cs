@@ -285,11 +285,7 @@ internal sealed class FieldWriter(KubeClient client)
     /// <param name="budget">The suspending budget; null removes the annotations.</param>
     public static IEnumerable<FieldValue> Mirror(string? budget, string reason = "") =>
         [
-            new(
-                Annotation(BursarAnnotations.SuspendedBy),
-                budget is null ? WorkloadObject.Absent : Quote($"gpubudget/{budget}"),
-                IsTested: false
-            ),
+            new(Annotation(BursarAnnotations.SuspendedBy), budget is null ? WorkloadObject.Absent : Quote(budget), IsTested: false),
             new(Annotation(BursarAnnotations.SuspendedReason), budget is null ? WorkloadObject.Absent : Quote(reason), IsTested: false),
         ];
 

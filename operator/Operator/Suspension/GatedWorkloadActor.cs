@@ -23,7 +23,7 @@ internal sealed partial class GatedWorkloadActor(
     OperatorState state,
     WorkloadActor workloads,
     Expectations expectations,
-    Func<V1Alpha1GpuBudget, BudgetDecision?> latest,
+    Func<BudgetObject, BudgetDecision?> latest,
     ILogger<GatedWorkloadActor> logger
 )
 {
@@ -116,10 +116,10 @@ internal sealed partial class GatedWorkloadActor(
             : null;
 
     /// <summary>Returns the budgets with a valid spec that select the workload.</summary>
-    private IEnumerable<V1Alpha1GpuBudget> Selecting(WorkloadObject work)
+    private IEnumerable<BudgetObject> Selecting(WorkloadObject work)
     {
         var labels = work.Labels;
-        foreach (var budget in stores.Budgets.Store.ByIndex(Indexes.Namespace, work.Namespace))
+        foreach (var budget in stores.BudgetsIn(work.Namespace))
             if (GpuBudgetReader.Read(budget, out _, out var selector, out _).Count == 0 && selector.Matches(labels))
                 yield return budget;
     }

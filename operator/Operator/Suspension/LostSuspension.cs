@@ -32,6 +32,7 @@ internal sealed partial class LostSuspension(
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(30);
 
     private const string BudgetPrefix = "gpubudget/";
+    private const string ClusterBudgetPrefix = "clustergpubudget/";
 
     private readonly Dictionary<string, DateTimeOffset> _seen = new(StringComparer.Ordinal);
     private DateTimeOffset _lastPass;
@@ -60,8 +61,9 @@ internal sealed partial class LostSuspension(
                 Reason = Reasons.RecordRestored,
                 Confirmed = true,
             },
-            Budget = BudgetOf((through?.Object ?? work.Metadata).Annotations.GetValueOrDefault(BursarAnnotations.SuspendedBy)),
+            Budget = BudgetOf(MirrorOn(work, through), BudgetPrefix) ?? BudgetOf(MirrorOn(work, through), ClusterBudgetPrefix) ?? "",
             BudgetUid = budgetUid,
+            IsClusterBudget = BudgetOf(MirrorOn(work, through), ClusterBudgetPrefix) is not null,
             Class = work.Class,
         };
 
@@ -132,11 +134,14 @@ internal sealed partial class LostSuspension(
         if (!await workloads.IsOwnWriteAsync(record, cancellationToken))
             return;
         LogFound(record.Namespace, record.Name, record.Kind, record.Budget);
-        if (stores.Budgets.Store.Get(record.Namespace, record.Budget) is not { } budget)
+        BudgetObject? budget = record.IsClusterBudget
+            ? stores.ClusterBudgets.Store.Get(null, record.Budget)
+            : stores.Budgets.Store.Get(record.Namespace, record.Budget);
+        if (budget is null)
         {
             await ResumeAsync(
                 record,
-                $"Bursar had suspended it for budget {record.Budget}, which is gone, and had no record of it",
+                $"Bursar had suspended it for {BudgetSnapshot.DisplayNameOf(record.Budget, record.IsClusterBudget)}, which is gone, and had no record of it",
                 cancellationToken
             );
             return;
@@ -152,8 +157,11 @@ internal sealed partial class LostSuspension(
             events.Restored(record, null, Messages.Restored(why, null), isStillSuspended: false);
     }
 
-    private static string BudgetOf(string? mirror) =>
-        mirror?.StartsWith(BudgetPrefix, StringComparison.Ordinal) == true ? mirror[BudgetPrefix.Length..] : "";
+    private static string? MirrorOn(WorkloadObject work, ManagerField? through) =>
+        (through?.Object ?? work.Metadata).Annotations.GetValueOrDefault(BursarAnnotations.SuspendedBy);
+
+    private static string? BudgetOf(string? mirror, string prefix) =>
+        mirror?.StartsWith(prefix, StringComparison.Ordinal) == true ? mirror[prefix.Length..] : null;
 
     [LoggerMessage(
         Level = LogLevel.Information,

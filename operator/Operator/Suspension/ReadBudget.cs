@@ -5,9 +5,19 @@ using Bursar.Core.Text;
 namespace Bursar.Operator.Suspension;
 
 /// <summary>A budget object with its parsed spec.</summary>
-internal sealed record ReadBudget(V1Alpha1GpuBudget Object, BudgetTerms Terms, LabelSelector Selector, LabelSelector? Exempt)
+/// <param name="Namespaces">The namespaces that it covers and that exist, in order.</param>
+internal sealed record ReadBudget(
+    BudgetObject Object,
+    BudgetTerms Terms,
+    LabelSelector Selector,
+    LabelSelector? Exempt,
+    IReadOnlyList<string> Namespaces
+)
 {
+    /// <summary>Its own namespace; empty for a ClusterGpuBudget.</summary>
     public string Namespace => Object.Metadata.Namespace ?? "";
+
+    public bool IsCluster => Object is V1Alpha1ClusterGpuBudget;
 
     public string Name => Object.Metadata.Name;
 

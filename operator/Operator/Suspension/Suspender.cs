@@ -92,7 +92,7 @@ internal sealed partial class Suspender(
     /// </summary>
     public async Task<WriteResult?> ResumeAsync(
         SuspensionRecord record,
-        V1Alpha1GpuBudget budget,
+        BudgetObject budget,
         string reason,
         CancellationToken cancellationToken
     )
@@ -119,7 +119,7 @@ internal sealed partial class Suspender(
     /// Resumes a workload that its budget no longer selects or that is released. Returns null as <see cref="ResumeAsync"/> does. The record
     /// stays if the write is refused.
     /// </summary>
-    public async Task<WriteResult?> ReleaseAsync(SuspensionRecord record, V1Alpha1GpuBudget? budget, CancellationToken cancellationToken)
+    public async Task<WriteResult?> ReleaseAsync(SuspensionRecord record, BudgetObject? budget, CancellationToken cancellationToken)
     {
         LogReleasing(record.Namespace, record.Name, record.Kind, record.Budget);
         if (store.State.LeaveToOthers(record.BudgetUid, record.Uid, record.Field.Pointer))
@@ -142,7 +142,7 @@ internal sealed partial class Suspender(
     /// Removes the record of a workload that is no longer suspended. A suspended CronJob is resumed first, and the record stays until that
     /// succeeded.
     /// </summary>
-    public async Task ForgetAsync(SuspensionRecord record, V1Alpha1GpuBudget budget, bool mayWrite, CancellationToken cancellationToken)
+    public async Task ForgetAsync(SuspensionRecord record, BudgetObject budget, bool mayWrite, CancellationToken cancellationToken)
     {
         if (record.CronJob is null || mayWrite && await cronJobs.ResumeAsync(record, budget, cancellationToken))
             Remove(record);

@@ -25,8 +25,7 @@ internal sealed class WorkloadActor(KubeClient client)
         WorkloadKey workload,
         ClusterStores stores,
         BudgetAction action,
-        string budget,
-        string budgetUid,
+        ReadBudget budget,
         SuspendedSnapshot cause
     )
     {
@@ -67,8 +66,9 @@ internal sealed class WorkloadActor(KubeClient client)
             Since = action.Suspension!.Since,
             Reason = action.Reason,
             Cause = cause,
-            Budget = budget,
-            BudgetUid = budgetUid,
+            Budget = budget.Name,
+            BudgetUid = budget.Uid,
+            IsClusterBudget = budget.IsCluster,
             CostToFinish = action.CostToFinish,
             Class = action.Class,
         };
@@ -232,7 +232,7 @@ internal sealed class WorkloadActor(KubeClient client)
                         : from is not null && !FieldWriter.Same(present, from) ? WriteOutcome.ChangedByOther()
                         : FieldChange.Set([
                             new(record.Field.Pointer, record.Field.Value),
-                            .. FieldWriter.Mirror(record.Budget, record.Reason),
+                            .. FieldWriter.Mirror(record.BudgetReference, record.Reason),
                         ]);
                 },
                 cancellationToken
@@ -252,7 +252,7 @@ internal sealed class WorkloadActor(KubeClient client)
                         return WriteOutcome.AlreadySo;
                     return FieldChange.Set([
                         new(kind.Field, "true"),
-                        .. FieldWriter.Mirror(record.Budget, record.Reason),
+                        .. FieldWriter.Mirror(record.BudgetReference, record.Reason),
                         new FieldValue(Requested, WorkloadObject.Absent, IsTested: false),
                         new(FieldWriter.Annotation(AdmissionGate.NameOn(work)), WorkloadObject.Absent, IsTested: false),
                     ]);

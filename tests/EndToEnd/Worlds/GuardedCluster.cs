@@ -90,6 +90,8 @@ internal sealed class GuardedTeam : IDisposable
 
     public string Budgets => $"/apis/bursar.dev/v1alpha1/namespaces/{Name}/gpubudgets";
 
+    public const string ClusterBudgets = "/apis/bursar.dev/v1alpha1/clustergpubudgets";
+
     public string Jobs => $"/apis/batch/v1/namespaces/{Name}/jobs";
 
     public string Deployments => $"/apis/apps/v1/namespaces/{Name}/deployments";
@@ -176,32 +178,64 @@ internal sealed class GuardedTeam : IDisposable
             """
         );
 
+    /// <summary>Creates a ClusterGpuBudget over this namespace alone.</summary>
+    public Task ClusterBudgetAsync(string name) =>
+        PostAsync(
+            _server.Client,
+            ClusterBudgets,
+            $$"""
+            {apiVersion: bursar.dev/v1alpha1, kind: ClusterGpuBudget, metadata: {name: {{name}}}, spec: {limit: {cost: "500"}, namespaces: [{{Name}}] } }
+            """
+        );
+
     /// <summary>Writes into the budget's status, as the operator does, which Deployments it holds at zero.</summary>
-    public async Task MarkSuspendedAsync(string budget, params string[] deployments)
+    public Task MarkSuspendedAsync(string budget, params string[] deployments) =>
+        MarkSuspendedAsync($"{Budgets}/{budget}", null, deployments);
+
+    /// <summary>The same for Deployments of this namespace in the status of a ClusterGpuBudget.</summary>
+    public Task MarkSuspendedByClusterBudgetAsync(string budget, params string[] deployments) =>
+        MarkSuspendedAsync($"{ClusterBudgets}/{budget}", Name, deployments);
+
+    private async Task MarkSuspendedAsync(string path, string? ns, string[] deployments)
     {
         var list = new JsonArray([
             .. deployments.Select(d =>
-                (JsonNode)
-                    new JsonObject
-                    {
-                        ["kind"] = "Deployment",
-                        ["name"] = d,
-                        ["since"] = "2026-11-21T10:00:00Z",
-                        ["reason"] = "BudgetExhausted",
-                    }
-            ),
+            {
+                var entry = new JsonObject
+                {
+                    ["kind"] = "Deployment",
+                    ["name"] = d,
+                    ["since"] = "2026-11-21T10:00:00Z",
+                    ["reason"] = "BudgetExhausted",
+                };
+                if (ns is not null)
+                    entry["namespace"] = ns;
+                return (JsonNode)entry;
+            }),
         ]);
         (
             await SendAsync(
                 Bursar,
                 HttpMethod.Patch,
-                $"{Budgets}/{budget}/status",
+                $"{path}/status",
                 new JsonObject { ["status"] = new JsonObject { ["suspended"] = list } }.ToJsonString()
             )
         )
             .Code.Should()
             .Be(0);
     }
+
+    /// <summary>Binds people of this namespace to a ClusterRole in the whole cluster.</summary>
+    public Task BindInClusterAsync(string role, params string[] people) =>
+        PostAsync(
+            _server.Client,
+            "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+            $$"""
+            metadata: {generateName: people-}
+            roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {{role}}}
+            subjects: [{{string.Join(", ", people.Select(p => $"{{kind: ServiceAccount, name: {p}, namespace: {Name}}}"))}}]
+            """
+        );
 
     public static async Task PostAsync(KubeClient client, string path, string yaml)
     {

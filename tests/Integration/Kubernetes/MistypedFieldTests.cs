@@ -243,6 +243,11 @@ public class MistypedFieldTests
             GpuBudgetReader.Read(budget, out _, out _, out _);
             GpuBudgetReader.TryReadSelector(budget, out _);
         }),
+        ["ClusterGpuBudget"] = Trial.Of<V1Alpha1ClusterGpuBudget>(budget =>
+        {
+            GpuBudgetReader.Read(budget, out _, out _, out _);
+            GpuBudgetReader.TryReadSelector(budget, out _);
+        }),
         ["GpuPriceBook"] = Trial.Of<V1Alpha1GpuPriceBook>(book => GpuPriceBookReader.Read(book, out _)),
         ["InferenceScaler"] = Trial.Of<V1Alpha1InferenceScaler>(scaler => InferenceScalerReader.Read(scaler, out _)),
         ["GpuLedger"] = Trial.Of<V1Alpha1GpuLedger>(ledger => GpuLedgerShards.Read(ledger)),

@@ -93,7 +93,7 @@ internal static class BudgetMessages
         table.Add("after any of them", Messages.AndOthers(Train with { OtherBudgets = "budget other" }));
         ObjectRef nightly = new("batch/v1", "CronJob", "nightly", "uid-nightly");
         table.Add("after any of them, of a CronJob's run", Messages.CronJobWaits(nightly));
-        table.Add("Event Suspended on the CronJob", Messages.CronJobSuspended(nightly, "Job nightly-1", "nlp"));
+        table.Add("Event Suspended on the CronJob", Messages.CronJobSuspended(nightly, "Job nightly-1", "budget nlp"));
         table.Add("Event Resumed on the CronJob", Messages.CronJobResumed(nightly, "Job nightly-1"));
     }
 
@@ -197,6 +197,10 @@ internal static class BudgetMessages
         var held = Train.Waiting() with { OtherBudgets = "budget other" };
         Kept(Reasons.SuspendedByOtherBudget, held);
         Kept(Reasons.SuspendedByOtherBudget, held with { NoPodSince = Now.AddHours(-1) });
+        Kept(Reasons.SuspendedByOtherBudget, held with { NotCoveredBy = "budget other" });
+        Kept(Reasons.SuspendedByOtherBudget, Train with { NotCoveredBy = "cluster budget research" });
+        var (covered, waiting) = Begin(Budget(50, Train.Suspended(50) with { NotCoveredBy = "cluster budget research" }));
+        table.Add(Reasons.SuspendedByOtherBudget, Messages.WaitsForOthers(waiting, covered.Budget));
         Kept(Reasons.SuspendedByOtherBudget, Chat.Waiting() with { OtherBudgets = "budget other" });
         var (plan, train) = Begin(November);
         table.Add(
@@ -335,6 +339,12 @@ internal static class BudgetMessages
         table.Add(November with { Spent = Money(51), Workloads = [] });
         table.Add(Budget(33, Train));
         table.Add(Budget(Terms(25) with { Settle = TimeSpan.FromMinutes(5) }, Job("train", 10, minutesOld: 60)).Admitted(("train", 20)));
+        table.Add(
+            November with
+            {
+                Children = [new("research/nlp", Money(60), HasSameWindow: true), new("vision", Money(40), HasSameWindow: true)],
+            }
+        );
         // Windows and modes.
         table.Add(
             In(

@@ -25,7 +25,7 @@ internal static class OperatorMessages
     {
         table.Section("Warnings of the admission webhook, which kubectl prints");
         ReviewedWorkload job = new("Job", 8, V100 * 8, TimeSpan.FromSeconds(30), null);
-        ReviewedBudget nlp = new("nlp", Terms(500), false, new(Money(487.70m), Money(500), "USD"));
+        ReviewedBudget nlp = new("gpubudget nlp", Terms(500), false, new(Money(487.70m), Money(500), "USD"));
         void Judged(ReviewedWorkload work, ReviewedBudget budget, bool observeOnly = false)
         {
             var verdict = AdmissionRule.Judge(work, [budget], observeOnly, Now);

@@ -23,7 +23,7 @@ internal static class MetricReference
             Append(
                 text,
                 "Operator",
-                "Port 8080 of each replica. Figures of budgets, workloads, scalers and the ledger come from the leader alone.",
+                "Port 8080 of each replica. Figures of budgets, workloads, scalers and the ledger come from the leader alone. The label `namespace` of a ClusterGpuBudget is `*`; that of a workload is its own namespace.",
                 metrics.Families
             );
         Append(text, "Agent", "Port 9464 of each agent.", new AgentMetrics().Families);

@@ -42,6 +42,12 @@ internal static class ReasonReference
         ),
         ("GpuBudget", ConditionTypes.MinimumReplicasExceedLimit, "Inference that keeps running costs more than is left of the limit.", ""),
         (
+            "ClusterGpuBudget",
+            ConditionTypes.Overcommitted,
+            "The limits of the budgets directly below it exceed its own together. Only budgets with the same window count.",
+            ""
+        ),
+        (
             "GpuBudget",
             ConditionTypes.BreakerOpen,
             "The [circuit breaker](../tasks/operate.md#reset-the-circuit-breaker) is open: forecasts suspend nothing.",
@@ -103,6 +109,10 @@ internal static class ReasonReference
                 (
                     Reasons.Overspent,
                     "More than the limit is spent and workloads keep running. Events repeat it with the growing amount. See [BursarBudgetOverspent](../tasks/alerts.md#bursarbudgetoverspent)."
+                ),
+                (
+                    Reasons.ChildLimitsExceedLimit,
+                    "The limits of the budgets below a ClusterGpuBudget exceed its own together. Nothing is refused: workloads run while they fit every budget that selects them."
                 ),
                 (
                     Reasons.MinimumReplicasExceedLimit,
@@ -209,7 +219,7 @@ internal static class ReasonReference
                 ),
                 (
                     Reasons.SuspendedByOtherBudget,
-                    "Another budget has suspended the workload. This budget covers it and keeps the amount reserved. See [several budgets](../concepts/suspension.md#several-budgets-over-one-workload)."
+                    "Another budget does not cover the workload. This budget covers it, and reserves nothing for it until the other one covers it too. See [several budgets](../concepts/suspension.md#several-budgets-over-one-workload)."
                 ),
                 (Reasons.SuspendedByOther, "The user or another controller suspended the workload. Bursar does not resume it."),
                 (

@@ -129,7 +129,9 @@ public sealed class FieldWriterTests
     {
         await using var server = await OneObject.StartAsync(Running);
         server.BeforePatch = () => server.Change(obj => obj["metadata"]!["annotations"] = new JsonObject { ["mine"] = "1" });
-        (await server.SetAsync(Job, [new(Suspend, "true"), .. FieldWriter.Mirror("b", "Exhausted")])).Should().Be(WriteOutcome.Done);
+        (await server.SetAsync(Job, [new(Suspend, "true"), .. FieldWriter.Mirror("gpubudget/b", "Exhausted")]))
+            .Should()
+            .Be(WriteOutcome.Done);
         server
             .Annotations.Should()
             .Be("""{"mine":"1","bursar.dev/suspended-by":"gpubudget/b","bursar.dev/suspended-reason":"Exhausted"}""");

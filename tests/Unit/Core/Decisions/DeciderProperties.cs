@@ -57,7 +57,12 @@ public sealed class DeciderProperties
                 return;
 
             var work = budget
-                .Workloads.Select(w => new CostedWorkload(w, WorkloadCost.From(w, budget), WorkloadCost.IsSuspendable(w, budget)))
+                .Workloads.Select(w => new CostedWorkload(
+                    w,
+                    WorkloadCost.From(w, budget),
+                    WorkloadCost.IsSuspendable(w, budget),
+                    w.Key.DisplayName(budget.Namespace)
+                ))
                 .ToArray();
             var balance = BudgetTotals.From(budget, BudgetDecider.LimitOf(budget), work);
             if (balance.MinimumReplicasExceedLimit)

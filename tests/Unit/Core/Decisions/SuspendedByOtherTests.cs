@@ -81,7 +81,49 @@ public sealed class SuspendedByOtherTests
 
         var action = BudgetDecider.Decide(Budget(20m, suspended)).Actions.Should().ContainSingle().Subject;
         action.Kind.Should().Be(ActionKind.Resume);
-        action.Sentence.Should().ContainAll("Budget nlp", "the budget was raised", "budget other still");
+        action.Sentence.Should().ContainAll("Budget nlp resumes it", "the budget was raised", "together with budget other");
+    }
+
+    [Fact]
+    public void Budget_that_covers_a_job_waits_for_the_others_and_announces_it_once()
+    {
+        var suspended = Job("shared", 2).Suspended(limit: 1m) with { OtherBudgets = "budget other", NotCoveredBy = "budget other" };
+
+        var first = BudgetDecider.Decide(Budget(20m, suspended));
+        first.Actions.Should().BeEmpty();
+        first.ReasonOf("shared").Should().Be(Reasons.SuspendedByOtherBudget);
+        first.DoesNotCover().Should().BeEmpty("it waits for the other budget only");
+        first.Reserved.Should().Be(Amount.Zero);
+        var announced = first.Announcements.Should().ContainSingle(one => one.Reason == Reasons.SuspendedByOtherBudget).Subject;
+        announced.Sentence.Should().ContainAll("Budget nlp would resume it", "budget other does not cover it", "6.12 USD");
+
+        var second = BudgetDecider.Decide(Budget(20m, suspended) with { Memory = first.Memory });
+        second.Announcements.Should().NotContain(one => one.Reason == Reasons.SuspendedByOtherBudget);
+        BudgetDecider.Decide(Budget(1m, suspended)).DoesNotCover().Should().Equal("uid-shared");
+    }
+
+    /// <summary>Otherwise two budgets would keep their limits free for each other's jobs, and neither would run.</summary>
+    [Fact]
+    public void Job_that_another_budget_does_not_cover_reserves_nothing()
+    {
+        var blocked = Job("blocked", 3).Waiting() with { OtherBudgets = "budget other", NotCoveredBy = "budget other" };
+        var decision = BudgetDecider.Decide(Budget(10m, blocked, Job("waits", 3).Suspended(limit: 1m)));
+        decision.Actions.Should().ContainSingle().Which.Kind.Should().Be(ActionKind.Resume);
+        decision.Reserved.Should().Be(Amount.Zero);
+    }
+
+    /// <summary>A second budget does not choose a victim of its own while the first one's is being stopped.</summary>
+    [Fact]
+    public void Job_that_another_budget_is_about_to_suspend_counts_as_stopped()
+    {
+        var leaving = Job("leaving", 3) with { NotCoveredBy = "budget other" };
+        var both = Budget(10m, leaving, Job("stays", 3)).Admitted(("leaving", 9.18m), ("stays", 9.18m));
+        BudgetDecider.Decide(both).Actions.Should().BeEmpty();
+        BudgetDecider
+            .Decide(both with { Workloads = [.. both.Workloads.Select(one => one with { NotCoveredBy = null })] })
+            .SuspendedNames()
+            .Should()
+            .HaveCount(1);
     }
 
     [Fact]

@@ -16,8 +16,8 @@ public sealed class SuspensionsOfOneFieldTests
         state.RecordSuspension(Record("a", original: "3")).Should().BeTrue();
         state.RecordSuspension(Record("b", original: "0")).Should().BeTrue();
         state.SuspensionsBy("b").Single().Field.Original.Should().Be("3", "zero is the value that the first budget wrote");
-        state.SuspendedByOthers("ns", "b")["w"].Single().BudgetUid.Should().Be("a");
-        state.SuspendedByOthers("elsewhere", "b").Should().BeEmpty();
+        state.SuspendedByOthers(["ns"], "b")["w"].Single().BudgetUid.Should().Be("a");
+        state.SuspendedByOthers(["elsewhere"], "b").Should().BeEmpty();
 
         state.LeaveToOthers("a", "w", "/spec/replicas").Should().BeTrue();
         state.SuspensionsBy("a").Should().BeEmpty();

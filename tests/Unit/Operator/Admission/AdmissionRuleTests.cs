@@ -10,7 +10,12 @@ public sealed class AdmissionRuleTests
     private static readonly DateTimeOffset Now = new(2026, 11, 21, 10, 0, 0, TimeSpan.Zero);
     private static readonly ReviewedWorkload Job = new("Job", 8, HourlyCost.FromDecimal(24.48m), TimeSpan.FromSeconds(30), null);
     private static readonly BudgetTerms Terms = new() { Limit = Amount.FromDecimal(500), Window = new(WindowPeriod.Month) };
-    private static readonly ReviewedBudget Nlp = new("nlp", Terms, false, new(Amount.FromDecimal(487.70m), Amount.FromDecimal(500), "USD"));
+    private static readonly ReviewedBudget Nlp = new(
+        "gpubudget nlp",
+        Terms,
+        false,
+        new(Amount.FromDecimal(487.70m), Amount.FromDecimal(500), "USD")
+    );
 
     [Fact]
     public void New_job_is_gated_and_the_warning_names_the_amounts()

@@ -50,6 +50,12 @@ public sealed class BudgetStatusTests
                 3600,
                 null
             },
+            { "another namespace", With(Covering("a")), With(Covering("a", "b")), 0, 0 },
+            { "the same namespaces", With(Covering("a", "b")), With(Covering("a", "b")), 3600, null },
+            { "a namespace in place of another", With(Covering("a")), With(Covering("b")), 0, 0 },
+            { "a budget above", With(), With(s => s.Parents = ["research"]), 0, 0 },
+            { "another limit below", With(Below("50")), With(Below("60")), 0, 0 },
+            { "the same budget below", With(Below("50")), With(Below("50")), 3600, null },
             { "the next window", With(Window("2026-11-01", "2026-12-01")), With(Window("2026-12-01", "2027-01-01")), 0, 0 },
             {
                 "a rolling window that rolled on",
@@ -70,6 +76,11 @@ public sealed class BudgetStatusTests
                     Reason = reason,
                 },
             ];
+
+    private static Action<GpuBudgetStatus> Covering(params string[] namespaces) =>
+        status => (status.NamespaceCount, status.Namespaces) = (namespaces.Length, namespaces);
+
+    private static Action<GpuBudgetStatus> Below(string limit) => status => status.Children = [new() { Name = "team/nlp", Limit = limit }];
 
     private static Action<GpuBudgetStatus> Window(string start, string end) => status => status.Window = new() { Start = start, End = end };
 

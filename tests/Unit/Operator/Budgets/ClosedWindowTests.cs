@@ -82,35 +82,71 @@ public sealed class ClosedWindowTests
         state.ClosedWindows("b").Count.Should().Be(OperatorState.KeptWindows);
     }
 
-    private static void Record(GpuLedger ledger, OperatorState state, ReadBudget budget, DateTimeOffset now, int keptDays = 400) =>
-        BudgetRecorder.RecordWindows(ledger, state, budget, Decision(budget, ledger, now), keptDays);
-
-    private static BudgetDecision Decision(ReadBudget budget, GpuLedger ledger, DateTimeOffset now)
+    /// <summary>Day one spends 14 and day two 24, at a limit of 20.</summary>
+    [Fact]
+    public void Rollover_carries_the_unspent_part_up_to_its_share_for_one_window()
     {
-        var window = Bursar.Core.Budgets.Window.At(budget.Terms.Window, now);
-        return BudgetDecider.Decide(
-            new()
-            {
-                Namespace = "team",
-                Name = "b",
-                Uid = "b",
-                Now = now,
-                Terms = budget.Terms,
-                Window = window,
-                Currency = "USD",
-                Spent = ledger.Spent("team", budget.Selector, window.Start, now, now),
-                Workloads = [],
-                Memory = new(),
-            }
-        );
+        var (ledger, state) = (Ledger(), new OperatorState());
+        var budget = Budget("Day", limit: "20", rollover: 20);
+        Record(ledger, state, budget, Start.AddHours(12)).Should().Be(Amount.Zero);
+        foreach (var hour in (ReadOnlySpan<int>)[1, 2, 23])
+            Record(ledger, state, budget, Start.AddDays(1).AddHours(hour)).ToString(0).Should().Be("4", "6 is unspent, and 20 % is 4");
+        state.OpenWindow("b")!.Limit.ToString(0).Should().Be("24");
+        Record(ledger, state, budget, Start.AddDays(2).AddHours(1)).Should().Be(Amount.Zero, "what was carried over expires");
+        state.ClosedWindows("b").Select(one => one.Limit.ToString(0)).Should().Equal("20", "24");
     }
+
+    [Fact]
+    public void Rollover_after_an_outage_or_a_change_of_the_spec_carries_no_more()
+    {
+        var (ledger, state) = (Ledger(), new OperatorState());
+        var budget = Budget("Day", limit: "30", rollover: 50);
+        Record(ledger, state, budget, Start.AddHours(12));
+        // Down for the whole second day, which had 30 and 15 carried over and spent 24.
+        Record(ledger, state, budget, Start.AddDays(2).AddHours(1)).ToString(0).Should().Be("6");
+        Record(ledger, state, Budget("Day", limit: "30", rollover: 10), Start.AddDays(2).AddHours(2)).ToString(0).Should().Be("3");
+        Record(ledger, state, Budget("Day", limit: "30"), Start.AddDays(2).AddHours(3)).Should().Be(Amount.Zero);
+        Record(ledger, state, budget, Start.AddDays(2).AddHours(4)).Should().Be(Amount.Zero, "it applies from the next window on");
+    }
+
+    /// <summary>Conservation: over any number of windows, spending within the limits never exceeds what the limits gave.</summary>
+    [Fact]
+    public void Rollover_creates_no_budget()
+    {
+        for (var seed = 0; seed < 500; seed++)
+        {
+            var random = new Random(seed);
+            var (given, spent, carried) = (0m, 0m, 0m);
+            var percent = random.Next(1, 101);
+            for (var window = 0; window < 20; window++)
+            {
+                var limit = random.Next(1, 100);
+                var counted = new CountedWindow("w", Start, Start, Amount.FromDecimal(limit + carried), Amount.FromDecimal(carried));
+                var uses = Math.Min(random.Next(0, 150), limit + carried);
+                given += limit;
+                spent += uses;
+                var unspent = decimal.Parse(
+                    counted.Unspent(Amount.FromDecimal(uses)).ToString(),
+                    System.Globalization.CultureInfo.InvariantCulture
+                );
+                unspent.Should().BeLessThanOrEqualTo(limit);
+                carried = Math.Min(unspent, random.Next(1, 100) * percent / 100m);
+                (spent + carried).Should().BeLessThanOrEqualTo(given, "seed {0}, window {1}", seed, window);
+            }
+        }
+    }
+
+    private static Amount Record(GpuLedger ledger, OperatorState state, ReadBudget budget, DateTimeOffset now, int keptDays = 400) =>
+        BudgetRecorder.RecordWindows(ledger, state, budget, now, keptDays);
 
     private static ReadBudget Budget(
         string period,
         string? length = null,
         string? topUp = null,
         DateTimeOffset? start = null,
-        DateTimeOffset? end = null
+        DateTimeOffset? end = null,
+        string limit = "10",
+        int? rollover = null
     )
     {
         var entity = new V1Alpha1GpuBudget
@@ -123,7 +159,8 @@ public sealed class ClosedWindowTests
             },
             Spec = new()
             {
-                Limit = new() { Cost = "10" },
+                Limit = new() { Cost = limit },
+                Rollover = rollover is { } percent ? new() { MaxPercent = percent } : null,
                 Window = new()
                 {
                     Period = period,
@@ -135,7 +172,7 @@ public sealed class ClosedWindowTests
             },
         };
         GpuBudgetReader.Read(entity, out var terms, out var selector, out var exempt).Should().BeEmpty();
-        return new(entity, terms!, selector, exempt);
+        return new(entity, terms!, selector, exempt, [entity.Metadata.Namespace]);
     }
 
     /// <summary>One GPU at 1 USD/h from 10:00 on the first day.</summary>

@@ -12,6 +12,9 @@ public sealed class CommandLineTests
     [InlineData("gpub/nlp -n team-nlp", true)]
     [InlineData("gpub/nlp --all", false)]
     [InlineData("gpub/nlp gpub/other", false)]
+    [InlineData("cgpub/research", true)]
+    [InlineData("cgpub/research -n team-nlp", false)]
+    [InlineData("cgpub/research --all", false)]
     public void Release_wants_a_budget_or_all(string line, bool right) =>
         (ReleaseCommand.Create().Parse(line).Errors.Count == 0).Should().Be(right);
 
@@ -22,6 +25,19 @@ public sealed class CommandLineTests
     [InlineData("", false)]
     public void Explain_wants_a_budget_and_a_known_form(string line, bool right) =>
         (ExplainCommand.Create().Parse(line).Errors.Count == 0).Should().Be(right);
+
+    [Theory]
+    [InlineData("nlp", "GpuBudget team/nlp")]
+    [InlineData("gpub/nlp", "GpuBudget team/nlp")]
+    [InlineData("gpubudgets.bursar.dev/nlp", "GpuBudget team/nlp")]
+    [InlineData("cgpub/research", "ClusterGpuBudget research")]
+    [InlineData("clustergpubudget/research", "ClusterGpuBudget research")]
+    [InlineData("ClusterGpuBudgets/research", "ClusterGpuBudget research")]
+    [InlineData("clustergpubudgets.bursar.dev/research", "ClusterGpuBudget research")]
+    [InlineData("cgpub/", null)]
+    [InlineData("infs/chat", null)]
+    public void Budget_name_is_accepted_as_by_kubectl(string text, string? budget) =>
+        BudgetName.TryParse(text, "team")?.ToString().Should().Be(budget);
 
     [Theory]
     [InlineData("gpub/nlp", "no kubeconfig")]

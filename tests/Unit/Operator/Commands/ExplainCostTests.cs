@@ -40,7 +40,7 @@ public sealed class ExplainCostTests
         ledger.Record(Report(), null);
         ledger.Reprice(card, book.RateFor(card)!.Value, Start.AddMinutes(30));
 
-        var text = ExplainCost.Format(ledger, book, "ns", LabelSelector.Everything, Start, Start.AddHours(1));
+        var text = ExplainCost.Format(ledger, book, "ns", ["ns"], LabelSelector.Everything, Start, Start.AddHours(1));
 
         text.Should()
             .Be(
@@ -66,7 +66,7 @@ public sealed class ExplainCostTests
         ledger.Observe(Pod() with { Gpus = 1, Share = DeviceShare.Whole });
         ledger.Record(Report(), null);
 
-        var text = ExplainCost.Format(ledger, null, "ns", LabelSelector.Everything, Start, Start.AddSeconds(1795));
+        var text = ExplainCost.Format(ledger, null, "ns", ["ns"], LabelSelector.Everything, Start, Start.AddSeconds(1795));
 
         text.Should().Contain("1795 s × 1 of").And.Contain("measured for 1795 GPU-seconds, busy 50 %");
     }

@@ -333,7 +333,7 @@ public sealed class GenerateScalerTests
                 left out: ScaledObject chat: spec.triggers[0].metricType: each trigger but prometheus has its own
                 left out: ScaledObject chat: spec.triggers[2]: it follows the InferenceScaler chat, which can scale the target itself
                 left out: ScaledObject chat: spec.triggers[3]: metadata.percent: is required
-                left out: ScaledObject chat: spec.triggers[4]: external asks earthquakes.default:6000; Bursar queries no external scalers
+                left out: ScaledObject chat: spec.triggers[4]: external queries earthquakes.default:6000; Bursar queries no external scalers
                 note: ScaledObject chat: spec.costCap: the least of the triggers' caps: an InferenceScaler has one
 
                 """
