@@ -135,6 +135,15 @@ Kinds that the policies in guard.yaml cover, one per line: each kind that Bursar
 {{- end }}
 
 {{/*
+Kinds of budgets, one per line. `fields` are guarded in addition to bursar.guardedFields. `scalePolicy` ends the name of the policy that protects
+what a budget of this kind has scaled to zero.
+*/}}
+{{- define "bursar.guardedBudgets" -}}
+- {kind: GpuBudget, resource: gpubudgets, cluster: false, fields: [], policy: bursar-guard-budgets, scalePolicy: scale}
+- {kind: ClusterGpuBudget, resource: clustergpubudgets, cluster: true, fields: [spec.namespaces, spec.namespaceSelector], policy: bursar-guard-cluster-budgets, scalePolicy: cluster-scale}
+{{- end }}
+
+{{/*
 Requests that the policies never deny: those of the operator and of the cluster's own controllers, which delete namespaces and collect garbage. The
 conditions use only the request's user, so that they cannot fail.
 */}}
@@ -152,7 +161,12 @@ conditions use only the request's user, so that they cannot fail.
 ' in namespace ' + request.namespace + ' (try: kubectl auth can-i override gpubudgets.bursar.dev -n ' + request.namespace + '). A cluster administrator can grant it with a RoleBinding to the ClusterRole bursar-override.'
 {{- end }}
 
-{{/* A binding for the whole scope of a policy. Takes `root`, the policy's `name`, and `budgets`: true if GpuBudgets are its parameters. */}}
+{{/* The same for a ClusterGpuBudget. */}}
+{{- define "bursar.guardClusterAdvice" -}}
+' (try: kubectl auth can-i override clustergpubudgets.bursar.dev). A cluster administrator can grant it with a ClusterRoleBinding to the ClusterRole bursar-override.'
+{{- end }}
+
+{{/* A binding for the whole scope of a policy. Takes `root`, the policy's `name`, and `budgets`: true if budgets are its parameters. */}}
 {{- define "bursar.guardBinding" -}}
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicyBinding
@@ -166,7 +180,7 @@ spec:
   validationActions: [Deny]
   {{- if .budgets }}
   paramRef:
-    # Every budget of the request's namespace. Without a budget, nothing is suspended.
+    # Every budget of the request's namespace, or every ClusterGpuBudget. Without a budget, nothing is suspended.
     selector: {}
     parameterNotFoundAction: Allow
   {{- end }}
