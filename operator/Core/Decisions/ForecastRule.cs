@@ -154,7 +154,7 @@ internal static class ForecastRule
                     Messages.MinimumReplicasKeepRunning(workload, plan, ResumeRule.NamedLimit(workload, plan)),
                     byForecast: true
                 );
-            else
+            else if (workload.Snapshot.NotCoveredBy is null)
                 plan.Keep(workload, Reasons.MinimumReplicasExceedLimit, Messages.MinimumReplicasLeave(plan.Budget, plan.Totals));
     }
 

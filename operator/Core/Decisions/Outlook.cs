@@ -81,7 +81,10 @@ public sealed record Outlook
         var suspended = stops is { } at
             ? courses
                 .Where(course =>
-                    course.Suspendable && (course.Item.Snapshot.State == WorkloadState.Pending || course.MayRunAfter(at - budget.Now))
+                    course.Suspendable
+                    // A workload that another budget stops does not run by then.
+                    && course.Item.Snapshot.NotCoveredBy is null
+                    && (course.Item.Snapshot.State == WorkloadState.Pending || course.MayRunAfter(at - budget.Now))
                 )
                 .ToArray()
             : [];

@@ -112,6 +112,17 @@ public sealed class SuspendedByOtherTests
         decision.Reserved.Should().Be(Amount.Zero);
     }
 
+    [Fact]
+    public void Job_that_another_budget_stops_is_neither_announced_nor_said_to_run()
+    {
+        var stopped = Job("stopped", 100, minutesOld: 60).Waiting() with { OtherBudgets = "budget other", NotCoveredBy = "budget other" };
+        // The budget is new, so the forecast suspends none of the jobs that were there before it.
+        var decision = BudgetDecider.Decide(Budget(20m, stopped, Serving("chat")) with { Memory = new() });
+        decision.ReasonOf("stopped").Should().Be(Reasons.SuspendedByOtherBudget);
+        decision.Announcements.SelectMany(one => one.About).Should().NotContain(key => key.Name == "stopped");
+        decision.Announcements.Should().Contain(one => one.Reason == Reasons.AtRisk).Which.Sentence.Should().NotContain("Job/stopped");
+    }
+
     /// <summary>A second budget does not choose a victim of its own while the first one's is being stopped.</summary>
     [Fact]
     public void Job_that_another_budget_is_about_to_suspend_counts_as_stopped()
