@@ -36,7 +36,7 @@ internal static class PassProcess
         );
         await await Task.WhenAny(leads.Task, running);
         var parts = await leads.Task;
-        var budgets = parts.Stores.AllBudgets.ToList();
+        var budgets = parts.Stores.Coverage.All.ToList();
         while (decided.Count < budgets.Count)
             await Task.Delay(20, ct);
         ChildProcess.Tell("budgets", budgets.Count);
@@ -57,12 +57,12 @@ internal static class PassProcess
         for (var pass = 0; pass < Passes || warming.Elapsed < Warming; pass++)
         {
             var clock = Stopwatch.StartNew();
-            foreach (var budget in parts.Stores.AllBudgets)
+            foreach (var budget in parts.Stores.Coverage.All)
             {
                 if (GpuBudgetReader.Read(budget, out var terms, out var selector, out var exempt).Count > 0)
                     throw new InvalidOperationException("a budget of the bench cannot be read");
                 var decision = BudgetDecider.Decide(
-                    parts.Observer.Observe(new(budget, terms!, selector, exempt, parts.Stores.NamespacesOf(budget)))
+                    parts.Observer.Observe(new(budget, terms!, selector, exempt, parts.Stores.Coverage.NamespacesOf(budget)))
                 );
                 if (decision.Actions.Count > 0)
                     throw new InvalidOperationException("nothing was to be stopped");

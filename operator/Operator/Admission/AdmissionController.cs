@@ -83,7 +83,7 @@ internal sealed partial class AdmissionController(
             return Untouched;
         var labels = work.Labels;
         var budgets = new List<ReviewedBudget>();
-        foreach (var budget in stores.BudgetsIn(work.Namespace).OrderBy(b => b.Metadata.Name, StringComparer.Ordinal))
+        foreach (var budget in stores.Coverage.In(work.Namespace).OrderBy(b => b.Metadata.Name, StringComparer.Ordinal))
         {
             var errors = GpuBudgetReader.Read(budget, out var terms, out var selector, out var exempt);
             // A budget with an unreadable selector cannot be matched.
@@ -129,7 +129,7 @@ internal sealed partial class AdmissionController(
         // If the owner is not cached yet, use the pod's own labels, which come from its template.
         var top = PodWorkload.From(pod, stores);
         var work = top is null ? null : stores.CacheOf(top.Key.Kind)?.Get(top.Key.Namespace, top.Key.Name);
-        foreach (var budget in stores.BudgetsIn(pod.Metadata.Namespace ?? "").OrderBy(b => b.Metadata.Name, StringComparer.Ordinal))
+        foreach (var budget in stores.Coverage.In(pod.Metadata.Namespace ?? "").OrderBy(b => b.Metadata.Name, StringComparer.Ordinal))
         {
             if (observes || GpuBudgetReader.Read(budget, out var terms, out var selector, out var exempt).Count > 0)
                 continue;

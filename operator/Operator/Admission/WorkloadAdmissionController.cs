@@ -113,7 +113,7 @@ internal sealed partial class WorkloadAdmissionController(
             return new(true, "It asks for no GPU.");
         var labels = work.Labels;
         AdmissionAnswer? combined = null;
-        foreach (var budget in stores.BudgetsIn(ns))
+        foreach (var budget in stores.Coverage.In(ns))
         {
             // A budget with an invalid spec enforces nothing.
             if (GpuBudgetReader.Read(budget, out _, out var selector, out _).Count > 0 || !selector.Matches(labels))

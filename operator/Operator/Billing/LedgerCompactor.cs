@@ -31,7 +31,7 @@ internal sealed partial class LedgerCompactor(
             _ =>
             {
                 var now = client.TimeProvider.GetUtcNow();
-                if (Horizon(stores.AllBudgets, detailDays, now) is { } horizon && ledger.Compact(horizon, now))
+                if (Horizon(stores.Coverage.All, detailDays, now) is { } horizon && ledger.Compact(horizon, now))
                     LogCompacted(ledger.DetailSince!.Value);
                 if (ledger.ForgetSums(now.AddDays(-sumDays)))
                     LogForgotten(ledger.SumsSince!.Value);

@@ -159,7 +159,7 @@ internal sealed class BudgetActor(
     public async Task<bool> ReleaseAsync(SuspensionRecord record, string why, CancellationToken cancellationToken)
     {
         using var turn = await TurnOf(record.Uid).EnterAsync(cancellationToken);
-        var budget = stores.BudgetByUid(record.BudgetUid);
+        var budget = stores.Coverage.Find(record.BudgetUid);
         var others = store
             .State.SuspendedByOthers([record.Namespace], record.BudgetUid)[record.Uid]
             .Where(other => other.Field.Pointer == record.Field.Pointer)

@@ -22,7 +22,7 @@ internal sealed class BudgetHierarchy(ClusterStores stores)
             :
             [
                 .. stores
-                    .ClusterBudgetsOver(budget.Namespaces[0])
+                    .Coverage.Over(budget.Namespaces[0])
                     .Where(other => IsAbove(other, budget))
                     .Select(other => other.Metadata.Name)
                     .Order(StringComparer.Ordinal),
@@ -37,7 +37,7 @@ internal sealed class BudgetHierarchy(ClusterStores stores)
         var below = stores
             .ClusterBudgets.Store.List()
             .Where(other => other.Metadata.Uid != budget.Uid)
-            .Select(other => (Budget: (BudgetObject)other, Namespaces: stores.NamespacesOf(other)))
+            .Select(other => (Budget: (BudgetObject)other, Namespaces: stores.Coverage.NamespacesOf(other)))
             .Where(other => other.Namespaces.Count > 0 && other.Namespaces.Count < budget.Namespaces.Count)
             .Where(other => other.Namespaces.All(covered.Contains))
             .ToList();
@@ -59,10 +59,10 @@ internal sealed class BudgetHierarchy(ClusterStores stores)
 
     private bool IsAbove(V1Alpha1ClusterGpuBudget other, ReadBudget budget)
     {
-        var count = stores.NamespacesOf(other).Count;
+        var count = stores.Coverage.NamespacesOf(other).Count;
         return count >= budget.Namespaces.Count
             && (!budget.IsCluster || count > budget.Namespaces.Count)
-            && stores.CoversAll(other, budget.Namespaces);
+            && stores.Coverage.CoversAll(other, budget.Namespaces);
     }
 
     /// <summary>Whether another budget below the parent is above the child.</summary>
@@ -72,7 +72,7 @@ internal sealed class BudgetHierarchy(ClusterStores stores)
     ) =>
         other.Budget is V1Alpha1ClusterGpuBudget
         && (other.Namespaces.Count > child.Namespaces.Count || child.Budget is V1Alpha1GpuBudget)
-        && stores.CoversAll(other.Budget, child.Namespaces);
+        && stores.Coverage.CoversAll(other.Budget, child.Namespaces);
 
     private static ChildBudget? Child(BudgetObject budget, Window parents, DateTimeOffset now)
     {

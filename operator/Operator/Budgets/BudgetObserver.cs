@@ -129,7 +129,7 @@ internal sealed class BudgetObserver(
     private ILookup<string, BudgetObject> NotCoveredByOthers(ReadBudget budget) =>
         NotCoveredBy(
             budget
-                .Namespaces.SelectMany(stores.BudgetsIn)
+                .Namespaces.SelectMany(stores.Coverage.In)
                 .Where(other => other.Metadata.Uid != budget.Uid)
                 .Distinct()
                 .OrderBy(one => one.Metadata.Name, StringComparer.Ordinal),
@@ -158,7 +158,7 @@ internal sealed class BudgetObserver(
         foreach (var ns in budget.Namespaces)
         {
             var selectors = new List<LabelSelector>();
-            foreach (var other in stores.BudgetsIn(ns))
+            foreach (var other in stores.Coverage.In(ns))
                 if (GpuBudgetReader.TryReadSelector(other, out var selector))
                     selectors.Add(selector);
             outside += ledger.OutsideSelectors(ns, selectors, from, to, now);

@@ -58,7 +58,7 @@ internal sealed class BudgetRecorder(
     /// </summary>
     public IReadOnlyList<string> NamespacesOf(BudgetObject budget, BudgetTerms terms)
     {
-        var existing = stores.NamespacesOf(budget);
+        var existing = stores.Coverage.NamespacesOf(budget);
         if (state.BudgetMemory(budget.Metadata.Uid).Namespaces is not { } before || before.Count == 0)
             return existing;
         var now = time.GetUtcNow();

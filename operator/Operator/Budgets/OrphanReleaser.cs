@@ -55,7 +55,7 @@ internal sealed partial class OrphanReleaser(
         ApiException? failed = null;
         foreach (var (ns, name, uid) in state.RememberedBudgets())
         {
-            if (stores.BudgetByUid(uid) is not null)
+            if (stores.Coverage.Find(uid) is not null)
             {
                 _missing.Remove(uid);
                 continue;

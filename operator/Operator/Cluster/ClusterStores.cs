@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Bursar.Api;
 using Bursar.Core.Prices;
 using Bursar.Kubernetes.Client;
@@ -11,11 +10,6 @@ namespace Bursar.Operator.Cluster;
 internal sealed class ClusterStores
 {
     private readonly Dictionary<string, KindCache> _kinds;
-    private readonly IReadOnlyList<string> _ownNamespaces;
-
-    /// <summary>By object, because the cache replaces the object when the budget changes.</summary>
-    private readonly ConditionalWeakTable<BudgetObject, CoveredNamespaces> _covered = [];
-    private volatile BudgetsByNamespace? _byNamespace;
 
     /// <param name="ownNamespace">Bursar's own namespace.</param>
     /// <param name="stoppable">Names of the workload kinds that this operator may suspend; null for all.</param>
@@ -58,7 +52,7 @@ internal sealed class ClusterStores
             SpecRefusal.Check(budget, ClusterBudgets!.Store.Get(null, budget.Metadata.Name));
         });
         Namespaces = new(client);
-        _ownNamespaces = [ownNamespace, agentNamespace ?? ownNamespace];
+        Coverage = new(Budgets, ClusterBudgets, Namespaces, [ownNamespace, agentNamespace ?? ownNamespace]);
         PriceBooks = new(client);
         Scalers = new(client, new() { Optional = true }, transform: scaler => scaler.Status?.Slim());
         Control = new(client, new() { Namespace = ownNamespace, FieldSelector = "metadata.name=bursar-control" });
@@ -154,102 +148,8 @@ internal sealed class ClusterStores
     /// <summary>The ConfigMap of observe-only mode. Bursar reads no other ConfigMap.</summary>
     public Informer<V1ConfigMap> Control { get; }
 
-    public IEnumerable<BudgetObject> AllBudgets => Budgets.Store.List().Concat<BudgetObject>(ClusterBudgets.Store.List());
-
-    public BudgetObject? BudgetByUid(string uid) => Budgets.Store.GetByUid(uid) ?? (BudgetObject?)ClusterBudgets.Store.GetByUid(uid);
-
-    /// <summary>Returns the budgets of a namespace: its own GpuBudgets and the ClusterGpuBudgets that cover it.</summary>
-    public IEnumerable<BudgetObject> BudgetsIn(string ns)
-    {
-        foreach (var budget in Budgets.Store.ByIndex(Indexes.Namespace, ns))
-            yield return budget;
-        foreach (var budget in ClusterBudgetsOver(ns))
-            yield return budget;
-    }
-
-    /// <summary>Returns the ClusterGpuBudgets that cover a namespace.</summary>
-    public IEnumerable<V1Alpha1ClusterGpuBudget> ClusterBudgetsOver(string ns)
-    {
-        var index = CoverageIndex();
-        return index.Budgets[ns].Concat(index.Refused.Where(budget => Covers(budget, ns)));
-    }
-
-    /// <summary>Returns the namespaces of a budget that exist, in order.</summary>
-    public IReadOnlyList<string> NamespacesOf(BudgetObject budget) =>
-        budget.Metadata.Namespace is { Length: > 0 } own ? [own] : CoveredBy(budget).Existing;
-
-    /// <summary>Whether a ClusterGpuBudget covers all these namespaces.</summary>
-    public bool CoversAll(BudgetObject budget, IEnumerable<string> namespaces)
-    {
-        var covered = CoveredBy(budget);
-        return namespaces.All(covered.Contains);
-    }
-
-    /// <summary>Returns the namespaces and all those that share a ClusterGpuBudget with one of them.</summary>
-    public IReadOnlyCollection<string> WithSharedBudgets(IReadOnlyCollection<string> namespaces)
-    {
-        var budgets = ClusterBudgets.Store.List().ToList();
-        if (budgets.Count == 0)
-            return namespaces;
-        var all = namespaces.ToHashSet(StringComparer.Ordinal);
-        for (var grew = true; grew; )
-        {
-            var sharing = budgets.FindAll(budget => all.Any(ns => Covers(budget, ns)));
-            foreach (var budget in sharing)
-                all.UnionWith(NamespacesOf(budget));
-            grew = budgets.RemoveAll(sharing.Contains) > 0;
-        }
-        return all;
-    }
-
-    private bool Covers(BudgetObject budget, string ns) => CoveredBy(budget).Contains(ns);
-
-    /// <summary>Returns the ClusterGpuBudgets by namespace, computed once for each state of both caches.</summary>
-    private BudgetsByNamespace CoverageIndex()
-    {
-        // Read before the objects, so that a change in between leads to another computation.
-        var version = (ClusterBudgets.Store.Version, Namespaces.Store.Version);
-        if (_byNamespace is { } known && known.Version == version)
-            return known;
-        var budgets = ClusterBudgets.Store.List();
-        return _byNamespace = new(
-            version,
-            budgets
-                .Where(budget => budget.Refusal is null)
-                .SelectMany(budget => CoveredBy(budget).All.Select(ns => (Namespace: ns, Budget: budget)))
-                .ToLookup(one => one.Namespace, one => one.Budget, StringComparer.Ordinal),
-            [.. budgets.Where(budget => budget.Refusal is not null)]
-        );
-    }
-
-    /// <summary>
-    /// Returns the namespaces of a ClusterGpuBudget. Computed once for each state of the budget and of the namespaces, because every
-    /// evaluation of every budget reads those of all others.
-    /// </summary>
-    private CoveredNamespaces CoveredBy(BudgetObject budget)
-    {
-        // Read before the namespaces, so that a change in between leads to another computation.
-        var version = Namespaces.Store.Version;
-        var coverage = GpuBudgetReader.CoverageOf(budget);
-        if (_covered.TryGetValue(budget, out var known) && known.IsOf(coverage, version))
-            return known;
-        var covered = new CoveredNamespaces(
-            coverage,
-            version,
-            coverage is null
-                ? []
-                :
-                [
-                    .. Namespaces
-                        .Store.List()
-                        .Where(ns => coverage.Covers(ns.Metadata.Name, ns.Metadata.Labels, _ownNamespaces.Contains(ns.Metadata.Name)))
-                        .Select(ns => ns.Metadata.Name)
-                        .Order(StringComparer.Ordinal),
-                ]
-        );
-        _covered.AddOrUpdate(budget, covered);
-        return covered;
-    }
+    /// <summary>The budgets, and the namespaces that they cover.</summary>
+    public BudgetCoverage Coverage { get; }
 
     /// <summary>Returns the cache of a supported kind by its name; null for other kinds.</summary>
     public KindCache? CacheOf(string kind) => _kinds.GetValueOrDefault(kind);
@@ -271,32 +171,3 @@ internal sealed class ClusterStores
 
     public bool HasSynced => All.All(cache => cache.HasSynced);
 }
-
-/// <summary>The namespaces of a ClusterGpuBudget at one state of the cluster's namespaces.</summary>
-/// <param name="coverage">The coverage that the spec declares; null if the spec has none.</param>
-/// <param name="version">The version of the namespaces' cache.</param>
-/// <param name="existing">Those that exist, in order.</param>
-internal sealed class CoveredNamespaces(NamespaceCoverage? coverage, long version, IReadOnlyList<string> existing)
-{
-    private readonly HashSet<string> _all = [.. existing, .. coverage?.Names ?? (IEnumerable<string>)[]];
-
-    public IReadOnlyList<string> Existing => existing;
-
-    /// <summary>Those that exist and those that the spec names.</summary>
-    public IReadOnlySet<string> All => _all;
-
-    /// <summary>Whether a namespace is covered. It need not exist if the spec names it.</summary>
-    public bool Contains(string ns) => _all.Contains(ns);
-
-    public bool IsOf(NamespaceCoverage? other, long otherVersion) => ReferenceEquals(coverage, other) && version == otherVersion;
-}
-
-/// <summary>The ClusterGpuBudgets by namespace.</summary>
-/// <param name="Version">The versions of the caches of budgets and namespaces.</param>
-/// <param name="Budgets">The budgets with a valid spec.</param>
-/// <param name="Refused">The other budgets. An earlier spec of theirs may be put in force without a change of the object.</param>
-internal sealed record BudgetsByNamespace(
-    (long Budgets, long Namespaces) Version,
-    ILookup<string, V1Alpha1ClusterGpuBudget> Budgets,
-    IReadOnlyList<V1Alpha1ClusterGpuBudget> Refused
-);

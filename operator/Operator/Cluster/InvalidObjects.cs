@@ -8,7 +8,7 @@ internal static class InvalidObjects
     /// <summary>Lists them from the caches. Parses every spec.</summary>
     public static IEnumerable<(string Kind, string Namespace, string Name)> In(ClusterStores stores)
     {
-        foreach (var budget in stores.AllBudgets)
+        foreach (var budget in stores.Coverage.All)
             if (budget.Refusal is not null)
                 yield return (budget.Kind, budget.Metadata.Namespace ?? "", budget.Metadata.Name);
         foreach (var book in stores.PriceBooks.Store.List())

@@ -49,7 +49,7 @@ internal sealed class AdmissionModule : IDisposable
         );
         context.Decisions.Recorded += (budget, _, _) =>
         {
-            foreach (var ns in stores.NamespacesOf(budget))
+            foreach (var ns in stores.Coverage.NamespacesOf(budget))
             foreach (var workload in stores.KueueWorkloads.Store.ByIndex(Indexes.Namespace, ns))
                 if (WorkloadAdmissionController.Reviewed(workload, stores) >= 0)
                     _workloads.Enqueue(ObjectKey.From(workload));

@@ -103,7 +103,7 @@ internal sealed class BudgetsModule : IDisposable
             ns =>
                 [
                     .. stores
-                        .BudgetsIn(ns)
+                        .Coverage.In(ns)
                         .SelectMany(budget =>
                             GpuBudgetReader.TryReadSelector(budget, out var selector) ? [selector] : Array.Empty<LabelSelector>()
                         ),
@@ -169,7 +169,7 @@ internal sealed class BudgetsModule : IDisposable
 
     public void Wake(string ns)
     {
-        foreach (var budget in _context.Stores.BudgetsIn(ns))
+        foreach (var budget in _context.Stores.Coverage.In(ns))
             Enqueue(budget);
     }
 
@@ -212,7 +212,7 @@ internal sealed class BudgetsModule : IDisposable
 
     private void WakeAll()
     {
-        foreach (var budget in _context.Stores.AllBudgets)
+        foreach (var budget in _context.Stores.Coverage.All)
             Enqueue(budget);
     }
 

@@ -107,7 +107,7 @@ internal sealed class ScalingModule : IAsyncDisposable
 
     private void Wake(BudgetObject budget)
     {
-        foreach (var ns in _context.Stores.NamespacesOf(budget))
+        foreach (var ns in _context.Stores.Coverage.NamespacesOf(budget))
             _scalers.WakeIfScaled(ns);
     }
 

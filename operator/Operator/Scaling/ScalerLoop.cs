@@ -83,7 +83,7 @@ internal sealed partial class ScalerLoop(
                 try
                 {
                     var begun = client.TimeProvider.GetTimestamp();
-                    var entries = evaluator.Evaluate(stores.WithSharedBudgets(dirty));
+                    var entries = evaluator.Evaluate(stores.Coverage.WithShared(dirty));
                     // Writes do not count, because they wait for the API server and use little CPU.
                     elapsed = client.TimeProvider.GetElapsedTime(begun);
                     await WriteAsync(entries, token);

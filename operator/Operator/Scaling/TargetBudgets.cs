@@ -21,7 +21,7 @@ internal sealed class TargetBudgets(ClusterStores stores, DecisionStore decision
     {
         var found = new List<BudgetObject>();
         string? problem = named is null ? null : $"budget {named} does not exist in namespace {ns}";
-        foreach (var budget in stores.BudgetsIn(ns))
+        foreach (var budget in stores.Coverage.In(ns))
         {
             // A scaler names a GpuBudget of its namespace.
             var isNamed = budget is V1Alpha1GpuBudget && budget.Metadata.Name == named;

@@ -119,7 +119,7 @@ internal sealed partial class GatedWorkloadActor(
     private IEnumerable<BudgetObject> Selecting(WorkloadObject work)
     {
         var labels = work.Labels;
-        foreach (var budget in stores.BudgetsIn(work.Namespace))
+        foreach (var budget in stores.Coverage.In(work.Namespace))
             if (GpuBudgetReader.Read(budget, out _, out var selector, out _).Count == 0 && selector.Matches(labels))
                 yield return budget;
     }

@@ -1,0 +1,132 @@
+using System.Runtime.CompilerServices;
+using Bursar.Api;
+using Bursar.Kubernetes.Informers;
+using Bursar.Kubernetes.Objects;
+
+namespace Bursar.Operator.Cluster;
+
+/// <summary>The budgets of both kinds, and the namespaces that they cover. Thread-safe.</summary>
+/// <param name="gpuBudgets">The cache of GpuBudgets.</param>
+/// <param name="clusterBudgets">The cache of ClusterGpuBudgets.</param>
+/// <param name="namespaces">The cache of namespaces.</param>
+/// <param name="own">Bursar's own namespaces, which no selector matches.</param>
+internal sealed class BudgetCoverage(
+    Informer<V1Alpha1GpuBudget> gpuBudgets,
+    Informer<V1Alpha1ClusterGpuBudget> clusterBudgets,
+    Informer<V1Namespace> namespaces,
+    IReadOnlyList<string> own
+)
+{
+    /// <summary>By object, because the cache replaces the object when the budget changes.</summary>
+    private readonly ConditionalWeakTable<BudgetObject, CoveredNamespaces> _covered = [];
+    private volatile BudgetsByNamespace? _byNamespace;
+
+    public IEnumerable<BudgetObject> All => gpuBudgets.Store.List().Concat<BudgetObject>(clusterBudgets.Store.List());
+
+    /// <summary>Returns the budget with a UID; null if it does not exist.</summary>
+    public BudgetObject? Find(string uid) => gpuBudgets.Store.GetByUid(uid) ?? (BudgetObject?)clusterBudgets.Store.GetByUid(uid);
+
+    /// <summary>Returns the budgets of a namespace: its own GpuBudgets and the ClusterGpuBudgets that cover it.</summary>
+    public IEnumerable<BudgetObject> In(string ns) => gpuBudgets.Store.ByIndex(Indexes.Namespace, ns).Concat<BudgetObject>(Over(ns));
+
+    /// <summary>Returns the ClusterGpuBudgets that cover a namespace.</summary>
+    public IEnumerable<V1Alpha1ClusterGpuBudget> Over(string ns)
+    {
+        var index = ByNamespace();
+        return index.Budgets[ns].Concat(index.Refused.Where(budget => Covers(budget, ns)));
+    }
+
+    /// <summary>Returns the namespaces of a budget that exist, in order.</summary>
+    public IReadOnlyList<string> NamespacesOf(BudgetObject budget) =>
+        budget.Metadata.Namespace is { Length: > 0 } ns ? [ns] : CoveredBy(budget).Existing;
+
+    /// <summary>Whether a ClusterGpuBudget covers all these namespaces.</summary>
+    public bool CoversAll(BudgetObject budget, IEnumerable<string> names) => names.All(CoveredBy(budget).Contains);
+
+    /// <summary>Returns the given namespaces and all those that share a ClusterGpuBudget with one of them.</summary>
+    public IReadOnlyCollection<string> WithShared(IReadOnlyCollection<string> names)
+    {
+        var left = clusterBudgets.Store.List().ToList();
+        if (left.Count == 0)
+            return names;
+        var all = names.ToHashSet(StringComparer.Ordinal);
+        for (var grew = true; grew; )
+        {
+            var sharing = left.FindAll(budget => all.Any(ns => Covers(budget, ns)));
+            foreach (var budget in sharing)
+                all.UnionWith(NamespacesOf(budget));
+            grew = left.RemoveAll(sharing.Contains) > 0;
+        }
+        return all;
+    }
+
+    private bool Covers(BudgetObject budget, string ns) => CoveredBy(budget).Contains(ns);
+
+    /// <summary>Returns the ClusterGpuBudgets by namespace, computed once for each state of both caches.</summary>
+    private BudgetsByNamespace ByNamespace()
+    {
+        // Read before the objects, so that a change in between leads to another computation.
+        var version = (clusterBudgets.Store.Version, namespaces.Store.Version);
+        if (_byNamespace is { } known && known.Version == version)
+            return known;
+        var budgets = clusterBudgets.Store.List();
+        return _byNamespace = new(
+            version,
+            budgets
+                .Where(budget => budget.Refusal is null)
+                .SelectMany(budget => CoveredBy(budget).All.Select(ns => (Namespace: ns, Budget: budget)))
+                .ToLookup(one => one.Namespace, one => one.Budget, StringComparer.Ordinal),
+            [.. budgets.Where(budget => budget.Refusal is not null)]
+        );
+    }
+
+    /// <summary>
+    /// Returns the namespaces of a ClusterGpuBudget. Computed once for each state of the budget and of the namespaces, because every
+    /// evaluation of every budget reads those of all others.
+    /// </summary>
+    private CoveredNamespaces CoveredBy(BudgetObject budget)
+    {
+        // Read before the namespaces, so that a change in between leads to another computation.
+        var version = namespaces.Store.Version;
+        var coverage = GpuBudgetReader.CoverageOf(budget);
+        if (_covered.TryGetValue(budget, out var known) && known.IsOf(coverage, version))
+            return known;
+        var existing = namespaces
+            .Store.List()
+            .Where(ns => coverage?.Covers(ns.Metadata.Name, ns.Metadata.Labels, own.Contains(ns.Metadata.Name)) == true)
+            .Select(ns => ns.Metadata.Name)
+            .Order(StringComparer.Ordinal);
+        var covered = new CoveredNamespaces(coverage, version, [.. existing]);
+        _covered.AddOrUpdate(budget, covered);
+        return covered;
+    }
+
+    /// <summary>The namespaces of a ClusterGpuBudget at one state of the cluster's namespaces.</summary>
+    /// <param name="coverage">The coverage that the spec declares; null if the spec has none.</param>
+    /// <param name="version">The version of the namespaces' cache.</param>
+    /// <param name="existing">Those that exist, in order.</param>
+    private sealed class CoveredNamespaces(NamespaceCoverage? coverage, long version, IReadOnlyList<string> existing)
+    {
+        private readonly HashSet<string> _all = [.. existing, .. coverage?.Names ?? (IEnumerable<string>)[]];
+
+        public IReadOnlyList<string> Existing => existing;
+
+        /// <summary>Those that exist and those that the spec names.</summary>
+        public IReadOnlySet<string> All => _all;
+
+        /// <summary>Whether a namespace is covered. It need not exist if the spec names it.</summary>
+        public bool Contains(string ns) => _all.Contains(ns);
+
+        public bool IsOf(NamespaceCoverage? other, long otherVersion) => ReferenceEquals(coverage, other) && version == otherVersion;
+    }
+
+    /// <summary>The ClusterGpuBudgets by namespace.</summary>
+    /// <param name="Version">The versions of the caches of budgets and namespaces.</param>
+    /// <param name="Budgets">The budgets with a valid spec.</param>
+    /// <param name="Refused">The other budgets. An earlier spec of theirs may be put in force without a change of the object.</param>
+    private sealed record BudgetsByNamespace(
+        (long Budgets, long Namespaces) Version,
+        ILookup<string, V1Alpha1ClusterGpuBudget> Budgets,
+        IReadOnlyList<V1Alpha1ClusterGpuBudget> Refused
+    );
+}
