@@ -7,7 +7,7 @@ internal static class Golden
 {
     public static void Check(ScenarioWorld world, [CallerMemberName] string name = "", [CallerFilePath] string here = "")
     {
-        var path = Path.Combine(Path.GetDirectoryName(here)!, "Golden", name + ".story.txt");
+        var path = Path.Combine(Path.GetDirectoryName(here)!, "Golden", name + ".scenario.txt");
         var text = world.Log.ToString();
         if (Environment.GetEnvironmentVariable("BURSAR_UPDATE_GOLDEN") == "1")
         {

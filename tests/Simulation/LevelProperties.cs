@@ -5,7 +5,7 @@ using Xunit.Abstractions;
 namespace Bursar.Tests.Simulation;
 
 /// <summary>
-/// Budgets in three overlapping levels over the same jobs, in random organisations (<see cref="LevelRun"/>). <c>BURSAR_STORIES=10</c> runs ten
+/// Budgets in three overlapping levels over the same jobs, in random organisations (<see cref="LevelRun"/>). <c>BURSAR_SCENARIOS=10</c> runs ten
 /// times as many.
 /// </summary>
 public sealed class LevelProperties(ITestOutputHelper output)
@@ -109,7 +109,7 @@ public sealed class LevelProperties(ITestOutputHelper output)
 
     private static IEnumerable<int> Seeds(int count)
     {
-        var times = int.TryParse(Environment.GetEnvironmentVariable("BURSAR_STORIES"), out var more) ? more : 1;
+        var times = int.TryParse(Environment.GetEnvironmentVariable("BURSAR_SCENARIOS"), out var more) ? more : 1;
         return Enumerable.Range(0, count * times);
     }
 }

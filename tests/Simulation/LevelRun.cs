@@ -171,7 +171,8 @@ internal sealed class LevelRun
 
     /// <summary>
     /// Passes without events. Each job that fits all its budgets at the beginning must run after two passes, unless another job of
-    /// one of its budgets was resumed. A budget resumes one in a pass, and reserves again for a job that its other budgets now cover. Then the passes must come to an end, with no such job left.
+    /// one of its budgets was resumed. A budget resumes one in a pass, and reserves again for a job that its other budgets now cover. Then
+    /// the passes must come to an end, with no such job left.
     /// </summary>
     public void Rest()
     {

@@ -76,14 +76,14 @@ public sealed class ScenarioProperties(ITestOutputHelper output)
         }
         ratios.Sort();
         output.WriteLine(
-            $"{runs} stories of two days, {evaluations} evaluations, {stopped} suspensions at the limit, {kills} kills, {requests} requests for checkpoints and {answers} jobs that answered, {brakes} times braked, {switches} times switched off; worst overspend {worst:0.000} of the bound (seed {worstSeed}): the bound is {1 / worst:0.00} times the worst seen, median overspend {(ratios.Count > 0 ? ratios[ratios.Count / 2] : 0):0.000} of it in {ratios.Count} that went over"
+            $"{runs} scenarios of two days, {evaluations} evaluations, {stopped} suspensions at the limit, {kills} kills, {requests} requests for checkpoints and {answers} jobs that answered, {brakes} times braked, {switches} times switched off; worst overspend {worst:0.000} of the bound (seed {worstSeed}): the bound is {1 / worst:0.00} times the worst seen, median overspend {(ratios.Count > 0 ? ratios[ratios.Count / 2] : 0):0.000} of it in {ratios.Count} that went over"
         );
         (1 / worst).Should().BeLessThan(2, "a bound far from what happens says little");
         brakes.Should().BeGreaterThan(runs / 20);
         requests.Should().BeGreaterThan(runs / 5);
         answers.Should().BeGreaterThan(runs / 10);
         switches.Should().BeGreaterThan(runs / 5);
-        stopped.Should().BeGreaterThan(runs / 4, "stories in which nothing is stopped prove nothing");
+        stopped.Should().BeGreaterThan(runs / 4, "scenarios in which nothing is stopped prove nothing");
     }
 
     [Fact]
@@ -100,7 +100,7 @@ public sealed class ScenarioProperties(ITestOutputHelper output)
             world.Operator.SpentIn(new(Start, world.Now, "all")).Should().Be(CostOfPods(world), "seed {0}", seed);
             kills += world.Operator.Kills;
         }
-        output.WriteLine($"{Scenarios(100)} stories, {kills} kills");
+        output.WriteLine($"{Scenarios(100)} scenarios, {kills} kills");
         kills.Should().BeGreaterThan(Scenarios(100) * 5);
     }
 
@@ -216,9 +216,9 @@ public sealed class ScenarioProperties(ITestOutputHelper output)
                 sum + (Rate(pod.Node.Product) * pod.Work.Plan.Gpus).For((pod.FinishedAt ?? world.Now) - pod.ScheduledAt)
             );
 
-    /// <summary><c>BURSAR_STORIES=10</c> runs ten times as many scenarios.</summary>
+    /// <summary><c>BURSAR_SCENARIOS=10</c> runs ten times as many scenarios.</summary>
     private static int Scenarios(int count) =>
-        count * (int.TryParse(Environment.GetEnvironmentVariable("BURSAR_STORIES"), out var times) ? times : 1);
+        count * (int.TryParse(Environment.GetEnvironmentVariable("BURSAR_SCENARIOS"), out var times) ? times : 1);
 
     private static GpuHourPrice Rate(string product) => GpuHourPrice.FromDecimal(product == "H100" ? 7.5m : 3.06m);
 

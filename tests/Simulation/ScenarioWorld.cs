@@ -89,7 +89,7 @@ public sealed class ScenarioWorld
         Api.Put(work.Path, work.Object(stopped: false));
         Log.Write(
             Now,
-            "owner",
+            "user",
             $"creates {plan}: {plan.Gpus} x {plan.Product}"
                 + (plan.Declared is { } declared ? $", expected-duration {GoDuration.Format(declared)}" : "")
         );
@@ -100,14 +100,14 @@ public sealed class ScenarioWorld
     public void SetLimit(decimal limit)
     {
         Terms = Terms with { Limit = Amount.FromDecimal(limit) };
-        Log.Write(Now, "owner", $"sets the limit to {Terms.Limit.ToShortString()}");
+        Log.Write(Now, "user", $"sets the limit to {Terms.Limit.ToShortString()}");
         Operator.Wake();
     }
 
     public void Change(string what, Func<BudgetTerms, BudgetTerms> change)
     {
         Terms = change(Terms);
-        Log.Write(Now, "owner", what);
+        Log.Write(Now, "user", what);
         Operator.Wake();
     }
 
@@ -115,7 +115,7 @@ public sealed class ScenarioWorld
     public void ResumeByHand(string name)
     {
         var work = Named(name);
-        Log.Write(Now, "owner", $"resumes {work.Plan} by hand");
+        Log.Write(Now, "user", $"resumes {work.Plan} by hand");
         Api.Put(work.Path, work.Object(stopped: false));
         Unsuspend(work);
     }
