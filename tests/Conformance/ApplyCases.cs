@@ -6,7 +6,7 @@ namespace Bursar.Tests.Conformance;
 public sealed class ApplyCases(EveryApiServer servers) : ApiCase(servers)
 {
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task An_apply_creates_and_then_changes(string server)
+    public async Task Apply_creates_and_then_changes(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -22,7 +22,7 @@ public sealed class ApplyCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task An_apply_that_changes_nothing_keeps_the_version(string server)
+    public async Task Apply_that_changes_nothing_keeps_the_version(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -91,7 +91,7 @@ public sealed class ApplyCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task An_update_owns_what_it_wrote(string server)
+    public async Task Update_owns_what_it_wrote(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -110,7 +110,7 @@ public sealed class ApplyCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task The_scale_subresource_owns_replicas_by_name(string server)
+    public async Task Scale_subresource_owns_replicas_by_name(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -184,7 +184,7 @@ public sealed class ApplyCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task An_apply_needs_a_manager(string server)
+    public async Task Apply_needs_a_manager(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -194,7 +194,7 @@ public sealed class ApplyCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task An_apply_without_a_kind_is_400(string server)
+    public async Task Apply_without_a_kind_is_400(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();

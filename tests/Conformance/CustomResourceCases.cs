@@ -11,7 +11,7 @@ public sealed class CustomResourceCases(EveryApiServer servers) : ApiCase(server
     private static int _last;
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_definition_is_established_and_served(string server)
+    public async Task Definition_is_established_and_served(string server)
     {
         var (api, ns, group) = await DefineAsync(server);
         var crd = (await api.GetAsync($"{Crds}/widgets.{group}")).Body!;
@@ -29,7 +29,7 @@ public sealed class CustomResourceCases(EveryApiServer servers) : ApiCase(server
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_custom_kind_is_discovered(string server)
+    public async Task Custom_kind_is_discovered(string server)
     {
         var (api, _, group) = await DefineAsync(server);
         var resources = await api.UntilAsync($"/apis/{group}/v1", r => r.Code == 200);
@@ -55,7 +55,7 @@ public sealed class CustomResourceCases(EveryApiServer servers) : ApiCase(server
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_strict_create_refuses_unknown_fields(string server)
+    public async Task Strict_create_refuses_unknown_fields(string server)
     {
         var (api, ns, group) = await DefineAsync(server);
         var strict = await api.PostAsync($"{Widgets(group, ns)}?fieldValidation=Strict", Widget(group, "w", "\"size\":3,\"nonsense\":1"));
@@ -132,7 +132,7 @@ public sealed class CustomResourceCases(EveryApiServer servers) : ApiCase(server
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_custom_kind_scales(string server)
+    public async Task Custom_kind_scales(string server)
     {
         var (api, ns, group) = await DefineAsync(server);
         var path = $"{Widgets(group, ns)}/w/scale";
@@ -153,7 +153,7 @@ public sealed class CustomResourceCases(EveryApiServer servers) : ApiCase(server
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_custom_kind_knows_no_strategic_patch(string server)
+    public async Task Custom_kind_knows_no_strategic_patch(string server)
     {
         var (api, ns, group) = await DefineAsync(server);
         await api.PostAsync(Widgets(group, ns), Widget(group, "w", "\"size\":3"));
@@ -192,7 +192,7 @@ public sealed class CustomResourceCases(EveryApiServer servers) : ApiCase(server
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task An_invalid_definition_is_refused(string server)
+    public async Task Invalid_definition_is_refused(string server)
     {
         var api = await On(server);
         var reply = await api.PostAsync(
@@ -224,7 +224,7 @@ public sealed class CustomResourceCases(EveryApiServer servers) : ApiCase(server
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_watch_from_a_forgotten_version_is_expired(string server)
+    public async Task Watch_from_a_forgotten_version_is_expired(string server)
     {
         var (api, ns, group) = await DefineAsync(server);
         await api.PostAsync(Widgets(group, ns), Widget(group, "w", "\"size\":3"));

@@ -6,7 +6,7 @@ namespace Bursar.Tests.Conformance;
 public sealed class DeleteCases(EveryApiServer servers) : ApiCase(servers)
 {
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_deletion_answers_success_with_the_uid(string server)
+    public async Task Deletion_answers_success_with_the_uid(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -67,7 +67,7 @@ public sealed class DeleteCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_bound_pod_waits_out_its_grace(string server)
+    public async Task Bound_pod_waits_out_its_grace(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -83,7 +83,7 @@ public sealed class DeleteCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_collection_is_deleted_by_selector(string server)
+    public async Task Collection_is_deleted_by_selector(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();

@@ -6,7 +6,7 @@ namespace Bursar.Tests.Conformance;
 public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
 {
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_job_gets_its_defaults_and_selector(string server)
+    public async Task Job_gets_its_defaults_and_selector(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -28,7 +28,7 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_jobs_template_is_immutable_but_suspend_is_not(string server)
+    public async Task Jobs_template_is_immutable_but_suspend_is_not(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -118,7 +118,7 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_job_must_not_restart_always(string server)
+    public async Task Job_must_not_restart_always(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -128,7 +128,7 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_deployment_gets_its_defaults(string server)
+    public async Task Deployment_gets_its_defaults(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -143,7 +143,7 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_deployments_selector_fits_and_stays(string server)
+    public async Task Deployments_selector_fits_and_stays(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -186,7 +186,7 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_pod_gets_its_defaults(string server)
+    public async Task Pod_gets_its_defaults(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -215,7 +215,7 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_pods_spec_is_fixed(string server)
+    public async Task Pods_spec_is_fixed(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -228,7 +228,7 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_pod_is_bound_once(string server)
+    public async Task Pod_is_bound_once(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -243,7 +243,7 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task An_eviction_deletes_the_pod(string server)
+    public async Task Eviction_deletes_the_pod(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -260,7 +260,7 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_pod_of_an_unknown_priority_class_is_forbidden(string server)
+    public async Task Pod_of_an_unknown_priority_class_is_forbidden(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -295,7 +295,7 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_secret_keeps_text_as_base64(string server)
+    public async Task Secret_keeps_text_as_base64(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -354,7 +354,7 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
     [InlineData("\"reason\":\"Suspended\",", "", "reason")]
     [InlineData("\"type\":\"Warning\",", "\"type\":\"Loud\",", "type")]
     [InlineData("\"eventTime\":\"2026-11-21T10:00:00.123456Z\",", "", "eventTime")]
-    public async Task An_event_must_be_whole(string part, string instead, string field)
+    public async Task Event_must_be_whole(string part, string instead, string field)
     {
         foreach (var server in (string[])[EveryApiServer.SandboxName, EveryApiServer.RealName])
         {
@@ -367,7 +367,7 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_lease_must_last(string server)
+    public async Task Lease_must_last(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -389,7 +389,7 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_namespace_is_labelled_and_active(string server)
+    public async Task Namespace_is_labelled_and_active(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -404,7 +404,7 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_node_keeps_the_status_it_registers_with(string server)
+    public async Task Node_keeps_the_status_it_registers_with(string server)
     {
         var api = await On(server);
         var name = $"node-{Environment.ProcessId}";
@@ -434,7 +434,7 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_service_account_gets_a_token(string server)
+    public async Task Service_account_gets_a_token(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -451,7 +451,7 @@ public sealed class KindCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_service_gets_an_address(string server)
+    public async Task Service_gets_an_address(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();

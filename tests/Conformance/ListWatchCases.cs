@@ -7,7 +7,7 @@ namespace Bursar.Tests.Conformance;
 public sealed class ListWatchCases(EveryApiServer servers) : ApiCase(servers)
 {
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_list_has_its_kind_version_and_items_in_order(string server)
+    public async Task List_has_its_kind_version_and_items_in_order(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -116,7 +116,7 @@ public sealed class ListWatchCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_watch_without_a_version_begins_with_what_is_there(string server)
+    public async Task Watch_without_a_version_begins_with_what_is_there(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -128,7 +128,7 @@ public sealed class ListWatchCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task An_object_that_leaves_the_selection_is_deleted_from_the_watch(string server)
+    public async Task Object_that_leaves_the_selection_is_deleted_from_the_watch(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -147,7 +147,7 @@ public sealed class ListWatchCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_streaming_list_ends_with_a_bookmark(string server)
+    public async Task Streaming_list_ends_with_a_bookmark(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -174,7 +174,7 @@ public sealed class ListWatchCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_watch_ends_at_its_timeout(string server)
+    public async Task Watch_ends_at_its_timeout(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -184,7 +184,7 @@ public sealed class ListWatchCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_watch_of_one_object_sees_that_object_only(string server)
+    public async Task Watch_of_one_object_sees_that_object_only(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -195,7 +195,7 @@ public sealed class ListWatchCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_version_from_the_future_times_out(string server)
+    public async Task Version_from_the_future_times_out(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();

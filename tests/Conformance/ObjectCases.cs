@@ -7,7 +7,7 @@ namespace Bursar.Tests.Conformance;
 public sealed class ObjectCases(EveryApiServer servers) : ApiCase(servers)
 {
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_created_object_gets_its_identity(string server)
+    public async Task Created_object_gets_its_identity(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -25,7 +25,7 @@ public sealed class ObjectCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_second_object_of_the_name_is_refused(string server)
+    public async Task Second_object_of_the_name_is_refused(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -50,7 +50,7 @@ public sealed class ObjectCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task An_unknown_resource_answers_404(string server)
+    public async Task Unknown_resource_answers_404(string server)
     {
         var api = await On(server);
         (await api.GetAsync("/apis/batch/v1/nonsense")).Code.Should().Be(404);
@@ -58,7 +58,7 @@ public sealed class ObjectCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_missing_namespace_is_named(string server)
+    public async Task Missing_namespace_is_named(string server)
     {
         var api = await On(server);
         var reply = await api.PostAsync("/api/v1/namespaces/nowhere-at-all/configmaps", ConfigMap("x"));
@@ -79,7 +79,7 @@ public sealed class ObjectCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_bad_name_is_invalid(string server)
+    public async Task Bad_name_is_invalid(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -95,7 +95,7 @@ public sealed class ObjectCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task An_object_without_a_name_is_invalid(string server)
+    public async Task Object_without_a_name_is_invalid(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -105,7 +105,7 @@ public sealed class ObjectCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_bad_label_is_invalid(string server)
+    public async Task Bad_label_is_invalid(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -117,7 +117,7 @@ public sealed class ObjectCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_namespace_that_differs_from_the_path_is_refused(string server)
+    public async Task Namespace_that_differs_from_the_path_is_refused(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -127,7 +127,7 @@ public sealed class ObjectCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task An_update_at_an_old_version_conflicts(string server)
+    public async Task Update_at_an_old_version_conflicts(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -144,7 +144,7 @@ public sealed class ObjectCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task An_update_without_a_version_overwrites(string server)
+    public async Task Update_without_a_version_overwrites(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -159,7 +159,7 @@ public sealed class ObjectCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_write_that_changes_nothing_keeps_the_version(string server)
+    public async Task Write_that_changes_nothing_keeps_the_version(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -196,7 +196,7 @@ public sealed class ObjectCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task The_generation_follows_the_spec_alone(string server)
+    public async Task Generation_follows_the_spec_alone(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -225,7 +225,7 @@ public sealed class ObjectCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_status_in_a_create_is_dropped(string server)
+    public async Task Status_in_a_create_is_dropped(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -268,7 +268,7 @@ public sealed class ObjectCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_body_of_unknown_type_is_415(string server)
+    public async Task Body_of_unknown_type_is_415(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -285,7 +285,7 @@ public sealed class ObjectCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_verb_that_is_not_offered_is_405(string server)
+    public async Task Verb_that_is_not_offered_is_405(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -303,7 +303,7 @@ public sealed class ObjectCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_value_of_the_wrong_type_is_400(string server)
+    public async Task Value_of_the_wrong_type_is_400(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();

@@ -21,7 +21,7 @@ public sealed class PatchCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_json_patch_whose_test_fails_changes_nothing(string server)
+    public async Task Json_patch_whose_test_fails_changes_nothing(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -38,7 +38,7 @@ public sealed class PatchCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_json_patch_adds_moves_copies_and_removes(string server)
+    public async Task Json_patch_adds_moves_copies_and_removes(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -53,7 +53,7 @@ public sealed class PatchCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_json_patch_may_replace_but_not_remove_what_is_missing(string server)
+    public async Task Json_patch_may_replace_but_not_remove_what_is_missing(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -68,7 +68,7 @@ public sealed class PatchCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_merge_patch_merges_and_null_removes(string server)
+    public async Task Merge_patch_merges_and_null_removes(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -78,7 +78,7 @@ public sealed class PatchCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_merge_patch_at_an_old_version_conflicts(string server)
+    public async Task Merge_patch_at_an_old_version_conflicts(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -89,7 +89,7 @@ public sealed class PatchCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_strategic_patch_merges_lists_by_their_key(string server)
+    public async Task Strategic_patch_merges_lists_by_their_key(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -111,7 +111,7 @@ public sealed class PatchCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_strategic_patch_can_retain_keys_and_replace(string server)
+    public async Task Strategic_patch_can_retain_keys_and_replace(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -126,7 +126,7 @@ public sealed class PatchCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_strategic_patch_treats_finalizers_as_a_set(string server)
+    public async Task Strategic_patch_treats_finalizers_as_a_set(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -150,7 +150,7 @@ public sealed class PatchCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_patch_of_unknown_type_is_415(string server)
+    public async Task Patch_of_unknown_type_is_415(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -159,7 +159,7 @@ public sealed class PatchCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_scale_shows_and_sets_replicas(string server)
+    public async Task Scale_shows_and_sets_replicas(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();
@@ -206,7 +206,7 @@ public sealed class PatchCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task A_negative_scale_is_invalid(string server)
+    public async Task Negative_scale_is_invalid(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();

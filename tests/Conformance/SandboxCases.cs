@@ -55,7 +55,7 @@ public sealed class SandboxCases : IAsyncLifetime
     }
 
     [Fact]
-    public async Task An_answer_can_be_lost_after_the_deed()
+    public async Task Answer_can_be_lost_after_the_deed()
     {
         _sandbox.Faults.Add(
             new FaultRule(new Fault.AnswerAfter(504))
@@ -125,7 +125,7 @@ public sealed class SandboxCases : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_compaction_expires_watches_and_pages()
+    public async Task Compaction_expires_watches_and_pages()
     {
         for (var i = 0; i < 4; i++)
         {
@@ -143,7 +143,7 @@ public sealed class SandboxCases : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_foreign_host_header_is_refused()
+    public async Task Foreign_host_header_is_refused()
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(_sandbox.Address, "/api/v1/namespaces"));
         request.Headers.Host = "evil.example.com";

@@ -22,7 +22,7 @@ public sealed class ServerCases(EveryApiServer servers) : ApiCase(servers)
     }
 
     [SkippableTheory, MemberData(nameof(Servers))]
-    public async Task An_answers_date_is_the_clock_of_its_objects_times(string server)
+    public async Task Answers_date_is_the_clock_of_its_objects_times(string server)
     {
         var api = await On(server);
         var ns = await api.NamespaceAsync();

@@ -109,7 +109,7 @@ internal static class BadInput
 public sealed class BadInputTests
 {
     [Fact]
-    public async Task An_impossible_budget_is_refused_with_its_field_and_stops_no_other()
+    public async Task Impossible_budget_is_refused_with_its_field_and_stops_no_other()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;

@@ -176,7 +176,7 @@ public sealed class ChartTests
     }
 
     [SkippableFact]
-    public async Task The_agent_has_no_token_and_no_rights()
+    public async Task Agent_has_no_token_and_no_rights()
     {
         var (_, output) = await Helm("template", "bursar", Chart, "--namespace", "bursar-system", "--set", Image);
         var documents = output.Split("\n---\n");
@@ -243,7 +243,7 @@ public sealed class ChartTests
     }
 
     [SkippableFact]
-    public async Task The_map_of_model_servers_reaches_the_agent_as_it_reads_it()
+    public async Task Map_of_model_servers_reaches_the_agent_as_it_reads_it()
     {
         var (code, output) = await Helm(
             "template",
@@ -299,7 +299,7 @@ public sealed class ChartTests
     }
 
     [SkippableFact]
-    public async Task The_exporters_that_are_read_on_nodes_without_an_agent_reach_the_operator()
+    public async Task Exporters_that_are_read_on_nodes_without_an_agent_reach_the_operator()
     {
         var (code, output) = await Helm(
             "template",
@@ -426,7 +426,7 @@ public sealed class ChartTests
     }
 
     [SkippableFact]
-    public async Task The_right_to_override_is_aggregated_to_nothing()
+    public async Task Right_to_override_is_aggregated_to_nothing()
     {
         var role = (await DocumentsAsync()).Single(d =>
             (string)d["kind"]! == "ClusterRole" && (string)d["metadata"]!["name"]! == "bursar-override"

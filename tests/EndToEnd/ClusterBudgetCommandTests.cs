@@ -64,7 +64,7 @@ public sealed class ClusterBudgetCommandTests
     }
 
     [Fact]
-    public async Task A_deleted_ClusterGpuBudget_is_explained_from_the_ledger_and_not_confused()
+    public async Task Deleted_ClusterGpuBudget_is_explained_from_the_ledger_and_not_confused()
     {
         await using var world = await CommandsWorld.StartAsync();
         await SuspendAsync(world);

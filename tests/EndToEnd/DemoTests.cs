@@ -98,7 +98,7 @@ public sealed class DemoTests
     }
 
     [Fact]
-    public async Task A_job_that_is_not_caught_in_time_fails_the_demo()
+    public async Task Job_that_is_not_caught_in_time_fails_the_demo()
     {
         using var error = new StringWriter();
 
@@ -120,7 +120,7 @@ public sealed class DemoTests
     }
 
     [Fact]
-    public async Task A_kubeconfig_that_is_there_is_never_overwritten()
+    public async Task Kubeconfig_that_is_there_is_never_overwritten()
     {
         var file = Path.Combine(Directory.CreateTempSubdirectory("bursar-test-").FullName, "config");
         await File.WriteAllTextAsync(file, "mine");

@@ -156,7 +156,7 @@ public sealed class ExplainTests
     }
 
     [Fact]
-    public async Task A_missing_right_is_named()
+    public async Task Missing_right_is_named()
     {
         await using var world = await CommandsWorld.StartAsync();
         await SuspendAsync(world, tamper: false);
@@ -170,7 +170,7 @@ public sealed class ExplainTests
     }
 
     [Fact]
-    public async Task A_deleted_budget_is_explained_from_the_ledger()
+    public async Task Deleted_budget_is_explained_from_the_ledger()
     {
         await using var world = await CommandsWorld.StartAsync();
         await SuspendAsync(world, tamper: false);

@@ -38,7 +38,7 @@ public sealed class FaultTests
         (await RunAsync(seed)).Should().Be(await Undisturbed.Value, "faults of the API server change no outcome");
 
     [Fact]
-    public async Task A_lost_answer_to_the_suspension_still_leaves_a_record_and_an_Event()
+    public async Task Lost_answer_to_the_suspension_still_leaves_a_record_and_an_Event()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;

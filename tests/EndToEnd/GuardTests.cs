@@ -569,7 +569,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
     }
 
     [SkippableFact]
-    public async Task The_operators_own_account_suspends_and_resumes()
+    public async Task Operators_own_account_suspends_and_resumes()
     {
         var server = await cluster.OpenAsync(Ct);
         using var team = await GuardedTeam.CreateAsync(server, "guard-pass");

@@ -134,7 +134,7 @@ public sealed class InferenceTests
     }
 
     [Fact]
-    public async Task A_deployment_that_an_autoscaler_lifts_from_zero_is_reported_and_not_touched()
+    public async Task Deployment_that_an_autoscaler_lifts_from_zero_is_reported_and_not_touched()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -150,7 +150,7 @@ public sealed class InferenceTests
     }
 
     [Fact]
-    public async Task A_ScaledObject_and_a_Kueue_Workload_count_also_when_their_kinds_appear_later()
+    public async Task ScaledObject_and_a_Kueue_Workload_count_also_when_their_kinds_appear_later()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;

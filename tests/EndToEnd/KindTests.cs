@@ -427,7 +427,7 @@ public sealed class KindTests
     }
 
     [Fact]
-    public async Task A_group_of_leader_and_workers_is_billed_and_scaled_at_its_top()
+    public async Task Group_of_leader_and_workers_is_billed_and_scaled_at_its_top()
     {
         var scene = await WithAsync("LeaderWorkerSet");
         await using var world = scene.World;
@@ -435,7 +435,7 @@ public sealed class KindTests
     }
 
     [Fact]
-    public async Task A_StatefulSets_pod_that_is_made_anew_under_its_name_is_another_pod()
+    public async Task StatefulSets_pod_that_is_made_anew_under_its_name_is_another_pod()
     {
         var scene = await WithAsync();
         await using var world = scene.World;
@@ -504,7 +504,7 @@ public sealed class KindTests
     }
 
     [Fact]
-    public async Task The_pods_of_a_RayCluster_are_the_RayJobs()
+    public async Task Pods_of_a_RayCluster_are_the_RayJobs()
     {
         var scene = await WithAsync("RayJob", "RayCluster");
         await using var world = scene.World;
@@ -567,7 +567,7 @@ public sealed class KindTests
     }
 
     [Fact]
-    public async Task A_kind_that_the_operator_may_not_stop_is_reported()
+    public async Task Kind_that_the_operator_may_not_stop_is_reported()
     {
         var scene = await WithAsync(startOperator: false, "JobSet");
         await using var world = scene.World;

@@ -58,7 +58,7 @@ public sealed class LedgerStoreTests
     }
 
     [Fact]
-    public async Task An_object_of_pods_that_cannot_be_read_is_left_alone_and_counted()
+    public async Task Object_of_pods_that_cannot_be_read_is_left_alone_and_counted()
     {
         await using var world = await CommandsWorld.StartAsync();
         await AddUnreadableAsync(world, "team-a-2026-09-01-0", LedgerShard.PodsKind);

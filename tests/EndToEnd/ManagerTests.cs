@@ -164,7 +164,7 @@ public sealed class ManagerTests
     }
 
     [Fact]
-    public async Task A_queued_job_without_a_Workload_waits_for_Kueue_to_make_it()
+    public async Task Queued_job_without_a_Workload_waits_for_Kueue_to_make_it()
     {
         var (scene, kueue) = await KueueAsync();
         await using var world = scene.World;
@@ -221,7 +221,7 @@ public sealed class ManagerTests
     }
 
     [Fact]
-    public async Task An_older_Kueue_is_reached_by_the_version_that_it_serves()
+    public async Task Older_Kueue_is_reached_by_the_version_that_it_serves()
     {
         var scene = await Scene.SandboxAsync(startOperator: false);
         await using var world = scene.World;
@@ -232,7 +232,7 @@ public sealed class ManagerTests
     }
 
     [Fact]
-    public async Task A_gang_under_Kueue_is_stopped_through_its_Workload()
+    public async Task Gang_under_Kueue_is_stopped_through_its_Workload()
     {
         var scene = await Scene.SandboxAsync(startOperator: false);
         await using var world = scene.World;
@@ -571,7 +571,7 @@ public sealed class ManagerTests
     }
 
     [Fact]
-    public async Task A_manager_that_this_operator_may_not_write_to_is_reported()
+    public async Task Manager_that_this_operator_may_not_write_to_is_reported()
     {
         var scene = await Scene.SandboxAsync(startOperator: false);
         await using var world = scene.World;

@@ -204,7 +204,7 @@ public sealed class PriceTests
     }
 
     [Fact]
-    public async Task An_accepted_change_counts_from_its_acceptance_to_the_millisecond()
+    public async Task Accepted_change_counts_from_its_acceptance_to_the_millisecond()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -300,7 +300,7 @@ public sealed class PriceTests
 
     /// <summary>Field report F3: no label of the node names its GPUs, and the rate does not require one.</summary>
     [Fact]
-    public async Task A_node_without_a_product_label_is_priced_by_its_instance_type()
+    public async Task Node_without_a_product_label_is_priced_by_its_instance_type()
     {
         await using var world = await ClusterWorld.StartAsync(
             real: false,
@@ -450,7 +450,7 @@ public sealed class PriceTests
     }
 
     [Fact]
-    public async Task A_dated_rate_counts_from_its_date()
+    public async Task Dated_rate_counts_from_its_date()
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
@@ -477,7 +477,7 @@ public sealed class PriceTests
     }
 
     [Fact]
-    public async Task A_shared_slot_costs_its_part_of_the_card()
+    public async Task Shared_slot_costs_its_part_of_the_card()
     {
         var shared = new Dictionary<string, string>
         {

@@ -105,7 +105,7 @@ public sealed class PublishedTests
     [SkippableTheory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task The_operator_suspends_a_job_that_would_overrun_and_resumes_it(bool real)
+    public async Task Operator_suspends_a_job_that_would_overrun_and_resumes_it(bool real)
     {
         _ = Published("bursar");
         Skip.If(real && !ControlPlane.IsPresent, ControlPlane.Absent);

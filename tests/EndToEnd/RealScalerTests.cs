@@ -34,7 +34,7 @@ public sealed class RealScalerTests(RealCluster cluster, ITestOutputHelper outpu
     /// printed.
     /// </summary>
     [SkippableFact]
-    public async Task A_Deployment_follows_a_real_chat_service()
+    public async Task Deployment_follows_a_real_chat_service()
     {
         var traces = Traces();
         Skip.IfNot(ChatTrace.IsPresentIn(traces), $"there is no chat trace in {traces}");

@@ -18,7 +18,7 @@ public sealed class ReportTests
     private static readonly DateTimeOffset Start = new(2026, 11, 2, 8, 0, 0, TimeSpan.Zero);
 
     [Fact]
-    public async Task The_table_names_work_cost_and_unit_costs_and_adds_up()
+    public async Task Table_names_work_cost_and_unit_costs_and_adds_up()
     {
         await using var world = await CommandsWorld.StartAsync();
         await world.StoreAsync(Ledger());
@@ -46,7 +46,7 @@ public sealed class ReportTests
     }
 
     [Fact]
-    public async Task The_csv_has_a_row_for_each_and_its_costs_add_up_to_the_last_digit_shown()
+    public async Task Csv_has_a_row_for_each_and_its_costs_add_up_to_the_last_digit_shown()
     {
         await using var world = await CommandsWorld.StartAsync();
         await world.StoreAsync(Ledger(price: 3.0700001m));
@@ -86,7 +86,7 @@ public sealed class ReportTests
     }
 
     [Fact]
-    public async Task An_interval_that_ends_before_it_begins_is_refused()
+    public async Task Interval_that_ends_before_it_begins_is_refused()
     {
         await using var world = await CommandsWorld.StartAsync();
 
@@ -129,7 +129,7 @@ public sealed class ReportTests
     }
 
     [Fact]
-    public async Task A_missing_right_is_named()
+    public async Task Missing_right_is_named()
     {
         await using var world = await CommandsWorld.StartAsync();
         world.Refuse("list", "gpuledgers");

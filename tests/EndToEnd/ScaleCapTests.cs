@@ -101,7 +101,7 @@ public sealed class ScaleCapTests(RealCluster real)
     [SkippableTheory]
     [InlineData(false)]
     [InlineData(true)]
-    public Task An_HPA_is_capped_and_the_one_that_KEDA_made_is_not(bool isReal) => PlayAsync(isReal, "cap-hpa", async world =>
+    public Task HPA_is_capped_and_the_one_that_KEDA_made_is_not(bool isReal) => PlayAsync(isReal, "cap-hpa", async world =>
         {
             await world.Scene.World.CreateDeploymentAsync(world.Scene.Team, "chat", 5, 1, Ct);
             await HpaAsync(world, "by-hand", "", 10);

@@ -72,8 +72,7 @@ public sealed class ScaleTargetTests(RealCluster real)
     [SkippableTheory]
     [InlineData(false)]
     [InlineData(true)]
-    public Task A_Rollout_and_a_Dynamo_service_are_scaled_as_a_Deployment_is(bool isReal) =>
-        PlayAsync(isReal, "scale-customs", async world =>
+    public Task Rollout_and_a_Dynamo_service_are_scaled_as_a_Deployment_is(bool isReal) => PlayAsync(isReal, "scale-customs", async world =>
         {
             await world.CreateAsync(
                 Rollout,

@@ -23,7 +23,7 @@ public sealed class FollowTests(ITestOutputHelper output)
     }
 
     [SkippableFact]
-    public void The_comparison_holds_on_a_real_trace()
+    public void Comparison_holds_on_a_real_trace()
     {
         var traces = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(Here())!, "../../../shared/traces"));
         Skip.IfNot(ChatTrace.IsPresentIn(traces), $"there is no chat trace in {traces}");

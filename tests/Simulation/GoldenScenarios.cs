@@ -177,7 +177,7 @@ public sealed class GoldenScenarios
     }
 
     [Fact]
-    public void A_mass_suspension_opens_the_breaker_until_it_is_reset()
+    public void Mass_suspension_opens_the_breaker_until_it_is_reset()
     {
         var world = World(10, 100m).Node("node-1", "V100", 16, 3.06m);
         for (var i = 0; i < 8; i++)
@@ -194,7 +194,7 @@ public sealed class GoldenScenarios
     }
 
     [Fact]
-    public void A_lost_node_pauses_forecasts_and_is_not_billed()
+    public void Lost_node_pauses_forecasts_and_is_not_billed()
     {
         var world = World(11, 4m).Node("node-1", "V100", 2, 3.06m);
         world

@@ -79,7 +79,7 @@ public sealed class AgentEndpointTests
     }
 
     [Fact]
-    public void A_certificate_out_of_its_time_is_refused()
+    public void Certificate_out_of_its_time_is_refused()
     {
         var made = new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
         var root = BursarCa.Create(made);
@@ -98,7 +98,7 @@ public sealed class AgentEndpointTests
     [Theory]
     [InlineData("gpu-1", "gpu-1.agent.bursar.internal")]
     [InlineData("ip-10-0-0-7.eu-west-1.compute.internal", "ip-10-0-0-7-eu-west-1-compute-internal.agent.bursar.internal")]
-    public void An_agents_name_is_one_label(string node, string name) => BursarNames.Agent(node).Should().Be(name);
+    public void Agents_name_is_one_label(string node, string name) => BursarNames.Agent(node).Should().Be(name);
 
     [Fact]
     public async Task Operator_trusts_only_agents_under_its_own_root()
@@ -248,7 +248,7 @@ public sealed class AgentEndpointTests
     }
 
     [Fact]
-    public async Task A_malformed_list_of_targets_is_refused_and_the_old_one_stays()
+    public async Task Malformed_list_of_targets_is_refused_and_the_old_one_stays()
     {
         await using var node = await SimulatedNode.StartAsync();
         var client = node.Client();
@@ -341,7 +341,7 @@ public sealed class AgentEndpointTests
     }
 
     [Fact]
-    public async Task The_agents_own_use_is_in_its_metrics()
+    public async Task Agents_own_use_is_in_its_metrics()
     {
         await using var node = await SimulatedNode.StartAsync(certificates: false);
         await Eventually.TrueAsync(() => node.Server.Sampler.View is not null, "the first sample");
@@ -358,7 +358,7 @@ public sealed class AgentEndpointTests
     }
 
     [Fact]
-    public async Task A_model_servers_load_and_latency_are_in_the_agents_metrics()
+    public async Task Model_servers_load_and_latency_are_in_the_agents_metrics()
     {
         await using var node = await SimulatedNode.StartAsync();
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());

@@ -46,7 +46,7 @@ public sealed class CheckpointSampleTests(ITestOutputHelper output)
     [InlineData("saves")]
     [InlineData("saves-huggingface")]
     [InlineData("saves-lightning")]
-    public async Task A_training_script_saves_on_SIGTERM_and_ends_with_0(string sample)
+    public async Task Training_script_saves_on_SIGTERM_and_ends_with_0(string sample)
     {
         await using var node = await SimulatedNode.StartAsync();
 

@@ -29,7 +29,7 @@ public sealed class DcgmTests
     [InlineData(
         "exported_namespace=\"ml\",exported_pod=\"train-0\",exported_container=\"main\",namespace=\"gpu-operator\",pod=\"dcgm-exporter-x\",container=\"exporter\""
     )]
-    public void A_gpu_is_read_in_its_units_with_each_style_of_labels(string labels)
+    public void Gpu_is_read_in_its_units_with_each_style_of_labels(string labels)
     {
         var page = Read(
             $$"""
@@ -150,7 +150,7 @@ public sealed class DcgmTests
 
     /// <summary>The whole GPU's figure does not describe a slice, even if the exporter attaches it to one.</summary>
     [Fact]
-    public void A_slices_activity_is_its_engines_and_not_the_gpus_utilisation()
+    public void Slices_activity_is_its_engines_and_not_the_gpus_utilisation()
     {
         Read(
             $$"""
@@ -219,7 +219,7 @@ public sealed class DcgmTests
     }
 
     [SkippableFact]
-    public async Task The_exporter_adds_the_activity_of_mig_devices_to_nvmls_readings()
+    public async Task Exporter_adds_the_activity_of_mig_devices_to_nvmls_readings()
     {
         using var stub = StubNvml
             .Build()

@@ -36,7 +36,7 @@ public sealed class LatencySignalTests
     [InlineData("trtllm_time_to_first_token_seconds", ServingLatency.FirstToken)]
     [InlineData("trtllm:e2e_request_latency_seconds", ServingLatency.EndToEnd)]
     [InlineData("time_to_first_token_seconds", ServingLatency.FirstToken)]
-    public void The_servers_histograms_are_found(string name, ServingLatency figure)
+    public void Servers_histograms_are_found(string name, ServingLatency figure)
     {
         var histogram = Read(Page(name, "", 3, 5, 6)).Histograms.Should().ContainSingle(one => one.Figure == figure).Which.Histogram;
         histogram.Bounds.Should().Equal(0.1, 1);
@@ -87,7 +87,7 @@ public sealed class LatencySignalTests
     }
 
     [Fact]
-    public void An_engine_that_begins_anew_does_not_make_the_sum_fall()
+    public void Engine_that_begins_anew_does_not_make_the_sum_fall()
     {
         var sums = new HistogramSums();
         string Engines(long a, long? b) =>

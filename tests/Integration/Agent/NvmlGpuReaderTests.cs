@@ -98,7 +98,7 @@ public sealed class NvmlGpuReaderTests
     }
 
     [SkippableFact]
-    public void A_device_in_mig_mode_has_no_utilisation()
+    public void Device_in_mig_mode_has_no_utilisation()
     {
         using var stub = TwoGpus();
         stub.Set("mig.0", 1).Set("util.0", 99);
@@ -111,7 +111,7 @@ public sealed class NvmlGpuReaderTests
     }
 
     [SkippableFact]
-    public void A_lost_gpu_is_marked_and_the_others_are_read_on_until_it_returns()
+    public void Lost_gpu_is_marked_and_the_others_are_read_on_until_it_returns()
     {
         using var stub = TwoGpus();
         stub.Set("util.1", 80);
@@ -142,7 +142,7 @@ public sealed class NvmlGpuReaderTests
     }
 
     [SkippableFact]
-    public void A_driver_that_is_not_loaded_is_a_state_and_is_found_when_it_returns()
+    public void Driver_that_is_not_loaded_is_a_state_and_is_found_when_it_returns()
     {
         using var stub = TwoGpus();
         stub.Set("init", 9);
@@ -241,7 +241,7 @@ public sealed class NvmlGpuReaderTests
     [InlineData("uuid.0.3", "", "its slot is empty")]
     [InlineData("rc.slot.0.3", "2", "the instance is being unmade")]
     [InlineData("rc.memory.0.3", "2", "the handle died between two calls")]
-    public void A_mig_device_that_vanishes_is_gone_and_the_others_are_read_on(string key, string value, string because)
+    public void Mig_device_that_vanishes_is_gone_and_the_others_are_read_on(string key, string value, string because)
     {
         using var stub = Cut();
         using var reader = new NvmlGpuReader(stub.Library, _time);
@@ -255,7 +255,7 @@ public sealed class NvmlGpuReaderTests
     }
 
     [SkippableFact]
-    public void A_slot_that_is_cut_anew_is_another_device()
+    public void Slot_that_is_cut_anew_is_another_device()
     {
         using var stub = Cut();
         using var reader = new NvmlGpuReader(stub.Library, _time);
@@ -293,7 +293,7 @@ public sealed class NvmlGpuReaderTests
     }
 
     [SkippableFact]
-    public void A_gpu_that_may_not_be_read_is_counted_by_the_driver_and_is_not_lost()
+    public void Gpu_that_may_not_be_read_is_counted_by_the_driver_and_is_not_lost()
     {
         using var stub = TwoGpus();
         stub.Set("rc.handle.0", 4);
@@ -343,7 +343,7 @@ public sealed class NvmlGpuReaderTests
 
     /// <summary>The driver stamps with the node's clock: set back by an hour, an hour would pass before anything was newer.</summary>
     [SkippableFact]
-    public void A_clock_that_was_set_back_does_not_end_the_measure_of_processes()
+    public void Clock_that_was_set_back_does_not_end_the_measure_of_processes()
     {
         long now = _time.GetUtcNow().ToUnixTimeMilliseconds() * 1000;
         using var stub = TwoGpus();

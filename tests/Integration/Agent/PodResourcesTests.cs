@@ -229,7 +229,7 @@ public sealed class PodResourcesTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_message_that_cannot_be_read_is_an_error_and_no_crash()
+    public async Task Message_that_cannot_be_read_is_an_error_and_no_crash()
     {
         _answer = async context =>
         {
@@ -254,7 +254,7 @@ public sealed class PodResourcesTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_kubelet_that_does_not_answer_is_left_after_five_seconds()
+    public async Task Kubelet_that_does_not_answer_is_left_after_five_seconds()
     {
         var time = new VirtualTimeProvider(AgentClock.Start);
         using var patient = new KubeletPodResources(_folder.File("kubelet.sock"), time);

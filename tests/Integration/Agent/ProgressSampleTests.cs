@@ -17,7 +17,7 @@ public sealed class ProgressSampleTests(ITestOutputHelper output)
     [InlineData("pytorch")]
     [InlineData("huggingface")]
     [InlineData("lightning")]
-    public async Task A_training_script_reports_its_steps_and_checkpoints(string sample)
+    public async Task Training_script_reports_its_steps_and_checkpoints(string sample)
     {
         await using var node = await SimulatedNode.StartAsync();
         await node.Client().PutTargetsAsync(new TargetList { Revision = "1", Pods = [SimulatedNode.Pod("u1", "127.0.0.1")] }, default);
@@ -48,10 +48,10 @@ public sealed class ProgressSampleTests(ITestOutputHelper output)
     [InlineData("http://127.0.0.1:1/v1/progress")]
     [InlineData("http://no-such-host.invalid:9466/v1/progress")]
     [InlineData("no address at all")]
-    public async Task A_report_that_fails_is_harmless(string url) => (await DriveAsync("plain", url)).Should().Be(0);
+    public async Task Report_that_fails_is_harmless(string url) => (await DriveAsync("plain", url)).Should().Be(0);
 
     [SkippableFact]
-    public async Task A_report_that_is_refused_is_harmless()
+    public async Task Report_that_is_refused_is_harmless()
     {
         await using var node = await SimulatedNode.StartAsync();
         (await DriveAsync("plain", $"http://{node.Server.Addresses.Pod}/v1/progress"))
@@ -62,7 +62,7 @@ public sealed class ProgressSampleTests(ITestOutputHelper output)
 
     /// <summary>Each report would wait its second out: of three seconds the training would have next to nothing.</summary>
     [SkippableFact]
-    public async Task An_agent_that_does_not_answer_costs_a_second_and_is_then_left_alone()
+    public async Task Agent_that_does_not_answer_costs_a_second_and_is_then_left_alone()
     {
         using var silent = new TcpListener(IPAddress.Loopback, 0);
         silent.Start();

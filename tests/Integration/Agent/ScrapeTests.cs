@@ -68,7 +68,7 @@ public sealed class ScrapeTests : IAsyncLifetime
     [InlineData("vllm:prompt_tokens_total{model_name=\"m\"} 1e300\n")]
     [InlineData("vllm:prompt_tokens_total{model_name=\"m\"} 1\nvllm:prompt_tokens_total{model_name=\"n\"} MIG-1/3\n")]
     [InlineData("<html>\n<body>\n")]
-    public void A_page_whose_counters_cannot_be_read_is_refused_whole(string page)
+    public void Page_whose_counters_cannot_be_read_is_refused_whole(string page)
     {
         var result = new ServingReader(ServingMetrics.Known).Read(Encoding.UTF8.GetBytes(page));
 
@@ -117,7 +117,7 @@ public sealed class ScrapeTests : IAsyncLifetime
     }
 
     [Fact]
-    public void A_gangs_progress_is_its_slowest_rank()
+    public void Gangs_progress_is_its_slowest_rank()
     {
         var result = ExpositionReader.ReadProgress(
             "bursar_training_step{rank=\"0\"} 120\nbursar_training_step{rank=\"1\"} 100\nbursar_training_steps 30000\nbursar_training_checkpoint_timestamp_seconds 1.7e9\n"u8,
@@ -128,7 +128,7 @@ public sealed class ScrapeTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_page_is_read_from_the_pods_address()
+    public async Task Page_is_read_from_the_pods_address()
     {
         _answer = context => context.Response.WriteAsync(context.Request.Path == "/metrics" ? VllmPage : "");
 
@@ -139,7 +139,7 @@ public sealed class ScrapeTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_redirect_is_not_followed()
+    public async Task Redirect_is_not_followed()
     {
         int asked = 0;
         _answer = context =>
@@ -156,7 +156,7 @@ public sealed class ScrapeTests : IAsyncLifetime
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task A_page_beyond_the_limit_is_left(bool announced)
+    public async Task Page_beyond_the_limit_is_left(bool announced)
     {
         byte[] much = new byte[64 * 1024];
         _answer = async context =>
@@ -171,7 +171,7 @@ public sealed class ScrapeTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_slow_page_is_left_after_two_seconds()
+    public async Task Slow_page_is_left_after_two_seconds()
     {
         var asked = new TaskCompletionSource();
         _answer = async context =>
@@ -191,7 +191,7 @@ public sealed class ScrapeTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_target_that_fails_is_counted_and_harms_no_other()
+    public async Task Target_that_fails_is_counted_and_harms_no_other()
     {
         _answer = context =>
             context.Response.WriteAsync(
@@ -321,7 +321,7 @@ public sealed class ScrapeTests : IAsyncLifetime
 
     /// <summary>An agent that is a version older writes lines without requests: absent, and not zero.</summary>
     [Fact]
-    public void The_journal_keeps_requests_over_a_restart()
+    public void Journal_keeps_requests_over_a_restart()
     {
         using var folder = new TestFolder();
         var options = new JournalOptions { Directory = folder.Path };

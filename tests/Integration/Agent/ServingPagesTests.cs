@@ -459,7 +459,7 @@ public sealed class ServingPagesTests : IAsyncLifetime
 
     /// <summary>The Python client of 2026 writes a colon as an underscore in OpenMetrics.</summary>
     [Fact]
-    public void A_colon_that_was_made_an_underscore_is_the_same_name()
+    public void Colon_that_was_made_an_underscore_is_the_same_name()
     {
         var result = Read(
             """
@@ -497,7 +497,7 @@ public sealed class ServingPagesTests : IAsyncLifetime
 
     /// <summary>Names come from a stranger, and each model becomes entries of the journal.</summary>
     [Fact]
-    public void A_page_with_endless_models_or_engines_is_refused()
+    public void Page_with_endless_models_or_engines_is_refused()
     {
         Read(string.Concat(Enumerable.Range(0, 65).Select(i => $"vllm:prompt_tokens_total{{model_name=\"m{i}\"}} 1\n")))
             .Outcome.Should()

@@ -82,7 +82,7 @@ public class ControllerRunnerTests
     }
 
     [Fact]
-    public async Task A_controller_that_finds_another_leader_ends_the_runner()
+    public async Task Controller_that_finds_another_leader_ends_the_runner()
     {
         VirtualTimeProvider clock = new();
         ActivityTracker tracker = ActivityTracker.From(clock)!;

@@ -50,7 +50,7 @@ public class EventRecorderTests
     }
 
     [Fact]
-    public async Task An_event_that_the_server_forgot_is_made_again()
+    public async Task Event_that_the_server_forgot_is_made_again()
     {
         await using ScriptedServer server = await ScriptedServer.StartAsync(AnswerAsync);
         using KubeClient client = server.Client(new KubeClientOptions { TimeProvider = _clock });

@@ -151,7 +151,7 @@ public class InformerTests
     }
 
     [Fact]
-    public async Task An_optional_kind_may_be_absent_and_appear_later()
+    public async Task Optional_kind_may_be_absent_and_appear_later()
     {
         VirtualTimeProvider clock = new();
         bool served = false;

@@ -90,7 +90,7 @@ public sealed class KubeConfigTests : IDisposable
     }
 
     [Fact]
-    public void A_pod_finds_its_service_account()
+    public void Pod_finds_its_service_account()
     {
         Write("token", "t");
         Write("ca.crt", "c");
@@ -107,7 +107,7 @@ public sealed class KubeConfigTests : IDisposable
     }
 
     [Fact]
-    public async Task A_token_file_is_read_again_each_minute_and_when_refused()
+    public async Task Token_file_is_read_again_each_minute_and_when_refused()
     {
         VirtualTimeProvider clock = new();
         string file = Write("token", "one\n");

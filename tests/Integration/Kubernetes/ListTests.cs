@@ -100,7 +100,7 @@ public class ListTests
     }
 
     [Fact]
-    public async Task A_list_that_the_server_forgot_half_way_starts_again()
+    public async Task List_that_the_server_forgot_half_way_starts_again()
     {
         int tries = 0;
         await using ScriptedServer server = await ScriptedServer.StartAsync(
@@ -141,7 +141,7 @@ public class ListTests
     }
 
     [Fact]
-    public async Task A_value_cut_anywhere_by_the_network_is_put_together()
+    public async Task Value_cut_anywhere_by_the_network_is_put_together()
     {
         string body = Answers.List("7", Answers.Map("a", "1"), """{"metadata":{"name":"b\\\"{ä"},"data":{"k":"}]\\"}}""");
         await using ScriptedServer server = await ScriptedServer.StartAsync(

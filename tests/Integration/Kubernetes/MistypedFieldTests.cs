@@ -18,7 +18,7 @@ public class MistypedFieldTests
         """;
 
     [Fact]
-    public void A_number_in_place_of_a_quantity_is_read()
+    public void Number_in_place_of_a_quantity_is_read()
     {
         V1Alpha1TrainJob job = Read<V1Alpha1TrainJob>(Numeric);
         job.Spec.Trainer!.ResourcesPerNode.Limits["nvidia.com/gpu"].Should().Be("1");
@@ -45,7 +45,7 @@ public class MistypedFieldTests
     )]
     [InlineData("""{"trainer": {"resourcesPerNode": []}}""", "spec.trainer.resourcesPerNode is a list, not an object")]
     [InlineData("""{"labels": "a=b", "trainer": null}""", "spec.labels is a text, not an object")]
-    public void A_mistyped_field_reads_as_absent_and_is_named(string spec, string expected)
+    public void Mistyped_field_reads_as_absent_and_is_named(string spec, string expected)
     {
         V1Alpha1TrainJob job = Read<V1Alpha1TrainJob>(
             $$$"""{"metadata": {"name": "odd", "uid": "u", "labels": {"a": "b"}}, "spec": {{{spec}}}, "status": {"conditions": [{"type": "Complete", "status": "True"}]}}"""
@@ -82,7 +82,7 @@ public class MistypedFieldTests
     [InlineData("\"\"")]
     [InlineData("null")]
     [InlineData("\"0001-01-01T00:00:00Z\"")]
-    public void A_time_that_was_never_set_is_absent(string time)
+    public void Time_that_was_never_set_is_absent(string time)
     {
         V1RayJob job = Read<V1RayJob>($$$"""{"metadata": {"name": "new"}, "status": {"startTime": {{{time}}}}}""");
         job.Status.StartTime.Should().BeNull();
@@ -99,7 +99,7 @@ public class MistypedFieldTests
     }
 
     [Fact]
-    public void An_odd_part_of_a_pod_template_is_named() =>
+    public void Odd_part_of_a_pod_template_is_named() =>
         Read<V1Alpha2JobSet>(
             """{"metadata": {"name": "odd"}, "spec": {"replicatedJobs": [{"template": {"spec": {"template": {"spec": {"containers": [{"name": "a"}, {"resources": {"limits": 1}}]}}}}}]}}"""
         )

@@ -90,7 +90,7 @@ public sealed class AttributionTests
     }
 
     [Fact]
-    public void A_device_of_several_pods_is_split_by_what_their_processes_used()
+    public void Device_of_several_pods_is_split_by_what_their_processes_used()
     {
         Shared("a", "b");
         (_processes[10], _processes[20]) = (Pod("a"), Pod("b"));
@@ -180,7 +180,7 @@ public sealed class AttributionTests
     }
 
     [Fact]
-    public void A_shared_device_that_shows_no_process_is_unattributed()
+    public void Shared_device_that_shows_no_process_is_unattributed()
     {
         Shared("a", "b");
 

@@ -191,7 +191,7 @@ public sealed class PodUidTests : IDisposable
     }
 
     [Fact]
-    public void A_process_of_a_pod_of_another_name_does_not_name_this_one()
+    public void Process_of_a_pod_of_another_name_does_not_name_this_one()
     {
         Directory.CreateDirectory(_folder.File($"team_fraction_{Uid}"));
         Process(42, $"0::/kubepods/pod{Uid}/77");
@@ -203,7 +203,7 @@ public sealed class PodUidTests : IDisposable
     }
 
     [Fact]
-    public void A_static_pod_is_known_by_its_mirrors_uid()
+    public void Static_pod_is_known_by_its_mirrors_uid()
     {
         const string hash = "0123456789abcdef0123456789abcdef";
         Directory.CreateDirectory(_folder.File($"ml_static-node_{hash}"));
@@ -249,7 +249,7 @@ public sealed class PodUidTests : IDisposable
 
     /// <summary>Calling such a process a host process would be a guess.</summary>
     [Fact]
-    public void A_process_that_two_pods_are_named_for_is_of_an_unknown_one()
+    public void Process_that_two_pods_are_named_for_is_of_an_unknown_one()
     {
         Process(5, $"1:cpu:/kubepods/pod{Uid}/1\n2:memory:/kubepods/pod11111111-8d1e-4b6f-9a57-0c1d2e3f4a5b/1");
         new PodUidResolver(_targets, null, _folder.File("proc"), _time).PodOf(5).Kind.Should().Be(ProcessKind.Unknown);
@@ -257,7 +257,7 @@ public sealed class PodUidTests : IDisposable
 
     /// <summary>For at most half a minute, its activity still counts for the previous pod.</summary>
     [Fact]
-    public void A_process_that_moves_to_another_pods_cgroup_is_found_there()
+    public void Process_that_moves_to_another_pods_cgroup_is_found_there()
     {
         const string other = "11111111-8d1e-4b6f-9a57-0c1d2e3f4a5b";
         Process(6, $"0::/kubepods/pod{Uid}/77");

@@ -13,7 +13,7 @@ public sealed class UsageAccumulatorTests
     private readonly UsageAccumulator _accumulator = new();
 
     [Fact]
-    public void A_minute_at_forty_percent_is_one_interval_of_24_seconds()
+    public void Minute_at_forty_percent_is_one_interval_of_24_seconds()
     {
         var closed = new List<UsageInterval>();
         for (int second = 0; second <= 60; second++)
@@ -61,7 +61,7 @@ public sealed class UsageAccumulatorTests
     }
 
     [Fact]
-    public void A_pod_that_came_back_under_its_name_is_another_pod()
+    public void Pod_that_came_back_under_its_name_is_another_pod()
     {
         _accumulator.Record(Start, [Holding("a", uid: "1")], Gpu(50));
         _accumulator.Record(Start.AddSeconds(5), [Holding("a", uid: "1")], Gpu(50));
@@ -80,7 +80,7 @@ public sealed class UsageAccumulatorTests
     }
 
     [Fact]
-    public void An_energy_counter_that_fell_began_anew()
+    public void Energy_counter_that_fell_began_anew()
     {
         _accumulator.Record(Start, [Holding("a")], Gpu(50, energy: 9000));
         _accumulator.Record(Start.AddSeconds(1), [Holding("a")], Gpu(50, energy: 9500));
@@ -105,7 +105,7 @@ public sealed class UsageAccumulatorTests
     }
 
     [Fact]
-    public void A_lost_device_ends_the_measured_interval_at_the_last_good_sample()
+    public void Lost_device_ends_the_measured_interval_at_the_last_good_sample()
     {
         _accumulator.Record(Start, [Holding("a")], Gpu(50));
         _accumulator.Record(Start.AddSeconds(4), [Holding("a")], Gpu(50));
@@ -128,7 +128,7 @@ public sealed class UsageAccumulatorTests
     [Theory]
     [InlineData(UsageReasons.DeviceLost)]
     [InlineData(UsageReasons.DeviceUnreadable)]
-    public void A_device_that_returns_is_measured_from_its_first_good_sample(string reason)
+    public void Device_that_returns_is_measured_from_its_first_good_sample(string reason)
     {
         _accumulator.Record(
             Start,
@@ -173,7 +173,7 @@ public sealed class UsageAccumulatorTests
     /// The second of a failed call must not count twice: by power, and by the counter when it answers again.
     /// </summary>
     [Fact]
-    public void A_counter_that_fails_once_is_not_replaced_by_power_and_counted_twice()
+    public void Counter_that_fails_once_is_not_replaced_by_power_and_counted_twice()
     {
         static GpuSnapshot Draws(long? energy) =>
             new(
@@ -209,7 +209,7 @@ public sealed class UsageAccumulatorTests
 
     /// <summary>An exporter updates its counter every half minute.</summary>
     [Fact]
-    public void A_counter_that_moves_every_half_minute_loses_nothing()
+    public void Counter_that_moves_every_half_minute_loses_nothing()
     {
         var closed = new List<UsageInterval>();
         for (int second = 0; second <= 60; second++)

@@ -33,7 +33,7 @@ public sealed class UsageJournalTests : IDisposable
     }
 
     [Fact]
-    public void The_epoch_stays_when_everything_is_acknowledged_or_nothing_was_ever_written()
+    public void Epoch_stays_when_everything_is_acknowledged_or_nothing_was_ever_written()
     {
         string epoch;
         using (var journal = Open())
@@ -68,7 +68,7 @@ public sealed class UsageJournalTests : IDisposable
     }
 
     [Fact]
-    public void A_damaged_line_is_counted_and_shows_as_a_gap_and_the_rest_is_kept()
+    public void Damaged_line_is_counted_and_shows_as_a_gap_and_the_rest_is_kept()
     {
         using (var journal = Open())
             Append(journal, 5);
@@ -88,7 +88,7 @@ public sealed class UsageJournalTests : IDisposable
     }
 
     [Fact]
-    public void A_stray_line_feed_costs_one_entry_and_not_those_behind_it()
+    public void Stray_line_feed_costs_one_entry_and_not_those_behind_it()
     {
         using (var journal = Open())
             Append(journal, 6);
@@ -214,7 +214,7 @@ public sealed class UsageJournalTests : IDisposable
     }
 
     [Fact]
-    public void A_directory_that_cannot_be_used_leaves_a_journal_in_memory()
+    public void Directory_that_cannot_be_used_leaves_a_journal_in_memory()
     {
         string file = _folder.File("file");
         File.WriteAllText(file, "");
@@ -243,7 +243,7 @@ public sealed class UsageJournalTests : IDisposable
     }
 
     [Fact]
-    public async Task A_poll_waits_for_the_next_entry_or_its_time()
+    public async Task Poll_waits_for_the_next_entry_or_its_time()
     {
         using var journal = Open();
         Append(journal, 1);

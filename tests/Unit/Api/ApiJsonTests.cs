@@ -25,7 +25,7 @@ public sealed class ApiJsonTests
     }
 
     [Fact]
-    public void A_status_to_apply_claims_no_field_of_the_spec()
+    public void Status_to_apply_claims_no_field_of_the_spec()
     {
         var text = JsonSerializer.Serialize(
             new V1Alpha1GpuBudget

@@ -24,7 +24,7 @@ public class SpecReadTests
     }
 
     [Fact]
-    public void A_refused_update_keeps_the_spec_before_it_through_later_status_writes()
+    public void Refused_update_keeps_the_spec_before_it_through_later_status_writes()
     {
         var valid = Budget(1, "500");
         SpecRefusal.Check(valid, null);

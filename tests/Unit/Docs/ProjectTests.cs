@@ -56,7 +56,7 @@ public sealed partial class ProjectTests
     }
 
     [Fact]
-    public void The_versions_of_programs_and_chart_are_one()
+    public void Versions_of_programs_and_chart_are_one()
     {
         var version = XDocument.Load(Path.Combine(Repository.Root, "Directory.Build.props")).Descendants("Version").Single().Value;
         var chart = Repository.Read("charts/gpu-budget-operator/Chart.yaml");

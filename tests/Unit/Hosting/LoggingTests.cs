@@ -12,7 +12,7 @@ public sealed class LoggingTests
     private readonly VirtualTimeProvider _time = new();
 
     [Fact]
-    public void A_JSON_entry_is_one_object_a_line_with_its_values()
+    public void JSON_entry_is_one_object_a_line_with_its_values()
     {
         var logger = Logging.Create(LogFormat.Json, LogLevel.Information, _output, _time).CreateLogger("Bursar.Some.Thing");
 
@@ -39,7 +39,7 @@ public sealed class LoggingTests
     }
 
     [Fact]
-    public void A_text_entry_is_one_line_also_with_an_exception()
+    public void Text_entry_is_one_line_also_with_an_exception()
     {
         var loggers = Logging.Create(LogFormat.Text, LogLevel.Debug, _output, _time);
 

@@ -190,7 +190,7 @@ public class ObjectsTests
     }
 
     [Fact]
-    public void A_conditions_time_moves_with_its_status_alone()
+    public void Conditions_time_moves_with_its_status_alone()
     {
         DateTimeOffset now = new(2026, 1, 1, 0, 0, 0, 500, TimeSpan.Zero);
         IReadOnlyList<V1Condition> first = Conditions.Set(

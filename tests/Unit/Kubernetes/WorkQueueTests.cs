@@ -12,7 +12,7 @@ public class WorkQueueTests
     private readonly VirtualTimeProvider _clock = new();
 
     [Fact]
-    public async Task A_waiting_key_is_not_added_twice()
+    public async Task Waiting_key_is_not_added_twice()
     {
         using WorkQueue<string> queue = new(_clock);
         queue.Add("a");
@@ -23,7 +23,7 @@ public class WorkQueueTests
     }
 
     [Fact]
-    public async Task A_key_added_while_it_is_processed_waits_for_its_end()
+    public async Task Key_added_while_it_is_processed_waits_for_its_end()
     {
         using WorkQueue<string> queue = new(_clock);
         queue.Add("a");

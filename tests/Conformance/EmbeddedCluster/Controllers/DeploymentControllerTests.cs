@@ -12,7 +12,7 @@ public sealed class DeploymentControllerTests
     private static readonly FleetNode Node = new() { Name = "n1", Gpus = 8 };
 
     [Fact]
-    public async Task A_deployment_scales_up_and_to_zero()
+    public async Task Deployment_scales_up_and_to_zero()
     {
         await using var cluster = await StartAsync(Node);
         await cluster.CreateAsync(Path, Deployment(2));
@@ -36,7 +36,7 @@ public sealed class DeploymentControllerTests
     }
 
     [Fact]
-    public async Task A_new_template_rolls_without_falling_below_what_must_be_available()
+    public async Task New_template_rolls_without_falling_below_what_must_be_available()
     {
         await using var cluster = await StartAsync(Node);
         await cluster.CreateAsync(Path, Deployment(4));

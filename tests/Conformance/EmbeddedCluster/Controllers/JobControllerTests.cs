@@ -10,7 +10,7 @@ public sealed class JobControllerTests
     private static readonly FleetNode Node = new() { Name = "n1", Gpus = 8 };
 
     [Fact]
-    public async Task A_job_runs_its_completions_in_parallel_and_completes()
+    public async Task Job_runs_its_completions_in_parallel_and_completes()
     {
         await using var cluster = await StartAsync(Node);
         await cluster.CreateJobAsync(
@@ -82,7 +82,7 @@ public sealed class JobControllerTests
     }
 
     [Fact]
-    public async Task An_exit_0_after_the_suspension_is_no_completion()
+    public async Task Exit_0_after_the_suspension_is_no_completion()
     {
         await using var cluster = await StartAsync(Node);
         await cluster.CreateJobAsync(Job("work", null, gpus: 1, ("run-for", "1h"), ("term-exit-code", "0")));
@@ -97,7 +97,7 @@ public sealed class JobControllerTests
     }
 
     [Fact]
-    public async Task A_FailJob_rule_that_matches_the_exit_after_a_suspension_fails_the_job_for_good()
+    public async Task FailJob_rule_that_matches_the_exit_after_a_suspension_fails_the_job_for_good()
     {
         await using var cluster = await StartAsync(Node);
         await cluster.CreateJobAsync(
@@ -152,7 +152,7 @@ public sealed class JobControllerTests
     }
 
     [Fact]
-    public async Task An_ignored_exit_code_is_replaced_and_not_counted()
+    public async Task Ignored_exit_code_is_replaced_and_not_counted()
     {
         await using var cluster = await StartAsync(Node);
         await cluster.CreateJobAsync(
@@ -221,7 +221,7 @@ public sealed class JobControllerTests
     }
 
     [Fact]
-    public async Task A_deadline_fails_the_job_and_ends_its_pods()
+    public async Task Deadline_fails_the_job_and_ends_its_pods()
     {
         await using var cluster = await StartAsync(Node);
         await cluster.CreateJobAsync(Job("work", spec => spec["activeDeadlineSeconds"] = 60, gpus: 1, ("run-for", "1h")));
@@ -252,7 +252,7 @@ public sealed class JobControllerTests
     }
 
     [Fact]
-    public async Task A_job_managed_by_another_is_left_alone()
+    public async Task Job_managed_by_another_is_left_alone()
     {
         await using var cluster = await StartAsync(Node);
         await cluster.CreateJobAsync(Job("work", spec => spec["managedBy"] = "example.com/other"));

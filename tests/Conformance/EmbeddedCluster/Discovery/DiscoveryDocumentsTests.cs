@@ -17,7 +17,7 @@ public sealed class DiscoveryDocumentsTests
     ];
 
     [Fact]
-    public void The_core_group_is_aggregated_apart()
+    public void Core_group_is_aggregated_apart()
     {
         var document = DiscoveryDocuments.AggregatedCore(Kinds);
         (document["kind"]!.GetValue<string>(), document["apiVersion"]!.GetValue<string>())
@@ -32,7 +32,7 @@ public sealed class DiscoveryDocumentsTests
     }
 
     [Fact]
-    public void A_group_names_its_versions_in_the_order_of_preference()
+    public void Group_names_its_versions_in_the_order_of_preference()
     {
         var group = DiscoveryDocuments.AggregatedGroups(Kinds)["items"]!
             .AsArray()
@@ -42,7 +42,7 @@ public sealed class DiscoveryDocumentsTests
     }
 
     [Fact]
-    public void A_scale_answers_with_a_kind_of_another_group()
+    public void Scale_answers_with_a_kind_of_another_group()
     {
         var apps = DiscoveryDocuments.AggregatedGroups(Kinds)["items"]!
             .AsArray()

@@ -74,7 +74,7 @@ public sealed class NodeSimulatorTests
     }
 
     [Fact]
-    public async Task A_pod_that_needs_longer_than_its_grace_is_killed()
+    public async Task Pod_that_needs_longer_than_its_grace_is_killed()
     {
         await using var cluster = await StartAsync(V100);
         await cluster.CreateJobAsync(

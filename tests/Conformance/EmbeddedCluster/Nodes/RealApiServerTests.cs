@@ -11,7 +11,7 @@ namespace Bursar.Tests.Conformance.EmbeddedCluster.Nodes;
 public sealed class RealApiServerTests
 {
     [SkippableFact]
-    public async Task A_pod_is_bound_runs_trains_and_ends_on_a_real_api_server()
+    public async Task Pod_is_bound_runs_trains_and_ends_on_a_real_api_server()
     {
         Skip.IfNot(ControlPlane.IsPresent, ControlPlane.Absent);
         using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(2));

@@ -17,7 +17,7 @@ public sealed class ServedLoadTests
     };
 
     [Fact]
-    public void A_request_waits_is_read_and_answered_token_by_token()
+    public void Request_waits_is_read_and_answered_token_by_token()
     {
         var load = new ServedLoad(Model, [Request(1), Request(1), Request(1)]);
         load.Get("a", At(0)).Should().BeNull();
@@ -97,7 +97,7 @@ public sealed class ServedLoadTests
     }
 
     [Fact]
-    public void The_page_is_one_that_the_agent_reads()
+    public void Page_is_one_that_the_agent_reads()
     {
         var load = new ServedLoad(Model, [Request(0), Request(0), Request(0)]);
         load.Join("a", At(0));

@@ -17,7 +17,7 @@ public sealed class TrainingScheduleTests
         };
 
     [Fact]
-    public void The_founding_example_takes_2700_seconds()
+    public void Founding_example_takes_2700_seconds()
     {
         Plain.Length.Should().Be(TimeSpan.FromSeconds(2700));
         Plain.StepAt(TimeSpan.FromSeconds(9)).Should().Be(100);
@@ -44,7 +44,7 @@ public sealed class TrainingScheduleTests
     }
 
     [Fact]
-    public void A_resumed_run_makes_only_the_steps_that_are_left()
+    public void Resumed_run_makes_only_the_steps_that_are_left()
     {
         var resumed = Plain with { ResumeStep = 20_000, Startup = TimeSpan.FromSeconds(20) };
 

@@ -10,7 +10,7 @@ public sealed class WorkloadTests
     [InlineData("startup", "-1s")]
     [InlineData("busy", "1.5")]
     [InlineData("exit-code", "x")]
-    public void An_annotation_that_cannot_be_read_is_named(string key, string value)
+    public void Annotation_that_cannot_be_read_is_named(string key, string value)
     {
         var annotations = new Dictionary<string, string> { [SimulationAnnotations.Prefix + key] = value };
 
@@ -20,7 +20,7 @@ public sealed class WorkloadTests
     }
 
     [Fact]
-    public void The_founding_job_reads()
+    public void Founding_job_reads()
     {
         var annotations = new Dictionary<string, string>
         {

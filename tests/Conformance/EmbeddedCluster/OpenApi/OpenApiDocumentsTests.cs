@@ -9,7 +9,7 @@ public sealed class OpenApiDocumentsTests
     private readonly OpenApiDocuments _documents = new();
 
     [Fact]
-    public void The_index_names_each_group_version_with_the_hash_of_its_document()
+    public void Index_names_each_group_version_with_the_hash_of_its_document()
     {
         var index = _documents.Index(BuiltInKinds.All)["paths"]!.AsObject();
         index.Select(p => p.Key).Should().Contain(["api/v1", "apis/apps/v1", "apis/batch/v1"]);
@@ -56,7 +56,7 @@ public sealed class OpenApiDocumentsTests
     }
 
     [Fact]
-    public void A_custom_kind_has_its_schema_and_no_strategic_merge()
+    public void Custom_kind_has_its_schema_and_no_strategic_merge()
     {
         var kind = Custom("first");
         var document = Read([kind], "apis/demo.example.com/v1");
@@ -74,7 +74,7 @@ public sealed class OpenApiDocumentsTests
     }
 
     [Fact]
-    public void A_changed_kind_changes_its_hash_only()
+    public void Changed_kind_changes_its_hash_only()
     {
         var before = Hashes([.. BuiltInKinds.All, Custom("first")]);
         var after = Hashes([.. BuiltInKinds.All, Custom("second")]);

@@ -49,7 +49,7 @@ public sealed class ProtobufBodyTests
     }
 
     [Fact]
-    public void A_required_scalar_stays_even_when_zero() =>
+    public void Required_scalar_stays_even_when_zero() =>
         Decode(
             Body("v1", "Pod", m => m.Message(3, s => s.Message(8, c => c.Text(1, "c").Number(4, 0).Number(5, 0).Text(6, "").Text(7, ""))))
         )["status"]!
@@ -156,7 +156,7 @@ public sealed class ProtobufBodyTests
     }
 
     [Fact]
-    public void A_packed_list_reads_like_an_unpacked_one()
+    public void Packed_list_reads_like_an_unpacked_one()
     {
         // supplementalGroups (4) of a pod's security context (14).
         static byte[] With(Action<MessageWriter> groups) => Body("v1", "Pod", m => m.Message(2, spec => spec.Message(14, groups)));
@@ -180,7 +180,7 @@ public sealed class ProtobufBodyTests
     }
 
     [Fact]
-    public void A_malformed_body_is_refused_with_a_sentence()
+    public void Malformed_body_is_refused_with_a_sentence()
     {
         var whole = Body("v1", "Secret", m => m.Message(1, meta => meta.Text(1, "name")));
         foreach (
@@ -223,7 +223,7 @@ public sealed class ProtobufBodyTests
             .QuickCheckThrowOnFailure();
 
     [Fact]
-    public void A_config_map_keeps_all_its_entries() =>
+    public void Config_map_keeps_all_its_entries() =>
         Prop.ForAll(ArbMap.Default.ArbFor<Dictionary<NonEmptyString, string>>(), entries =>
             {
                 var data = entries.GroupBy(e => Clean(e.Key.Get)).ToDictionary(g => g.Key, g => Clean(g.First().Value ?? ""));

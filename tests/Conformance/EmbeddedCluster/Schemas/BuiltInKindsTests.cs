@@ -32,7 +32,7 @@ public sealed class BuiltInKindsTests
     [InlineData("Pod", "metadata.ownerReferences", "uid", "uid")]
     [InlineData("Service", "spec.ports", "port", "port,protocol")]
     [InlineData("Node", "spec.taints", null, "")]
-    public void A_list_has_its_keys(string kind, string path, string? mergeKey, string mapKeys)
+    public void List_has_its_keys(string kind, string path, string? mergeKey, string mapKeys)
     {
         var type = Walk(kind, path);
         type.PatchMergeKey.Should().Be(mergeKey);
@@ -55,7 +55,7 @@ public sealed class BuiltInKindsTests
     }
 
     [Fact]
-    public void A_deployments_strategy_and_volumes_retain_only_the_keys_of_a_patch()
+    public void Deployments_strategy_and_volumes_retain_only_the_keys_of_a_patch()
     {
         Field("Deployment", "spec.strategy").PatchRetainsKeys.Should().BeTrue();
         Field("Pod", "spec.volumes").PatchRetainsKeys.Should().BeTrue();
@@ -63,7 +63,7 @@ public sealed class BuiltInKindsTests
     }
 
     [Fact]
-    public void A_schema_of_JSON_schemas_refers_to_itself()
+    public void Schema_of_JSON_schemas_refers_to_itself()
     {
         var schema = Walk("CustomResourceDefinition", "spec.versions.schema.openAPIV3Schema");
         schema.Properties["properties"].Type.Items.Should().BeSameAs(schema);

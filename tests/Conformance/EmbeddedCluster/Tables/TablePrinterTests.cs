@@ -80,7 +80,7 @@ public sealed class TablePrinterTests
         Row("jobs.batch", job).Skip(1).Take(3).Select(c => c!.GetValue<string>()).Should().Equal(status, completions, duration);
 
     [Fact]
-    public void An_event_of_either_group_prints_alike()
+    public void Event_of_either_group_prints_alike()
     {
         const string core = """
             {"metadata":{"name":"e"},"involvedObject":{"kind":"Job","name":"j"},"type":"Warning","reason":"Parked","message":"stop\n",
@@ -110,7 +110,7 @@ public sealed class TablePrinterTests
             .Equal("n", "Ready,SchedulingDisabled", "gpu,worker", "<unknown>", "v1.36.0");
 
     [Fact]
-    public void A_custom_kind_prints_the_columns_of_its_CRD()
+    public void Custom_kind_prints_the_columns_of_its_CRD()
     {
         var kind = Custom(
             new ColumnInfo("Count", "integer", ".spec.count"),
@@ -149,7 +149,7 @@ public sealed class TablePrinterTests
     }
 
     [Fact]
-    public void A_custom_kind_without_columns_prints_name_and_age() =>
+    public void Custom_kind_without_columns_prints_name_and_age() =>
         TablePrinter.Print(Custom(), [Parse("""{"metadata":{"name":"w","creationTimestamp":"2026-11-21T11:59:00Z"}}""")], Now)["rows"]![0]![
             "cells"
         ]!

@@ -21,7 +21,7 @@ public sealed class FaultyWorldTests
     private static readonly TimeSpan IdleTimeout = TimeSpan.FromSeconds(30);
 
     [Fact]
-    public async Task A_work_item_waits_out_what_its_request_waits_for()
+    public async Task Work_item_waits_out_what_its_request_waits_for()
     {
         await using var world = await World.StartAsync();
         world.Faults.Add(new(new Fault.Answer(429, RetryAfterSeconds: 7)) { Verb = "create", Times = 2 });
@@ -37,7 +37,7 @@ public sealed class FaultyWorldTests
     }
 
     [Fact]
-    public async Task A_work_item_waits_out_a_slow_answer()
+    public async Task Work_item_waits_out_a_slow_answer()
     {
         await using var world = await World.StartAsync();
         world.Faults.Add(new(new Fault.Delay(TimeSpan.FromSeconds(20))) { Verb = "create", Times = 1 });
@@ -52,7 +52,7 @@ public sealed class FaultyWorldTests
     }
 
     [Fact]
-    public async Task A_key_waits_for_the_worker_that_waits_for_a_timer()
+    public async Task Key_waits_for_the_worker_that_waits_for_a_timer()
     {
         await using var world = await World.StartAsync();
         world.Faults.Add(new(new Fault.Answer(429, RetryAfterSeconds: 5)) { Verb = "create", Times = 1 });
@@ -131,7 +131,7 @@ public sealed class FaultyWorldTests
         };
 
     [Fact]
-    public async Task An_answer_slower_than_the_patience_is_a_timeout_at_its_moment()
+    public async Task Answer_slower_than_the_patience_is_a_timeout_at_its_moment()
     {
         await using var world = await World.StartAsync();
         world.Faults.Add(new(new Fault.Delay(TimeSpan.FromMinutes(5))) { Verb = "create", Times = 1 });
@@ -177,7 +177,7 @@ public sealed class FaultyWorldTests
     }
 
     [Fact]
-    public async Task A_cache_fills_in_spite_of_errors_and_then_follows()
+    public async Task Cache_fills_in_spite_of_errors_and_then_follows()
     {
         await using var world = await World.StartAsync();
         await world.CreateMapAsync("a");
@@ -227,7 +227,7 @@ public sealed class FaultyWorldTests
     [Theory]
     [InlineData(1)]
     [InlineData(2)]
-    public async Task A_cache_equals_the_cluster_after_cuts_expiries_and_refusals_at_random(int seed)
+    public async Task Cache_equals_the_cluster_after_cuts_expiries_and_refusals_at_random(int seed)
     {
         await using var world = await World.StartAsync(seed);
         var chance = new Random(seed);

@@ -499,7 +499,7 @@ public sealed class WorkloadKindTests
     }
 
     [Fact]
-    public void A_group_counts_whole_at_the_replicas_that_it_had()
+    public void Group_counts_whole_at_the_replicas_that_it_had()
     {
         var set = Read(
             "LeaderWorkerSet",
@@ -711,7 +711,7 @@ public sealed class WorkloadKindTests
     }
 
     [Fact]
-    public void The_chart_grants_and_names_every_kind_of_the_table()
+    public void Chart_grants_and_names_every_kind_of_the_table()
     {
         string[] names = [.. WorkloadKinds.All.Select(kind => kind.Name), .. ScalableKinds.ScaledOnly];
         var rbac = GenerateCommand.Files().Single(f => f.Path.EndsWith("files/rbac.yaml", StringComparison.Ordinal)).Text;

@@ -91,7 +91,7 @@ public sealed class CertificateControllerTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_new_root_is_trusted_before_it_signs_and_the_old_one_until_it_ends()
+    public async Task New_root_is_trusted_before_it_signs_and_the_old_one_until_it_ends()
     {
         await AgentsNamespaceAsync();
         var keeper = await StartAsync();

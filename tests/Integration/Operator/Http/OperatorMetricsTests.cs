@@ -48,7 +48,7 @@ public sealed class OperatorMetricsTests : IDisposable
         };
 
     [Fact]
-    public void A_budgets_figures_are_those_of_its_decision()
+    public void Budgets_figures_are_those_of_its_decision()
     {
         var decision = BudgetDecider.Decide(Given.Budget(100, Given.Job("a", 10, spent: 20)));
 
@@ -70,7 +70,7 @@ public sealed class OperatorMetricsTests : IDisposable
     }
 
     [Fact]
-    public void A_workloads_unit_costs_are_those_of_the_decision()
+    public void Workloads_unit_costs_are_those_of_the_decision()
     {
         var spent = new HourlyCost(3_060_000_000).For(TimeSpan.FromHours(2));
         var done = new WholeDayUsage
@@ -94,7 +94,7 @@ public sealed class OperatorMetricsTests : IDisposable
     }
 
     [Fact]
-    public void A_forgotten_budget_shows_nothing()
+    public void Forgotten_budget_shows_nothing()
     {
         Record("nlp", BudgetDecider.Decide(Given.Budget(100, Given.Job("a", 10))));
 
@@ -104,7 +104,7 @@ public sealed class OperatorMetricsTests : IDisposable
     }
 
     [Fact]
-    public void An_action_that_is_decided_again_until_it_is_done_counts_once()
+    public void Action_that_is_decided_again_until_it_is_done_counts_once()
     {
         var over = BudgetDecider.Decide(Given.Budget(10, Given.Job("a", 10)));
         over.SuspendedNames().Should().Equal("a");
@@ -176,7 +176,7 @@ public sealed class OperatorMetricsTests : IDisposable
     }
 
     [Fact]
-    public void An_agents_lag_grows_until_it_answers()
+    public void Agents_lag_grows_until_it_answers()
     {
         _metrics.AgentAnswered("n1");
         _time.Advance(TimeSpan.FromSeconds(42));

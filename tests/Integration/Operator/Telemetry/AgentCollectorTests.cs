@@ -254,7 +254,7 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
     }
 
     [Fact]
-    public async Task The_agent_may_forget_only_what_has_been_written()
+    public async Task Agent_may_forget_only_what_has_been_written()
     {
         var uid = await GpuPodAsync("train", "n1", "127.9.1.1");
         await StartAgentAsync("n1");

@@ -139,7 +139,7 @@ public sealed class ExporterReaderTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task An_agent_that_is_seen_late_has_the_time_from_its_coming_on()
+    public async Task Agent_that_is_seen_late_has_the_time_from_its_coming_on()
     {
         Book("train", at: _start);
         _reader.Handle(Exporter(), gone: false);
@@ -161,7 +161,7 @@ public sealed class ExporterReaderTests : IAsyncLifetime
 
     /// <summary>The agent's container may run for seconds only, between two pages.</summary>
     [Fact]
-    public async Task An_agent_that_came_and_went_between_two_pages_measured_all_the_same()
+    public async Task Agent_that_came_and_went_between_two_pages_measured_all_the_same()
     {
         Book("train", at: _start);
         _reader.Handle(Exporter(), gone: false);
@@ -182,7 +182,7 @@ public sealed class ExporterReaderTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task An_agent_that_only_restarts_is_waited_for_and_one_that_stays_away_is_not()
+    public async Task Agent_that_only_restarts_is_waited_for_and_one_that_stays_away_is_not()
     {
         Book("train", at: _start);
         _reader.Handle(Exporter(), gone: false);
@@ -245,7 +245,7 @@ public sealed class ExporterReaderTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task The_parts_of_pods_in_per_process_mode_are_not_added_to_the_whole()
+    public async Task Parts_of_pods_in_per_process_mode_are_not_added_to_the_whole()
     {
         Book("a", at: _start);
         Book("b", at: _start);
@@ -267,7 +267,7 @@ public sealed class ExporterReaderTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_gpu_that_kai_shares_out_works_for_the_pods_with_parts_of_it()
+    public async Task Gpu_that_kai_shares_out_works_for_the_pods_with_parts_of_it()
     {
         Book("half", at: _start, group: "g1");
         _reader.Handle(Pod("res-1", ns: "kai-resource-reservation", group: "g1"), gone: false);
@@ -510,11 +510,11 @@ public sealed class ExporterReaderTests : IAsyncLifetime
     [InlineData("ns/app")]
     [InlineData("ns/app=a b")]
     [InlineData("/app=x")]
-    public void A_selection_names_a_namespace_and_labels(string text) =>
+    public void Selection_names_a_namespace_and_labels(string text) =>
         ((Action)(() => ExporterSelection.Parse(text))).Should().Throw<FormatException>();
 
     [Fact]
-    public void A_selection_may_name_several()
+    public void Selection_may_name_several()
     {
         var selection = ExporterSelection.Parse(
             "gpu-operator/app=nvidia-dcgm-exporter; monitoring/app.kubernetes.io/name=dcgm-exporter,tier=gpu"

@@ -16,7 +16,7 @@ public sealed class MoneyTests
     [InlineData("0.75", 2_000, 1, "0.000417")] // a query of 2 s on an A10
     [InlineData("6.88", 3_600_000, 8, "55.040000")]
     [InlineData("0", 3_600_000, 8, "0.000000")]
-    public void A_rate_for_a_time_is_the_amount_of_the_articles(string rate, long milliseconds, int gpus, string amount)
+    public void Rate_for_a_time_is_the_amount_of_the_articles(string rate, long milliseconds, int gpus, string amount)
     {
         GpuHourPrice.TryParse(rate, out var parsed).Should().BeTrue();
         (parsed * gpus).For(milliseconds).ToString().Should().Be(amount);

@@ -40,7 +40,7 @@ public sealed class WindowTests
         Window.At(new(WindowPeriod.Day, "Europe/Berlin"), At(now)).Length.Should().Be(TimeSpan.FromHours(hours));
 
     [Fact]
-    public void The_hour_that_clocks_repeat_is_two_windows_with_two_names()
+    public void Hour_that_clocks_repeat_is_two_windows_with_two_names()
     {
         var spec = new WindowSpec(WindowPeriod.Hour, "Europe/Berlin");
         Window.At(spec, At("2026-10-25T00:30:00Z")).Key.Should().Be("2026-10-25T02");
@@ -62,7 +62,7 @@ public sealed class WindowTests
             .Be(new Window(At("2026-04-23T22:00:00Z"), At("2026-04-24T21:00:00Z"), "2026-04-24"));
 
     [Fact]
-    public void A_date_that_a_zone_skipped_has_no_window()
+    public void Date_that_a_zone_skipped_has_no_window()
     {
         var spec = new WindowSpec(WindowPeriod.Day, "Pacific/Apia"); // no 2011-12-30
         var before = Window.At(spec, At("2011-12-30T09:59:59Z"));
@@ -72,7 +72,7 @@ public sealed class WindowTests
     }
 
     [Fact]
-    public void The_ISO_week_of_new_year_belongs_to_the_year_of_its_Thursday()
+    public void ISO_week_of_new_year_belongs_to_the_year_of_its_Thursday()
     {
         Window.At(new(WindowPeriod.Week), At("2027-01-02T00:00:00Z")).Key.Should().Be("2026-W53");
         Window.IsKeyOf(new(WindowPeriod.Week), "2026-W53").Should().BeTrue();

@@ -117,7 +117,7 @@ public sealed class DeciderProperties
 
     /// <summary>Random histories of one budget: a workload resumes at most once between two causes.</summary>
     [Fact]
-    public void A_workload_is_resumed_at_most_once_per_cause() =>
+    public void Workload_is_resumed_at_most_once_per_cause() =>
         ForAllSeeds(
             seed =>
             {

@@ -88,7 +88,7 @@ public sealed class ForecastTests
     [InlineData(0, true)]
     [InlineData(3, true)]
     [InlineData(5, false)]
-    public void A_job_may_finish_within_the_tolerance(int percent, bool suspends) =>
+    public void Job_may_finish_within_the_tolerance(int percent, bool suspends) =>
         BudgetDecider
             .Decide(Budget(Terms(5m) with { TolerancePercent = percent }, Job("train", 1.7)))
             .Actions.Should()
@@ -170,7 +170,7 @@ public sealed class ForecastTests
     }
 
     [Fact]
-    public void A_job_whose_remaining_time_is_shorter_than_its_stop_is_left_to_finish() =>
+    public void Job_whose_remaining_time_is_shorter_than_its_stop_is_left_to_finish() =>
         BudgetDecider
             .Decide(Budget(4m, Job("almost", 0.01, spent: 2), Job("other", 1)).Admitted(("almost", 1m), ("other", 3.06m)))
             .SuspendedNames()
@@ -364,7 +364,7 @@ public sealed class ForecastTests
     }
 
     [Fact]
-    public void A_rolling_window_tests_its_largest_sum_and_not_the_sum_of_everything()
+    public void Rolling_window_tests_its_largest_sum_and_not_the_sum_of_everything()
     {
         // 60 of the day's window leave it in an hour; a job that needs 10 more hours spends 30.60 meanwhile.
         var terms = Terms(70m, WindowPeriod.Rolling) with { Window = new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(24)) };

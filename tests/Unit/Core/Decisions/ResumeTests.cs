@@ -204,7 +204,7 @@ public sealed class ResumeTests
     }
 
     [Fact]
-    public void A_rolling_window_tries_at_every_evaluation()
+    public void Rolling_window_tries_at_every_evaluation()
     {
         var terms = Terms(10m) with { Window = new(WindowPeriod.Rolling, Length: TimeSpan.FromHours(24)) };
         var job = Job("train", 1).Suspended(10m, window: "rolling");

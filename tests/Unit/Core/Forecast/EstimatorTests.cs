@@ -52,7 +52,7 @@ public sealed class EstimatorTests
     }
 
     [Fact]
-    public void A_warm_up_leaves_the_median_after_a_few_reports()
+    public void Warm_up_leaves_the_median_after_a_few_reports()
     {
         List<ProgressPoint> points = [new(Start, 0, 30_000)];
         for (var i = 1; i <= 8; i++)
@@ -65,7 +65,7 @@ public sealed class EstimatorTests
     }
 
     [Fact]
-    public void A_job_that_becomes_slow_is_seen_within_a_series()
+    public void Job_that_becomes_slow_is_seen_within_a_series()
     {
         var series = Steady(0.09, 50, 400);
         var last = series.Last!.Value;
@@ -193,7 +193,7 @@ public sealed class EstimatorTests
     }
 
     [Fact]
-    public void A_suspended_job_starts_at_its_checkpoint_else_at_zero()
+    public void Suspended_job_starts_at_its_checkpoint_else_at_zero()
     {
         var job = Job(Steady(0.09, 100, 11), 30_000);
 
@@ -207,7 +207,7 @@ public sealed class EstimatorTests
     }
 
     [Fact]
-    public void A_job_that_was_resumed_is_not_stalled_by_what_its_earlier_run_reported_last()
+    public void Job_that_was_resumed_is_not_stalled_by_what_its_earlier_run_reported_last()
     {
         var resumed = Start.AddDays(3);
         var job = Job(Steady(0.09, 100, 11), 30_000) with { RunningSince = resumed };
@@ -220,7 +220,7 @@ public sealed class EstimatorTests
     }
 
     [Fact]
-    public void A_restarted_run_is_estimated_from_its_first_report_on_by_the_run_before()
+    public void Restarted_run_is_estimated_from_its_first_report_on_by_the_run_before()
     {
         var again = Start.AddHours(1);
         var job = Job(Steady(0.09, 100, 11).With(new(again.AddSeconds(5), 0, null)), 30_000) with { RunningSince = again };

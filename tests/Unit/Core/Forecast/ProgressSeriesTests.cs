@@ -16,7 +16,7 @@ public sealed class ProgressSeriesTests
     }
 
     [Fact]
-    public void A_step_that_goes_back_starts_the_series_anew() =>
+    public void Step_that_goes_back_starts_the_series_anew() =>
         ProgressSeries.Empty.With(At(0, 10)).With(At(5, 20)).With(At(9, 4)).Points.Should().Equal(At(9, 4));
 
     [Fact]
@@ -37,7 +37,7 @@ public sealed class ProgressSeriesTests
             .Equal(new ProgressPoint(Start, 10, 500));
 
     [Fact]
-    public void A_long_series_keeps_its_first_points_and_the_last_ones_and_some_of_all_between()
+    public void Long_series_keeps_its_first_points_and_the_last_ones_and_some_of_all_between()
     {
         var series = ProgressSeries.Empty;
         for (var i = 0; i < 1_000; i++)

@@ -69,7 +69,7 @@ public sealed class ClockTests
             .QuickCheckThrowOnFailure();
 
     [Fact]
-    public void An_end_before_the_beginning_is_an_end_at_the_beginning()
+    public void End_before_the_beginning_is_an_end_at_the_beginning()
     {
         // The clock of the node was set back between the pod's scheduling (API server) and its end (node).
         var ledger = Ledger();

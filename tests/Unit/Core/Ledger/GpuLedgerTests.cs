@@ -14,7 +14,7 @@ public sealed class GpuLedgerTests
     private static readonly GpuHourPrice Price = new(3_060_000_000);
 
     [Fact]
-    public void The_founding_example_costs_2_295()
+    public void Founding_example_costs_2_295()
     {
         var ledger = Priced();
         ledger.Observe(Pod("p") with { FinishedAt = Start.AddSeconds(2700) });
@@ -34,7 +34,7 @@ public sealed class GpuLedgerTests
     }
 
     [Fact]
-    public void A_pod_of_the_second_of_the_installation_is_charged_whole()
+    public void Pod_of_the_second_of_the_installation_is_charged_whole()
     {
         var ledger = new GpuLedger();
         ledger.Install(Start.AddMilliseconds(340));
@@ -110,7 +110,7 @@ public sealed class GpuLedgerTests
     }
 
     [Fact]
-    public void The_containers_end_counts_before_the_objects()
+    public void Containers_end_counts_before_the_objects()
     {
         var ledger = Priced();
         ledger.Observe(Pod("p") with { GoneAt = Start.AddMinutes(12), ObservedAt = Start.AddMinutes(12) });
@@ -149,7 +149,7 @@ public sealed class GpuLedgerTests
     }
 
     [Fact]
-    public void A_report_read_twice_counts_once_and_the_cursor_follows_what_is_written()
+    public void Report_read_twice_counts_once_and_the_cursor_follows_what_is_written()
     {
         var ledger = Priced();
         ledger.Observe(Pod("p"));
@@ -165,7 +165,7 @@ public sealed class GpuLedgerTests
     }
 
     [Fact]
-    public void A_crash_after_the_pods_were_written_and_before_the_cursor_counts_nothing_twice()
+    public void Crash_after_the_pods_were_written_and_before_the_cursor_counts_nothing_twice()
     {
         var stored = new Dictionary<string, string>();
         var ledger = Priced();

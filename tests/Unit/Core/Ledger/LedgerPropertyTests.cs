@@ -97,7 +97,7 @@ public sealed class LedgerPropertyTests
         );
 
     [Fact]
-    public void The_order_and_repetition_of_observations_do_not_matter() =>
+    public void Order_and_repetition_of_observations_do_not_matter() =>
         ForEachWorld(
             (world, random) =>
             {
@@ -176,7 +176,7 @@ public sealed class LedgerPropertyTests
         );
 
     [Fact]
-    public void A_rolling_sum_is_the_spending_of_its_window() =>
+    public void Rolling_sum_is_the_spending_of_its_window() =>
         ForEachWorld(
             (world, random) =>
             {

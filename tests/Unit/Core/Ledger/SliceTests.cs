@@ -16,7 +16,7 @@ public sealed class SliceTests
     private static readonly DeviceShare Slice = new(15, 112);
 
     [Fact]
-    public void A_slice_costs_its_part_rounded_down_to_a_nano()
+    public void Slice_costs_its_part_rounded_down_to_a_nano()
     {
         var ledger = Priced(4, GpuHourPrice.FromDecimal(2.745m));
         ledger.Observe(Pod("p", Slice, units: 2));
@@ -38,7 +38,7 @@ public sealed class SliceTests
     }
 
     [Fact]
-    public void The_slots_of_a_card_never_cost_more_than_it_and_the_rest_is_unallocated()
+    public void Slots_of_a_card_never_cost_more_than_it_and_the_rest_is_unallocated()
     {
         var ledger = Priced(1, new GpuHourPrice(1_000_000_000));
         for (var i = 0; i < 3; i++)
@@ -101,7 +101,7 @@ public sealed class SliceTests
     }
 
     [Fact]
-    public void A_node_that_changes_its_class_keeps_its_past()
+    public void Node_that_changes_its_class_keeps_its_past()
     {
         var ledger = Priced(1, new GpuHourPrice(1_000));
         ledger.Observe(Pod("p", new(1, 2)));

@@ -43,7 +43,7 @@ public sealed class UsageByDayTests
     }
 
     [Fact]
-    public void An_interval_that_ends_at_midnight_belongs_to_the_day_before()
+    public void Interval_that_ends_at_midnight_belongs_to_the_day_before()
     {
         var ledger = Ledger();
         Record(ledger, Start.AddHours(23), Start.AddHours(24), busy: 7, energy: 10, seq: 1);
@@ -110,7 +110,7 @@ public sealed class UsageByDayTests
     }
 
     [Fact]
-    public void A_clock_that_jumps_over_decades_makes_no_years_of_days()
+    public void Clock_that_jumps_over_decades_makes_no_years_of_days()
     {
         var ledger = Ledger();
         Record(ledger, DateTimeOffset.UnixEpoch, Start.AddHours(1), busy: 5, energy: 1, seq: 1);

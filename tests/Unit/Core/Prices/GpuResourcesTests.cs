@@ -68,7 +68,7 @@ public sealed class GpuResourcesTests
     [InlineData("team-other", "device.driver != 'gpu.nvidia.com'", false)]
     [InlineData("team-nic", "device.driver == \"dra.net\"", false)]
     [InlineData("compute-domain-daemon.nvidia.com", "device.driver == 'compute-domain.nvidia.com'", false)]
-    public void A_DeviceClass_is_of_GPUs_by_its_name_or_its_driver(string name, string selector, bool expected) =>
+    public void DeviceClass_is_of_GPUs_by_its_name_or_its_driver(string name, string selector, bool expected) =>
         GpuResources.BuiltIn.IsDeviceClass(name, selector.Length == 0 ? [] : [selector]).Should().Be(expected);
 
     [Theory]
@@ -78,6 +78,6 @@ public sealed class GpuResourcesTests
     [InlineData("cpx_nps4", "AMD_Instinct_MI300X_OAM", 1, 8)]
     [InlineData("cpx_nps1", "AMD_Instinct_MI300A", 1, 6)]
     [InlineData("tpx_nps1", "AMD_Instinct_MI300A", 1, 3)]
-    public void An_AMD_partition_is_its_part_of_the_card(string profile, string product, int parts, int of) =>
+    public void AMD_partition_is_its_part_of_the_card(string profile, string product, int parts, int of) =>
         AmdPartition.Parse(profile, product).Should().Be(new DeviceShare(parts, of));
 }

@@ -16,7 +16,7 @@ public sealed class NodeDevicesTests
     }
 
     [Fact]
-    public void A_time_sliced_or_MPS_slot_is_the_device_divided_by_its_slots()
+    public void Time_sliced_or_MPS_slot_is_the_device_divided_by_its_slots()
     {
         var sliced = Node(
             "nvidia.com/gpu.product=Tesla-T4-SHARED,nvidia.com/gpu.count=2,nvidia.com/gpu.replicas=4,nvidia.com/gpu.sharing-strategy=time-slicing",
@@ -113,7 +113,7 @@ public sealed class NodeDevicesTests
     [InlineData("NVIDIA-B200", "3g.90gb", 13, 28)]
     [InlineData("NVIDIA-B300", "1g.34gb", 15, 112)]
     [InlineData("NVIDIA-A100-SXM4-40GB", "1c.3g.20gb", 13, 84)] // a third of 3g.20gb
-    public void A_MIG_device_is_the_mean_of_its_compute_and_its_memory(string product, string profile, int parts, int of) =>
+    public void MIG_device_is_the_mean_of_its_compute_and_its_memory(string product, string profile, int parts, int of) =>
         MigProfile.ShareOf(profile, product).Should().Be(new DeviceShare(parts, of));
 
     [Theory]
@@ -136,7 +136,7 @@ public sealed class NodeDevicesTests
     [InlineData("2g.10gb 2g.10gb 2g.10gb 1g.5gb")]
     [InlineData("1g.10gb 1g.10gb 1g.10gb 1g.10gb")]
     [InlineData("1g.5gb 1g.5gb 1g.5gb 1g.5gb 1g.5gb 1g.5gb 1g.5gb")]
-    public void The_devices_of_a_card_are_at_most_the_card(string filling)
+    public void Devices_of_a_card_are_at_most_the_card(string filling)
     {
         var sum = filling
             .Split(' ')

@@ -39,7 +39,7 @@ public sealed class OwnedHardwareTests
     }
 
     [Fact]
-    public void A_board_of_unknown_power_has_no_price_rather_than_a_guess() => H100.RateFor("Voodoo-2").Should().BeNull();
+    public void Board_of_unknown_power_has_no_price_rather_than_a_guess() => H100.RateFor("Voodoo-2").Should().BeNull();
 
     [Theory]
     [InlineData("Tesla-T4", 70)]

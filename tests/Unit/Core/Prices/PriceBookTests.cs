@@ -24,7 +24,7 @@ public sealed class PriceBookTests
     [InlineData("NVIDIA-B200", "14.24")]
     [InlineData("NVIDIA-GB200", "27.04")]
     [InlineData("AMD_Instinct_MI300X_OAM", "6.00")]
-    public void The_default_book_knows_what_clouds_rent_out(string product, string price) =>
+    public void Default_book_knows_what_clouds_rent_out(string product, string price) =>
         DefaultPriceBook.Book.RateFor(product)!.Value.ToString().Should().Be(price);
 
     [Theory]
@@ -40,7 +40,7 @@ public sealed class PriceBookTests
         DefaultPriceBook.Book.Rates.Should().OnlyContain(rule => rule.Note!.Contains("2026-"));
 
     [Fact]
-    public void The_first_match_wins()
+    public void First_match_wins()
     {
         var book = new PriceBook(
             "b",

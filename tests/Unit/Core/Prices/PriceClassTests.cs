@@ -92,7 +92,7 @@ public sealed class PriceClassTests
     [InlineData("*-10C", true)]
     [InlineData("*A100-10C*", true)]
     [InlineData("GRID-*", true)]
-    public void A_vGPU_profile_is_priced_by_a_rule_that_names_it_alone(string pattern, bool priced)
+    public void VGPU_profile_is_priced_by_a_rule_that_names_it_alone(string pattern, bool priced)
     {
         foreach (var product in (string[])["GRID-A100-10C", "GRID A100-10C"])
         {
@@ -123,7 +123,7 @@ public sealed class PriceClassTests
     }
 
     [Fact]
-    public void A_vGPU_profile_is_priced_by_a_rule_for_its_machines()
+    public void VGPU_profile_is_priced_by_a_rule_for_its_machines()
     {
         var book = Book(
             new PriceRule(new() { InstanceType = "Standard_NV*" }, new GpuHourPrice(7)),

@@ -18,7 +18,7 @@ public sealed class PriceDeciderTests
     [InlineData("0", "a price of zero")]
     [InlineData("3060", "a jump of more than 300 %")]
     [InlineData("0.0042", "a jump of more than 300 %")] // 730 times too low
-    public void A_price_outside_the_guard_leaves_the_last_trusted_one(string price, string? why)
+    public void Price_outside_the_guard_leaves_the_last_trusted_one(string price, string? why)
     {
         var verdict = Decide(Book(price));
         verdict.Class.Should().Be(V100);
@@ -46,7 +46,7 @@ public sealed class PriceDeciderTests
     }
 
     [Fact]
-    public void An_accepted_generation_is_trusted_and_another_generation_is_not()
+    public void Accepted_generation_is_trusted_and_another_generation_is_not()
     {
         Decide(Book("3060") with { AcceptedGeneration = 7 }).Rate.Should().Be(GpuHourPrice.FromDecimal(3060));
         Decide(Book("0") with { AcceptedGeneration = 7 }).Rate.Should().Be(GpuHourPrice.Zero);

@@ -108,7 +108,7 @@ public sealed class CostReportTests
     }
 
     [Fact]
-    public void A_workloads_models_share_its_cost_by_their_tokens()
+    public void Workloads_models_share_its_cost_by_their_tokens()
     {
         var ledger = Ledger();
         ledger.Observe(Pod("p", "chat"));
@@ -166,7 +166,7 @@ public sealed class CostReportTests
 
     /// <summary>The step of the founding paper: 85 ms on a V100 at 3.06 USD/h; ten thousand steps cost about 0.72 USD.</summary>
     [Fact]
-    public void A_training_step_of_85_ms_costs_7_23e_5()
+    public void Training_step_of_85_ms_costs_7_23e_5()
     {
         var ledger = Ledger();
         ledger.Observe(Pod("p", "train") with { FinishedAt = Start.AddSeconds(850) });
@@ -181,7 +181,7 @@ public sealed class CostReportTests
     }
 
     [Fact]
-    public void A_slices_idle_time_costs_the_part_that_it_is_billed_as()
+    public void Slices_idle_time_costs_the_part_that_it_is_billed_as()
     {
         // A seventh of a GPU over seven hours, measured all the time, half idle.
         var done = new WholeDayUsage

@@ -67,7 +67,7 @@ public sealed class HorizontalScalerTests
     }
 
     [Fact]
-    public void A_policy_counts_from_the_replicas_at_its_periods_begin()
+    public void Policy_counts_from_the_replicas_at_its_periods_begin()
     {
         // The example of the Kubernetes documentation: 10 percent of 80 per minute.
         var run = new Run(Behavior("down: pods 4/60, percent 10/60"), 80);

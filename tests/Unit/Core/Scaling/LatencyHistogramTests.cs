@@ -17,7 +17,7 @@ public sealed class LatencyHistogramTests
     [InlineData(1.0, 1.0)]
     [InlineData(0.3, 0.3)] // rank 3: the middle of 0.1 to 0.5
     [InlineData(0.0, 0.0)]
-    public void A_quantile_is_linear_within_its_bucket(double q, double expected) =>
+    public void Quantile_is_linear_within_its_bucket(double q, double expected) =>
         Of([0.1, 0.5, 1], [2, 4, 9, 10]).Quantile(q).Should().BeApproximately(expected, 1e-12);
 
     [Fact]
@@ -32,10 +32,10 @@ public sealed class LatencyHistogramTests
     }
 
     [Fact]
-    public void A_first_bound_below_zero_is_its_own_quantile() => Of([-1, 2], [5, 5, 5]).Quantile(0.5).Should().Be(-1);
+    public void First_bound_below_zero_is_its_own_quantile() => Of([-1, 2], [5, 5, 5]).Quantile(0.5).Should().Be(-1);
 
     [Fact]
-    public void An_empty_bucket_is_skipped() =>
+    public void Empty_bucket_is_skipped() =>
         // The first bucket ends at rank 5 of 10; 0.51 lies in the last bucket.
         Of([1, 2, 3], [5, 5, 10, 10]).Quantile(0.51).Should().BeApproximately(2.02, 1e-12);
 

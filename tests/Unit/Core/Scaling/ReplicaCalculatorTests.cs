@@ -52,7 +52,7 @@ public sealed class ReplicaCalculatorTests
     }
 
     [Fact]
-    public void An_average_is_cut_to_whole_milli_units()
+    public void Average_is_cut_to_whole_milli_units()
     {
         // 1, 1 and 2 milli-units are 1.33 on average; the integer division of Kubernetes gives 1.
         Dictionary<string, long> values = new()
@@ -115,7 +115,7 @@ public sealed class ReplicaCalculatorTests
     [InlineData(0, 0, 100, 1)]
     [InlineData(0.5, 0, 150, 1)]
     [InlineData(0.5, 0, 151, 2)]
-    public void The_tolerance_may_be_set_for_each_direction(double up, double down, int value, int expected)
+    public void Tolerance_may_be_set_for_each_direction(double up, double down, int value, int expected)
     {
         var behavior = ScalingBehavior.Default with
         {
@@ -169,7 +169,7 @@ public sealed class ReplicaCalculatorTests
     [InlineData(-3, 0)]
     [InlineData(double.NaN, 0)]
     [InlineData(double.PositiveInfinity, 1_000_000_000_000_000_000)]
-    public void A_figure_is_rounded_up_to_milli_units(double value, long expected) => ReplicaCalculator.Milli(value).Should().Be(expected);
+    public void Figure_is_rounded_up_to_milli_units(double value, long expected) => ReplicaCalculator.Milli(value).Should().Be(expected);
 
     private static (Dictionary<string, long> Values, List<ReplicaState> Replicas) Replicas(string values)
     {

@@ -36,7 +36,7 @@ public sealed class ScalerDeciderTests
     [InlineData("the cap takes away what is there", 0, 6, 700, 3, 3)]
     [InlineData("the floor is kept whatever it says", 4, 6, 700, 4, 4)]
     [InlineData("demand below it is demand", 0, 6, 200, 2, 3)]
-    public void A_cap_lowers_and_never_raises(string rule, int min, int replicas, double value, int desired, int affordable)
+    public void Cap_lowers_and_never_raises(string rule, int min, int replicas, double value, int desired, int affordable)
     {
         var decision = Scaler(Terms(Trigger("gateway")) with { Min = min }, replicas, value).Decide(Three);
         (decision.Desired, decision.Affordable).Should().Be((desired, affordable), rule);
@@ -56,7 +56,7 @@ public sealed class ScalerDeciderTests
         Scaler(Terms(Trigger("gateway")), 3, 400).Decide(Three).Sentence.Should().ContainAll("missing one", "2.00 USD/h");
 
     [Fact]
-    public void A_cap_is_no_recommendation()
+    public void Cap_is_no_recommendation()
     {
         // Stabilization windows record wanted replicas, not affordable ones.
         var terms = Terms(Trigger("gateway")) with

@@ -82,14 +82,14 @@ public sealed class ScalerDemandTests
     }
 
     [Fact]
-    public void A_leaving_replica_does_not_count_as_starting()
+    public void Leaving_replica_does_not_count_as_starting()
     {
         var scaler = Scaler(Terms(Trigger("gateway")), 1, 0).Active(1000);
         ScalerDemand.From(scaler with { ReplicaStates = [new("old", false, false, Leaving: true)] }).Desired.Should().Be(0);
     }
 
     [Fact]
-    public void A_replica_that_never_becomes_ready_keeps_nothing_awake()
+    public void Replica_that_never_becomes_ready_keeps_nothing_awake()
     {
         var scaler = Scaler(Terms(Trigger("gateway")), 1, 0).Active(1000);
         ScalerDemand.From(scaler with { ReplicaStates = [new("new", false, false, false)] }).Reason.Should().Be(Reasons.ScaleDownDelayed);
@@ -200,7 +200,7 @@ public sealed class ScalerDemandTests
     }
 
     [Fact]
-    public void A_fallback_ends_with_the_failure_and_counts_anew()
+    public void Fallback_ends_with_the_failure_and_counts_anew()
     {
         var terms = Terms(Trigger("gateway")) with { Fallback = new(1, 6, FallbackBehavior.Static) };
         var first = ScalerDemand.From(Scaler(terms, 2, [null]));
@@ -259,7 +259,7 @@ public sealed class ScalerDemandTests
     [Theory]
     [InlineData(99, 0)]
     [InlineData(101, 1)]
-    public void A_formula_has_an_activation_of_its_own(double gateway, int desired)
+    public void Formula_has_an_activation_of_its_own(double gateway, int desired)
     {
         var terms = Terms(Trigger("gateway", 1)) with
         {

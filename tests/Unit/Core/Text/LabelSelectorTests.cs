@@ -22,7 +22,7 @@ public sealed class LabelSelectorTests
     [InlineData("NotIn", "x", true)]
     [InlineData("Exists", "", false)]
     [InlineData("DoesNotExist", "", true)]
-    public void An_absent_label_is_in_no_set(string operation, string values, bool matches) =>
+    public void Absent_label_is_in_no_set(string operation, string values, bool matches) =>
         Of("absent", operation, values).Matches(Nlp).Should().Be(matches);
 
     [Fact]

@@ -85,7 +85,7 @@ public sealed class PrometheusTextTests
     [InlineData("m-n 1")]
     [InlineData("<html>")]
     [InlineData("{} 1")]
-    public void A_malformed_line_is_refused_with_its_number_and_the_others_are_read(string line)
+    public void Malformed_line_is_refused_with_its_number_and_the_others_are_read(string line)
     {
         var text = Encoding.UTF8.GetBytes($"first 1\n{line}\nlast 2\n");
         var read = new List<string>();
@@ -102,7 +102,7 @@ public sealed class PrometheusTextTests
     }
 
     [Fact]
-    public void A_text_of_nothing_but_errors_is_counted_and_described_in_part()
+    public void Text_of_nothing_but_errors_is_counted_and_described_in_part()
     {
         var result = PrometheusText.Read(
             Encoding.UTF8.GetBytes(string.Concat(Enumerable.Repeat("?\n", 1000))),

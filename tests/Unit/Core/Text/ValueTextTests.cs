@@ -60,7 +60,7 @@ public sealed class ValueTextTests
     }
 
     [Fact]
-    public void A_written_duration_reads_the_same() =>
+    public void Written_duration_reads_the_same() =>
         Prop.ForAll(ArbMap.Default.ArbFor<long>(), ticks =>
             {
                 var duration = new TimeSpan(ticks % (long.MaxValue / 200));

@@ -76,7 +76,7 @@ public sealed class ClusterGpusTests : IDisposable
     }
 
     [Fact]
-    public void A_MIG_device_is_its_part_of_the_card()
+    public void MIG_device_is_its_part_of_the_card()
     {
         Claim("p-gpu", Result("gpu-2-mig-1g10gb-0"));
         var request = _gpus.OfPod(
@@ -86,7 +86,7 @@ public sealed class ClusterGpusTests : IDisposable
     }
 
     [Fact]
-    public void A_claim_that_is_named_may_be_shared()
+    public void Claim_that_is_named_may_be_shared()
     {
         Claim("shared", Result("gpu-0"), Result("gpu-1"));
         var request = _gpus.OfPod(Pod("""{"name": "gpu", "resourceClaimName": "shared"}"""));
@@ -150,7 +150,7 @@ public sealed class ClusterGpusTests : IDisposable
     }
 
     [Fact]
-    public void A_claim_that_all_pods_of_a_job_share_counts_once()
+    public void Claim_that_all_pods_of_a_job_share_counts_once()
     {
         Claim("shared", Result("gpu-0"));
         var work = _gpus.Complete(Job("""{"name": "gpu", "resourceClaimName": "shared"}""", 4));
@@ -174,7 +174,7 @@ public sealed class ClusterGpusTests : IDisposable
     }
 
     [Fact]
-    public void A_resource_that_a_DeviceClass_of_GPUs_stands_for_is_a_GPU()
+    public void Resource_that_a_DeviceClass_of_GPUs_stands_for_is_a_GPU()
     {
         _gpus.Table.IsGpu("example.com/big").Should().BeFalse();
         var table = _gpus.Table.With(["example.com/big"]);

@@ -98,7 +98,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_missing_figure_is_unavailable_and_never_zero_while_the_HPA_keeps_its_metric()
+    public async Task Missing_figure_is_unavailable_and_never_zero_while_the_HPA_keeps_its_metric()
     {
         _door.Answer("chat", new ScalerAnswer.Missing("queue", 4, "no agent has measured größer als 100% since 12:00\nat all"));
 
@@ -130,7 +130,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_number_beyond_whole_numbers_is_the_largest_of_them()
+    public async Task Number_beyond_whole_numbers_is_the_largest_of_them()
     {
         _door.Answer("chat", new ScalerAnswer.Figure(true, "queue", 1e-9, 1e300));
         var value = (await _caller.CallAsync("GetMetrics", ExternalScalerHost.Metric("queue", ExternalScalerHost.Ref("chat"))))
@@ -157,7 +157,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_metric_of_another_name_is_not_found()
+    public async Task Metric_of_another_name_is_not_found()
     {
         var reply = await _caller.CallAsync("GetMetrics", ExternalScalerHost.Metric("s0-queue", ExternalScalerHost.Ref("chat")));
         (reply.Code, reply.Message).Should().Be((StatusCode.NotFound, "there is no metric \"s0-queue\" here; it is queue"));
@@ -285,13 +285,13 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     [InlineData("60S")]
     [InlineData("1M")]
     [InlineData("5000m")]
-    public async Task A_deadline_far_off_changes_nothing(string timeout) =>
+    public async Task Deadline_far_off_changes_nothing(string timeout) =>
         (await _caller.CallAsync("IsActive", ExternalScalerHost.Ref("chat"), timeout)).Code.Should().Be(StatusCode.OK);
 
     [Theory]
     [InlineData("150m")]
     [InlineData("200000u")]
-    public async Task A_stream_ends_at_its_deadline(string timeout)
+    public async Task Stream_ends_at_its_deadline(string timeout)
     {
         var seen = new List<bool>();
         var end = await FluentActions
@@ -347,7 +347,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_stream_without_a_figure_waits_for_the_first()
+    public async Task Stream_without_a_figure_waits_for_the_first()
     {
         using var patience = new CancellationTokenSource(Patience);
         _door.Answer("chat", new ScalerAnswer.Missing("queue", 4, "the agent is new"));

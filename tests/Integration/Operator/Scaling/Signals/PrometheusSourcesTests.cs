@@ -37,7 +37,7 @@ public sealed class PrometheusSourcesTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_scalar_and_a_vector_of_one_are_a_number()
+    public async Task Scalar_and_a_vector_of_one_are_a_number()
     {
         string? asked = null,
             path = null;
@@ -142,7 +142,7 @@ public sealed class PrometheusSourcesTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_source_that_is_not_there_is_named_with_those_that_are()
+    public async Task Source_that_is_not_there_is_named_with_those_that_are()
     {
         (await _sources.QueryAsync("other", "up", default)).Error.Should().Contain("other").And.Contain("main");
         using var none = new PrometheusSources(null, _time, new ListLogger(_logs));
@@ -233,7 +233,7 @@ public sealed class PrometheusSourcesTests : IAsyncLifetime
     [InlineData("""[{"name":"a","address":"http://a","usernameFile":"c"}]""", "together")]
     [InlineData("""[{"name":"a","address":"http://a","usernameFile":"c","passwordFile":"d","bearerTokenFile":"e"}]""", "not both")]
     [InlineData("""[null]""", "no name")]
-    public void A_list_that_cannot_be_used_is_refused(string json, string reason) =>
+    public void List_that_cannot_be_used_is_refused(string json, string reason) =>
         FluentActions
             .Invoking(() => PrometheusSourceList.Read(System.Text.Encoding.UTF8.GetBytes(json)))
             .Should()

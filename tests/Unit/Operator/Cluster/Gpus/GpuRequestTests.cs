@@ -12,19 +12,19 @@ public sealed class GpuRequestTests
     public void Containers_add_up() => Of([2, 1], []).Should().Be(3);
 
     [Fact]
-    public void A_larger_init_container_counts_alone() => Of([1], [(4, false)]).Should().Be(4);
+    public void Larger_init_container_counts_alone() => Of([1], [(4, false)]).Should().Be(4);
 
     [Fact]
-    public void A_smaller_init_container_does_not_count() => Of([2], [(1, false)]).Should().Be(2);
+    public void Smaller_init_container_does_not_count() => Of([2], [(1, false)]).Should().Be(2);
 
     [Fact]
-    public void A_sidecar_keeps_its_gpu() => Of([1], [(1, true)]).Should().Be(2);
+    public void Sidecar_keeps_its_gpu() => Of([1], [(1, true)]).Should().Be(2);
 
     [Fact]
-    public void An_init_container_runs_beside_earlier_sidecars() => Of([1], [(2, true), (3, false)]).Should().Be(5);
+    public void Init_container_runs_beside_earlier_sidecars() => Of([1], [(2, true), (3, false)]).Should().Be(5);
 
     [Fact]
-    public void A_slice_is_not_a_card()
+    public void Slice_is_not_a_card()
     {
         var request = GpuRequest.From(
             new() { Containers = [new() { Resources = new() { Limits = StringMap.From([new("nvidia.com/mig-1g.5gb", "1")]) } }] }

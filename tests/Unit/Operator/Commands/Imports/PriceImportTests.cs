@@ -10,7 +10,7 @@ public sealed class PriceImportTests
     private static readonly DateTimeOffset Now = new(2026, 11, 21, 12, 0, 0, TimeSpan.Zero);
 
     [Fact]
-    public void A_CSV_keeps_its_order_and_its_quotes()
+    public void CSV_keeps_its_order_and_its_quotes()
     {
         var read = PriceCsv.Read(
             "\uFEFFproduct,capacityType,Region,instanceType,perGpuHour,from,note\r\n\"*H100*\",spot,us-*,,2.064,,\"negotiated, \"\"frame\"\" contract\"\r\n\r\n*H100*,,,p5.48xlarge,6.88,2026-12-01T00:00:00Z,\r\n,,,,1,,\r\n"
@@ -28,7 +28,7 @@ public sealed class PriceImportTests
     }
 
     [Fact]
-    public void An_instances_price_is_shared_out_to_its_GPUs() =>
+    public void Instances_price_is_shared_out_to_its_GPUs() =>
         PriceCsv
             .Read("instanceType,perInstanceHour,gpus\np4d.24xlarge,21.9576,8\n")
             .Rates.Single()
@@ -51,7 +51,7 @@ public sealed class PriceImportTests
         FluentActions.Invoking(() => PriceCsv.Read(text)).Should().Throw<ImportException>().WithMessage($"*{message}*");
 
     [Fact]
-    public void An_OpenCost_or_Kubecost_price_sheet_gives_its_GPU_rows()
+    public void OpenCost_or_Kubecost_price_sheet_gives_its_GPU_rows()
     {
         var read = PriceCsv.Read(
             """
@@ -71,7 +71,7 @@ public sealed class PriceImportTests
     }
 
     [Fact]
-    public void A_price_sheets_rows_become_node_selectors_by_the_label_that_their_field_names()
+    public void Price_sheets_rows_become_node_selectors_by_the_label_that_their_field_names()
     {
         var read = PriceCsv.Read(
             "#a comment, with a comma\r\n\"Version\",InstanceID,Region,AssetClass,InstanceIDField,InstanceType,MarketPriceHourly\r\n"
@@ -101,7 +101,7 @@ public sealed class PriceImportTests
     [InlineData("x9.large", "", 32, 8, "6.88", 0)]
     [InlineData("x9.large", "{key: karpenter.k8s.aws/instance-gpu-count, operator: In, values: ['8']}", 32, 0, "6.88", 0)]
     [InlineData("x9.large", "", 4, 0, "13.76", 1)]
-    public void An_overlays_price_is_divided_by_cards_and_not_by_time_slices(
+    public void Overlays_price_is_divided_by_cards_and_not_by_time_slices(
         string type,
         string requirement,
         int capacity,
@@ -237,7 +237,7 @@ public sealed class PriceImportTests
     }
 
     [Fact]
-    public void An_overlay_of_an_unknown_instance_is_left_out_rather_than_guessed() =>
+    public void Overlay_of_an_unknown_instance_is_left_out_rather_than_guessed() =>
         NodeOverlayPrices
             .Read(
                 """{"kind": "List", "items": [{"kind": "NodeOverlay", "metadata": {"name": "o"}, "spec": {"price": "9", "requirements": [{"key": "node.kubernetes.io/instance-type", "operator": "In", "values": ["m5.large"]}]}}]}""",
