@@ -396,7 +396,9 @@ public sealed class ClusterBudgetCommandTests
         );
         await scene.JobAsync("too-long", declared: "2h");
         await scene.UntilSuspendedAsync("too-long");
-        await scene.UntilAsync("the status names it", async () => (await StatusAsync())?.SuspendedCount == 1);
+        await scene.UntilAsync("the status shows it suspended", async () =>
+            (await StatusAsync())?.Workloads is [{ State: "SuspendedByBudget" }]
+        );
         using var explained = new StringWriter { NewLine = "\n" };
         await ExplainCommand.RunAsync(
             world.Client,

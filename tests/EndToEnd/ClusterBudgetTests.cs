@@ -85,6 +85,25 @@ public sealed class ClusterBudgetTests
             );
     }
 
+    /// <summary>An idle budget is otherwise evaluated once a minute.</summary>
+    [Fact]
+    public async Task Budget_of_an_idle_namespace_shows_a_new_parent_at_once()
+    {
+        var scene = await Scene.SandboxAsync("team");
+        await using var world = scene.World;
+        await scene.BudgetAsync("10");
+        await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
+        await scene.PassAsync(10);
+        await ClusterBudgets.CreateAsync(world, "all", "100", """ "namespaces": ["team"] """);
+        await scene.UntilAsync(
+            "it shows its parent",
+            async () => (await scene.StatusAsync())!.Parents?.SequenceEqual(["all"]) == true,
+            TimeSpan.FromSeconds(10)
+        );
+        await world.Client.DeleteAsync<V1Alpha1ClusterGpuBudget>("all", null, null, Ct);
+        await scene.UntilAsync("it shows none", async () => (await scene.StatusAsync())!.Parents is null, TimeSpan.FromSeconds(10));
+    }
+
     [Fact]
     public async Task Deleted_cluster_budget_resumes_what_it_suspended()
     {

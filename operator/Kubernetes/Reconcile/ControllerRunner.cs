@@ -76,7 +76,9 @@ public sealed partial class ControllerRunner<T> : IDisposable
     /// <summary>The queue of keys to reconcile. Other sources of changes may add keys.</summary>
     public WorkQueue<ObjectKey> Queue { get; }
 
-    public void Enqueue(ObjectKey key) => Queue.Add(key);
+    /// <param name="key">The object to reconcile.</param>
+    /// <param name="after">How long changes are gathered first; zero reconciles at once.</param>
+    public void Enqueue(ObjectKey key, TimeSpan after = default) => Queue.AddAfter(key, after);
 
     /// <summary>Reconciles until cancelled. Keys that were queued before are kept, so a new leader begins with every object.</summary>
     /// <exception cref="LeadershipLostException">A write found that this process no longer leads.</exception>

@@ -1,4 +1,5 @@
 using Bursar.Api;
+using Bursar.Core.Decisions;
 using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
 using Bursar.Core.Text;
@@ -15,6 +16,9 @@ namespace Bursar.Operator.Hosting;
 /// <summary>The budget controller and the events that enqueue budgets.</summary>
 internal sealed class BudgetsModule : IDisposable
 {
+    /// <summary>Changes within this time are evaluated together, because a ClusterGpuBudget may cover thousands of workloads.</summary>
+    private static readonly TimeSpan Gathering = TimeSpan.FromMilliseconds(500);
+
     private readonly LeaderContext _context;
     private readonly TelemetryModule _telemetry;
     private readonly BillingModule _billing;
@@ -87,6 +91,7 @@ internal sealed class BudgetsModule : IDisposable
 
         context.Decisions.Recorded += (_, before, decision) => context.Metrics.Decided(before, decision);
         context.Decisions.Recorded += (budget, _, decision) => _unreadable.Report(budget, decision);
+        context.Decisions.Recorded += WakeOthers;
         context.Metrics.WatchBudgets(() =>
             context.Decisions.All.Select(one =>
                 (one.Budget.Namespace is { Length: > 0 } ns ? ns : OperatorMetrics.AllNamespaces, one.Budget.Name, one.Decision)
@@ -150,6 +155,21 @@ internal sealed class BudgetsModule : IDisposable
         stores.KueueWorkloads.AddHandler(InformerHandler<V1Workload>.Any(workload => Wake(workload.Metadata.Namespace ?? "")));
         stores.OldKueueWorkloads.AddHandler(InformerHandler<V1Beta1Workload>.Any(workload => Wake(workload.Metadata.Namespace ?? "")));
         stores.ScaledObjects.AddHandler(InformerHandler<V1ScaledObject>.Any(scaler => Wake(scaler.Metadata.Namespace ?? "")));
+        // The budgets below show the ones above, and share their workloads with them.
+        stores.ClusterBudgets.AddHandler(
+            new()
+            {
+                Added = WakeBelow,
+                Updated = (before, now) =>
+                {
+                    if (!Concerns(before, now))
+                        return;
+                    WakeBelow(before);
+                    WakeBelow(now);
+                },
+                Deleted = WakeBelow,
+            }
+        );
         // A namespace that appears, disappears or is relabelled changes what ClusterGpuBudgets cover.
         stores.Namespaces.AddHandler(
             new()
@@ -191,7 +211,7 @@ internal sealed class BudgetsModule : IDisposable
     private void Enqueue(BudgetObject budget)
     {
         if (budget is V1Alpha1ClusterGpuBudget)
-            _clusterRunner.Enqueue(ObjectKey.From(budget));
+            _clusterRunner.Enqueue(ObjectKey.From(budget), Gathering);
         else
             _runner.Enqueue(ObjectKey.From(budget));
     }
@@ -203,6 +223,29 @@ internal sealed class BudgetsModule : IDisposable
 
     private static IEnumerable<KeyValuePair<string, string>> Ordered(V1CronJob cronJob) =>
         cronJob.Metadata.Annotations.OrderBy(pair => pair.Key, StringComparer.Ordinal);
+
+    private void WakeBelow(V1Alpha1ClusterGpuBudget budget)
+    {
+        foreach (var ns in _context.Stores.Coverage.NamespacesOf(budget))
+            Wake(ns);
+    }
+
+    /// <summary>
+    /// Evaluates the other budgets of workloads that a budget covers now, or no longer covers: they resume them, or release what they had
+    /// reserved for them.
+    /// </summary>
+    private void WakeOthers(BudgetObject budget, BudgetDecision? before, BudgetDecision now)
+    {
+        var changed = (before?.DoesNotCover() ?? []).ToHashSet(StringComparer.Ordinal);
+        changed.SymmetricExceptWith(now.DoesNotCover());
+        if (changed.Count == 0)
+            return;
+        var namespaces = now.Workloads.Where(work => changed.Contains(work.Key.Uid)).Select(work => work.Key.Namespace);
+        foreach (var ns in namespaces.Distinct(StringComparer.Ordinal))
+        foreach (var other in _context.Stores.Coverage.In(ns))
+            if (other.Metadata.Uid != budget.Metadata.Uid)
+                Enqueue(other);
+    }
 
     private void WakeClusterBudgets()
     {
