@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Bursar.Api;
 using Bursar.Core.Decisions;
+using Bursar.Core.Forecast;
 using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Budgets;
@@ -11,6 +12,8 @@ namespace Bursar.Operator.Budgets;
 /// </summary>
 internal sealed class DecisionStore
 {
+    private static readonly Estimate NoEstimate = Estimate.Unknown("");
+
     private readonly ConcurrentDictionary<ObjectKey, Latest> _latest = new();
 
     /// <summary>Raised with the budget, the previous decision (null for the first one) and the new decision.</summary>
@@ -26,7 +29,10 @@ internal sealed class DecisionStore
     /// <summary>Returns the UIDs of the workloads that the latest decision does not cover; null if there is no decision.</summary>
     public IReadOnlyList<string>? NotCoveredBy(BudgetObject budget) => Find(budget)?.NotCovered;
 
-    /// <summary>Stores a decision. Of its memory, which is as large as the rest, only the admitted workloads are kept.</summary>
+    /// <summary>
+    /// Stores a decision without what no reader of it needs: most of its memory, estimates, and the sentences of running workloads. With
+    /// budgets in several levels each workload has several verdicts.
+    /// </summary>
     public void Record(BudgetObject budget, BudgetDecision decision)
     {
         var before = Get(budget);
@@ -35,6 +41,7 @@ internal sealed class DecisionStore
             decision with
             {
                 Memory = new() { Admitted = decision.Memory.Admitted },
+                Workloads = [.. decision.Workloads.Select(Slim)],
             },
             [.. decision.DoesNotCover()]
         );
@@ -48,6 +55,13 @@ internal sealed class DecisionStore
         if (_latest.TryGetValue(key, out var known) && known.Uid == budget.Metadata.Uid && _latest.TryRemove(new(key, known)))
             Forgotten?.Invoke(budget);
     }
+
+    private static WorkloadVerdict Slim(WorkloadVerdict verdict) =>
+        verdict with
+        {
+            Estimate = NoEstimate,
+            Sentence = verdict.State == WorkloadState.Running ? "" : verdict.Sentence,
+        };
 
     private Latest? Find(BudgetObject budget) =>
         _latest.TryGetValue(ObjectKey.From(budget), out var known) && known.Uid == budget.Metadata.Uid ? known : null;

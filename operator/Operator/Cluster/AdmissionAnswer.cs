@@ -27,7 +27,7 @@ internal sealed record AdmissionAnswer(bool Admits, string Sentence)
             return new(false, suspending.Sentence);
         // The check was added after the workload started. The budget decides from then on, not Kueue.
         if (verdict.State == WorkloadState.Running)
-            return new(true, $"It is running: {verdict.Sentence}");
+            return new(true, "It is running already.");
         if (verdict.State != WorkloadState.Pending || verdict.Reason == Reasons.Queued)
             return new(false, verdict.Sentence);
         if (

@@ -19,7 +19,11 @@ public class DecisionStoreTests
         var kept = _decisions.Get(Budget("1"))!;
         kept.Memory.Admitted.Keys.Should().Equal("uid-a");
         kept.Memory.WindowKey.Should().BeEmpty();
-        kept.Workloads.Should().BeSameAs(Decision.Workloads);
+        kept.Workloads.Select(work => (work.Key, work.State, work.Reason, work.Spent))
+            .Should()
+            .Equal(Decision.Workloads.Select(work => (work.Key, work.State, work.Reason, work.Spent)));
+        kept.Workloads.Where(work => work.State == WorkloadState.Running).Should().OnlyContain(work => work.Sentence.Length == 0);
+        kept.Workloads.Where(work => work.State != WorkloadState.Running).Should().OnlyContain(work => work.Sentence.Length > 0);
     }
 
     [Fact]
