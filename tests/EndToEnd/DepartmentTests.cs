@@ -176,10 +176,7 @@ public sealed class DepartmentTests
         (await vision.IsSuspendedAsync("train")).Should().BeTrue("the department does not cover it");
         var waits = (await vision.StatusAsync("vision"))!;
         waits.Reserved.Should().Be("0.000000");
-        waits
-            .Workloads!.Single()
-            .Reason.Should()
-            .Contain("Budget vision would resume it, and cluster budget research does not cover it yet");
+        waits.Workloads!.Single().Reason.Should().Contain("Budget vision would resume it, and it does not fit cluster budget research yet");
 
         await world.Client.PatchAsync<V1Alpha1ClusterGpuBudget>(
             "research",

@@ -1,3 +1,4 @@
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Commands;
 using Bursar.Tests.EndToEnd.Worlds;
 
@@ -7,6 +8,33 @@ namespace Bursar.Tests.EndToEnd;
 public sealed class RolloverTests
 {
     private static CancellationToken Ct => CancellationToken.None;
+
+    /// <summary>Each namespace spends 1.53 of 4 in half an hour, and one of them is deleted before the hour ends.</summary>
+    [Fact]
+    public async Task Deleted_namespace_returns_nothing_through_the_rollover()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        var deleted = await Scene.OpenAsync(world, "deleted");
+        await ClusterBudgets.CreateAsync(
+            world,
+            "both",
+            "4",
+            """ "window": {"period": "Hour"}, "rollover": {"maxPercent": 100}, "namespaces": ["team", "deleted"] """
+        );
+        foreach (var team in (Scene[])[scene, deleted])
+            await team.JobAsync("half", declared: "30m", runFor: "30m");
+        await scene.PassAsync(35 * 60);
+        await world.Client.DeleteAsync<V1Namespace>("deleted", null, null, Ct);
+        await scene.UntilAsync(
+            "the next hour has begun",
+            async () => (await ClusterBudgets.StatusAsync(world, "both"))?.RolledOver is not null,
+            TimeSpan.FromMinutes(40)
+        );
+        decimal.Parse((await ClusterBudgets.StatusAsync(world, "both"))!.RolledOver!, System.Globalization.CultureInfo.InvariantCulture)
+            .Should()
+            .BeInRange(0.8m, 1m, "3.06 and a little are spent");
+    }
 
     /// <summary>Half an hour costs 1.53 of 4, so 2.47 is unspent, and half of the limit is carried over.</summary>
     [Fact]

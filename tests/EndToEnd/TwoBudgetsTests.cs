@@ -74,7 +74,7 @@ internal static class TwoBudgets
         scene.UntilAsync($"{budget} waits for {other}", async () =>
             (await scene.StatusAsync(budget))?.Workloads?.Any(work =>
                 work.Reason?.StartsWith(
-                    $"SuspendedByOtherBudget: Budget {budget} would resume it, and budget {other} does not cover it",
+                    $"SuspendedByOtherBudget: Budget {budget} would resume it, and it does not fit budget {other} yet",
                     StringComparison.Ordinal
                 ) == true
             ) == true
@@ -135,7 +135,7 @@ public sealed class TwoBudgetsTests
             )
                 .Should()
                 .Be(0);
-            explained.ToString().Should().Contain("Job/shared  training, SuspendedByBudget").And.Contain("budget b does not cover it yet");
+            explained.ToString().Should().Contain("Job/shared  training, SuspendedByBudget").And.Contain("it does not fit budget b yet");
         });
     }
 

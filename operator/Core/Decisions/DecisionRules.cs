@@ -22,6 +22,7 @@ internal static class DecisionRules
         Each(UnknownDurationRule.Evaluate), // a new job of unknown duration: suspended if the budget says Hold
         ForecastRule.Evaluate, // the forecast: suspends the jobs that exceed the limit, and admits the others
         ResumeRule.Evaluate, // suspended workloads that fit again: resumes them one at a time
+        ForecastRule.SuspendReleasedReservations, // jobs of other budgets whose reservation is used: suspends them too
         Each(CheckpointRule.UpdateAnnotation), // checkpoint annotations: written for open requests, removed otherwise
     ];
 

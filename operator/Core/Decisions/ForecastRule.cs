@@ -97,24 +97,24 @@ internal static class ForecastRule
                 budget,
                 plan.Memory
             );
-        SuspendReleasedReservations(plan, jobs, awaitingCheckpoint, kept);
     }
 
     /// <summary>
-    /// Suspends jobs that another budget has suspended and whose released reservation other jobs now use. Otherwise the other budget would
-    /// resume them and this one would suspend them at once.
+    /// Suspends jobs that another budget has suspended and whose released reservation is used by other jobs, also by one that this decision
+    /// resumes. Otherwise the other budget would resume them and this one would suspend them at once.
     /// </summary>
-    private static void SuspendReleasedReservations(
-        Plan plan,
-        IEnumerable<CostedWorkload> jobs,
-        IReadOnlyCollection<CostedWorkload> awaitingCheckpoint,
-        IReadOnlyCollection<CostedWorkload> kept
-    )
+    public static void SuspendReleasedReservations(Plan plan)
     {
+        var budget = plan.Budget;
+        if (LimitRule.IsReached(plan.Totals) || budget.ForecastDoubt is not null || plan.Totals.MinimumReplicasExceedLimit)
+            return;
+        var jobs = plan.Workloads.Where(workload => workload.IsActiveJob && !plan.IsSuspending(workload)).ToArray();
+        var awaitingCheckpoint = plan.Workloads.Where(workload => plan.IsRequested(workload)).ToArray();
+        CostedWorkload[] kept = [.. CountedJobs(jobs, budget), .. plan.Workloads.Where(plan.IsDecidedToResume)];
         foreach (
             var workload in jobs.Where(workload =>
                 workload is { Suspendable: true, Snapshot.IsSuspendedByOtherBudget: true, Snapshot.Estimate.Stale: false }
-                && BudgetTotals.ReleasesReservation(workload.Snapshot, plan.Budget)
+                && BudgetTotals.ReleasesReservation(workload.Snapshot, budget)
             )
         )
         {

@@ -313,7 +313,7 @@ public static class Messages
                 + (
                     workload.Snapshot.Class != WorkloadClass.Training ? "."
                     : workload.Snapshot.NotCoveredBy is { } others
-                        ? $", {Length(workload, budget)}; nothing is reserved for it until {others} covers it."
+                        ? $", {Length(workload, budget)}; nothing is reserved for it until it fits {others}."
                     : BudgetTotals.ReleasesReservation(workload.Snapshot, budget)
                         ? $", {Length(workload, budget)}; after ten minutes its reservation is released."
                     : $", {Length(workload, budget)}: {Money(workload.Cost.Settled)} {budget.Currency} is kept for it."
@@ -321,7 +321,7 @@ public static class Messages
 
     /// <summary>Describes a workload that both this budget and others have suspended, and that only the others do not cover.</summary>
     public static string WaitsForOthers(CostedWorkload workload, BudgetSnapshot budget) =>
-        $"{Capital(budget.DisplayName)} would resume it, and {workload.Snapshot.NotCoveredBy} does not cover it yet. It costs {Money(workload.Cost.Likely)} {budget.Currency} to complete ({Length(workload, budget)}); nothing is reserved for it until then.";
+        $"{Capital(budget.DisplayName)} would resume it, and it does not fit {workload.Snapshot.NotCoveredBy} yet. It costs {Money(workload.Cost.Likely)} {budget.Currency} to complete ({Length(workload, budget)}); nothing is reserved for it until then.";
 
     /// <summary>Adds the other budgets that have suspended the workload too.</summary>
     public static string AndOthers(WorkloadSnapshot workload) =>

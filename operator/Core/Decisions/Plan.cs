@@ -148,7 +148,7 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals totals, IReadOnly
 
     public void Keep(CostedWorkload workload, string reason, string sentence) => _verdicts.TryAdd(workload.Uid, (reason, sentence));
 
-    private bool IsDecidedToResume(CostedWorkload workload) =>
+    public bool IsDecidedToResume(CostedWorkload workload) =>
         _actions.Any(a => a.Kind == ActionKind.Resume && a.Workload.Uid == workload.Uid);
 
     /// <summary>Returns the workload as it is once this decision is carried out, or null if it is suspended then.</summary>

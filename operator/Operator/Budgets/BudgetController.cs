@@ -6,6 +6,7 @@ using Bursar.Core.Decisions;
 using Bursar.Kubernetes.Client;
 using Bursar.Kubernetes.KubeOps;
 using Bursar.Kubernetes.Objects;
+using Bursar.Operator.Cluster;
 using Bursar.Operator.Suspension;
 
 namespace Bursar.Operator.Budgets;
@@ -37,6 +38,7 @@ internal sealed class BudgetReconciler(
     GatedWorkloadActor gated,
     DecisionStore decisions,
     Expectations expectations,
+    ClusterStores stores,
     TimeProvider time
 )
 {
@@ -74,6 +76,7 @@ internal sealed class BudgetReconciler(
             decision = BudgetDecider.Decide(snapshot);
             recorder.Record(budget, snapshot, decision);
             decisions.Record(entity, decision);
+            MarkOthers(entity, decision);
         }
         reporter.Announce(entity, decision);
         await actor.RecordAsync(budget, snapshot, decision, cancellationToken);
@@ -85,6 +88,15 @@ internal sealed class BudgetReconciler(
         var wait = await reporter.WriteStatusAsync(budget, decision, cancellationToken);
         failed?.Throw();
         return Next(budget, snapshot, decision, wait);
+    }
+
+    /// <summary>Marks the other budgets of the workloads that a decision resumes, because they have reserved nothing for them.</summary>
+    private void MarkOthers(BudgetObject entity, BudgetDecision decision)
+    {
+        foreach (var action in decision.Actions.Where(action => action.Kind == ActionKind.Resume))
+        foreach (var other in stores.Coverage.In(action.Workload.Namespace))
+            if (other.Metadata.Uid != entity.Metadata.Uid)
+                decisions.MarkOutdated(other);
     }
 
     public void Forget(BudgetObject entity)

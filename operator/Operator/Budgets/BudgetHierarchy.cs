@@ -17,13 +17,13 @@ internal sealed class BudgetHierarchy(ClusterStores stores)
 
     /// <summary>Returns the names of the ClusterGpuBudgets that cover all namespaces of a budget and more than a ClusterGpuBudget does.</summary>
     public IReadOnlyList<string> ParentsOf(ReadBudget budget) =>
-        budget.Namespaces.Count == 0
+        stores.Coverage.NamespacesOf(budget.Object) is not { Count: > 0 } existing
             ? []
             :
             [
                 .. stores
-                    .Coverage.Over(budget.Namespaces[0])
-                    .Where(other => IsAbove(other, budget))
+                    .Coverage.Over(existing[0])
+                    .Where(other => IsAbove(other, budget, existing))
                     .Select(other => other.Metadata.Name)
                     .Order(StringComparer.Ordinal),
             ];
@@ -33,16 +33,16 @@ internal sealed class BudgetHierarchy(ClusterStores stores)
     {
         if (!budget.IsCluster)
             return [];
-        var covered = budget.Namespaces.ToHashSet(StringComparer.Ordinal);
+        var covered = stores.Coverage.NamespacesOf(budget.Object).ToHashSet(StringComparer.Ordinal);
         var below = stores
             .ClusterBudgets.Store.List()
             .Where(other => other.Metadata.Uid != budget.Uid)
             .Select(other => (Budget: (BudgetObject)other, Namespaces: stores.Coverage.NamespacesOf(other)))
-            .Where(other => other.Namespaces.Count > 0 && other.Namespaces.Count < budget.Namespaces.Count)
+            .Where(other => other.Namespaces.Count > 0 && other.Namespaces.Count < covered.Count)
             .Where(other => other.Namespaces.All(covered.Contains))
             .ToList();
         below.AddRange(
-            budget.Namespaces.SelectMany(ns =>
+            covered.SelectMany(ns =>
                 stores.Budgets.Store.ByIndex(Kubernetes.Informers.Indexes.Namespace, ns).Select(other => ((BudgetObject)other, Only(ns)))
             )
         );
@@ -57,12 +57,10 @@ internal sealed class BudgetHierarchy(ClusterStores stores)
         ];
     }
 
-    private bool IsAbove(V1Alpha1ClusterGpuBudget other, ReadBudget budget)
+    private bool IsAbove(V1Alpha1ClusterGpuBudget other, ReadBudget budget, IReadOnlyList<string> existing)
     {
         var count = stores.Coverage.NamespacesOf(other).Count;
-        return count >= budget.Namespaces.Count
-            && (!budget.IsCluster || count > budget.Namespaces.Count)
-            && stores.Coverage.CoversAll(other, budget.Namespaces);
+        return count >= existing.Count && (!budget.IsCluster || count > existing.Count) && stores.Coverage.CoversAll(other, existing);
     }
 
     /// <summary>Whether another budget below the parent is above the child.</summary>

@@ -59,15 +59,20 @@ internal sealed class BudgetRecorder(
     public IReadOnlyList<string> NamespacesOf(BudgetObject budget, BudgetTerms terms)
     {
         var existing = stores.Coverage.NamespacesOf(budget);
-        if (state.BudgetMemory(budget.Metadata.Uid).Namespaces is not { } before || before.Count == 0)
+        if (GpuBudgetReader.CoverageOf(budget) is not { } coverage)
             return existing;
+        // The labels of a deleted namespace are not known any more, so it is covered if it was before.
+        var before = coverage.Selector is null ? [] : state.BudgetMemory(budget.Metadata.Uid).Namespaces ?? [];
         var now = time.GetUtcNow();
         var window = Window.At(terms.Window, now);
+        // The window before may not be closed yet.
+        var from = state.OpenWindow(budget.Metadata.Uid) is { } open && open.Start < window.Start ? open.Start : window.Start;
         var deleted = before
+            .Union(coverage.Names, StringComparer.Ordinal)
             .Except(existing, StringComparer.Ordinal)
             .Where(ns =>
                 stores.Namespaces.Store.Get(null, ns) is null
-                && ledger.Spent(ns, LabelSelector.Everything, window.Start, window.End, now) > Amount.Zero
+                && ledger.Spent(ns, LabelSelector.Everything, from, window.End, now) > Amount.Zero
             )
             .ToArray();
         return deleted.Length == 0 ? existing : [.. existing.Concat(deleted).Order(StringComparer.Ordinal)];

@@ -16,6 +16,9 @@ internal sealed class DecisionStore
 
     private readonly ConcurrentDictionary<ObjectKey, Latest> _latest = new();
 
+    /// <summary>The UIDs of the budgets whose latest decision is outdated.</summary>
+    private readonly ConcurrentDictionary<string, bool> _outdated = new(StringComparer.Ordinal);
+
     /// <summary>Raised with the budget, the previous decision (null for the first one) and the new decision.</summary>
     public event Action<BudgetObject, BudgetDecision?, BudgetDecision>? Recorded;
 
@@ -26,8 +29,24 @@ internal sealed class DecisionStore
     /// <summary>Returns the latest decision; null if this leader has made none on this object. A recreated budget has none.</summary>
     public BudgetDecision? Get(BudgetObject budget) => Find(budget)?.Decision;
 
-    /// <summary>Returns the UIDs of the workloads that the latest decision does not cover; null if there is no decision.</summary>
-    public IReadOnlyList<string>? NotCoveredBy(BudgetObject budget) => Find(budget)?.NotCovered;
+    /// <summary>
+    /// Returns the UIDs of the workloads that the latest decision does not cover; null if there is no decision. If another budget has resumed
+    /// a workload since, the decision covers none of the workloads that still wait, until the budget is evaluated again.
+    /// </summary>
+    public IReadOnlyList<string>? NotCoveredBy(BudgetObject budget) =>
+        Find(budget) is not { } latest ? null
+        : _outdated.ContainsKey(budget.Metadata.Uid)
+            ?
+            [
+                .. latest
+                    .Decision.Workloads.Where(work => work.OtherBudgets is not null || work.State == WorkloadState.SuspendedByBudget)
+                    .Select(work => work.Key.Uid)
+                    .Union(latest.NotCovered, StringComparer.Ordinal),
+            ]
+        : latest.NotCovered;
+
+    /// <summary>Records that another budget resumed a workload that the budget's latest decision has not reserved for.</summary>
+    public void MarkOutdated(BudgetObject budget) => _outdated[budget.Metadata.Uid] = true;
 
     /// <summary>
     /// Stores a decision without what no reader of it needs: most of its memory, estimates, and the sentences of running workloads. With
@@ -36,6 +55,7 @@ internal sealed class DecisionStore
     public void Record(BudgetObject budget, BudgetDecision decision)
     {
         var before = Get(budget);
+        _outdated.TryRemove(budget.Metadata.Uid, out _);
         _latest[ObjectKey.From(budget)] = new(
             budget.Metadata.Uid,
             decision with
@@ -52,6 +72,7 @@ internal sealed class DecisionStore
     public void Forget(BudgetObject budget)
     {
         var key = ObjectKey.From(budget);
+        _outdated.TryRemove(budget.Metadata.Uid, out _);
         if (_latest.TryGetValue(key, out var known) && known.Uid == budget.Metadata.Uid && _latest.TryRemove(new(key, known)))
             Forgotten?.Invoke(budget);
     }

@@ -73,6 +73,7 @@ internal sealed class BudgetsModule : IDisposable
             _gated,
             context.Decisions,
             expectations,
+            stores,
             time
         );
         _runner = Run(context, stores.Budgets, workers: 2);

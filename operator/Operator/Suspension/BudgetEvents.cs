@@ -73,7 +73,8 @@ internal sealed class BudgetEvents(EventRecorder recorder)
     {
         var work = ReferenceTo(workload);
         var self = V1ObjectReference.To(budget);
-        Publish(work, self, type, reason, action, sentence, key);
+        // Several budgets may report the same about a workload in the same second.
+        Publish(work, self, type, reason, action, sentence, $"{budget.Metadata.Uid}/{key}");
         var note = $"{workload.DisplayName(budget.Metadata.Namespace ?? "")}: {WithoutVerb(reason, sentence)}";
         Publish(self, work, type, reason, action, note, $"{workload.Uid}/{key}");
     }

@@ -95,7 +95,7 @@ public sealed class SuspendedByOtherTests
         first.DoesNotCover().Should().BeEmpty("it waits for the other budget only");
         first.Reserved.Should().Be(Amount.Zero);
         var announced = first.Announcements.Should().ContainSingle(one => one.Reason == Reasons.SuspendedByOtherBudget).Subject;
-        announced.Sentence.Should().ContainAll("Budget nlp would resume it", "budget other does not cover it", "6.12 USD");
+        announced.Sentence.Should().ContainAll("Budget nlp would resume it", "it does not fit budget other yet", "6.12 USD");
 
         var second = BudgetDecider.Decide(Budget(20m, suspended) with { Memory = first.Memory });
         second.Announcements.Should().NotContain(one => one.Reason == Reasons.SuspendedByOtherBudget);
@@ -108,7 +108,7 @@ public sealed class SuspendedByOtherTests
     {
         var blocked = Job("blocked", 3).Waiting() with { OtherBudgets = "budget other", NotCoveredBy = "budget other" };
         var decision = BudgetDecider.Decide(Budget(10m, blocked, Job("waits", 3).Suspended(limit: 1m)));
-        decision.Actions.Should().ContainSingle().Which.Kind.Should().Be(ActionKind.Resume);
+        decision.Actions.Should().Contain(action => action.Kind == ActionKind.Resume && action.Workload.Name == "waits");
         decision.Reserved.Should().Be(Amount.Zero);
     }
 
@@ -121,6 +121,19 @@ public sealed class SuspendedByOtherTests
         decision.ReasonOf("stopped").Should().Be(Reasons.SuspendedByOtherBudget);
         decision.Announcements.SelectMany(one => one.About).Should().NotContain(key => key.Name == "stopped");
         decision.Announcements.Should().Contain(one => one.Reason == Reasons.AtRisk).Which.Sentence.Should().NotContain("Job/stopped");
+    }
+
+    /// <summary>Otherwise the other budget would resume the second job in the same instant, and one of them would be stopped again.</summary>
+    [Fact]
+    public void Budget_that_resumes_a_job_no_longer_covers_another_that_does_not_fit_beside_it()
+    {
+        var second = Job("second", 3).Waiting() with { OtherBudgets = "budget other", NotCoveredBy = "budget other" };
+        var decision = BudgetDecider.Decide(Budget(12m, Job("first", 3).Suspended(limit: 1m), second));
+        decision
+            .Actions.Select(action => (action.Kind, action.Workload.Name))
+            .Should()
+            .BeEquivalentTo([(ActionKind.Resume, "first"), (ActionKind.Suspend, "second")]);
+        decision.DoesNotCover().Should().Equal("uid-second");
     }
 
     /// <summary>A second budget does not choose a victim of its own while the first one's is being stopped.</summary>

@@ -23,7 +23,25 @@ public class DecisionStoreTests
             .Should()
             .Equal(Decision.Workloads.Select(work => (work.Key, work.State, work.Reason, work.Spent)));
         kept.Workloads.Where(work => work.State == WorkloadState.Running).Should().OnlyContain(work => work.Sentence.Length == 0);
-        kept.Workloads.Where(work => work.State != WorkloadState.Running).Should().OnlyContain(work => work.Sentence.Length > 0);
+    }
+
+    /// <summary>Until the budget is evaluated again, it has reserved nothing for what another budget resumed.</summary>
+    [Fact]
+    public void Outdated_decision_covers_no_workload_that_waits()
+    {
+        var waits = Decision.Workloads[0] with
+        {
+            Key = Decision.Workloads[0].Key with { Uid = "waits" },
+            State = WorkloadState.Pending,
+            OtherBudgets = "budget other",
+        };
+        var decision = Decision with { Workloads = [.. Decision.Workloads, waits] };
+        _decisions.Record(Budget("1"), decision);
+        _decisions.NotCoveredBy(Budget("1")).Should().BeEmpty();
+        _decisions.MarkOutdated(Budget("1"));
+        _decisions.NotCoveredBy(Budget("1")).Should().Equal("waits");
+        _decisions.Record(Budget("1"), decision);
+        _decisions.NotCoveredBy(Budget("1")).Should().BeEmpty();
     }
 
     [Fact]
