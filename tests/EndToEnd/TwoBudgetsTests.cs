@@ -305,6 +305,9 @@ public sealed class TwoBudgetsTests
             async () => (await TwoBudgets.SuspendedAsync(world)) is ["b/shared"],
             TimeSpan.FromSeconds(40)
         );
+        await scene.UntilAsync("the annotation names the other budget", async () =>
+            (await world.JobAsync(scene.Team, "shared", Ct)).Metadata.Annotations["bursar.dev/suspended-by"] == "gpubudget/b"
+        );
         await scene.PassAsync(30);
         (await TwoBudgets.GenerationAsync(scene)).Should().Be(2);
 

@@ -42,7 +42,7 @@ internal sealed class OperatorProcess
         Done(_store.LoadAsync(default));
         Control = new(new CircuitBreaker(stoppable ?? (() => 0)));
         Control.Breaker.Restore(
-            State.Suspensions().Where(record => record.Cause.ByForecast).Select(record => record.Since),
+            State.Suspensions().Where(record => record.Cause.ByForecast).Select(record => (record.Uid, record.Since)),
             State.RememberedBudgets().Max(budget => State.BudgetMemory(budget.Uid).BreakerOpenSince)
         );
         _echoes = new(_stores, time);

@@ -287,7 +287,7 @@ internal sealed class BudgetActor(
         if (result is not (WriteResult.Done or WriteResult.AlreadySo))
             return;
         if (action.CountsForBreaker)
-            control.Breaker.Record(decision.At);
+            control.Breaker.Record(action.Workload.Uid, decision.At);
         action = WithRecord(action, record);
         events.Acted(
             budget.Object,

@@ -45,7 +45,7 @@ internal static class ResetBreakerCommand
             );
         if (!await IsOpenAsync(client, bursarNamespace, cancellationToken))
             throw new CommandException("no budget reports BreakerOpen: there is nothing to reset.");
-        var now = Rfc3339.Format(client.TimeProvider.GetUtcNow());
+        var now = Rfc3339.Format(ClusterAccess.NowIn(client));
         await ControlConfigMap.SetAsync(client, bursarNamespace, ObserveOnlyMode.ContinueKey, now, cancellationToken);
         await output.WriteLineAsync($"The circuit breaker is reset as of {now}.");
         return 0;

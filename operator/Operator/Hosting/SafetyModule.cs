@@ -13,8 +13,8 @@ internal sealed class SafetyModule
         var (stores, state) = (context.Stores, context.State);
         var breaker = new CircuitBreaker(new SuspendableCount(stores, context.Time).Read);
         breaker.Restore(
-            state.Suspensions().Where(record => record.Cause.ByForecast).Select(record => record.Since),
-            stores.Budgets.Store.List().Max(budget => state.BudgetMemory(budget.Metadata.Uid).BreakerOpenSince)
+            state.Suspensions().Where(record => record.Cause.ByForecast).Select(record => (record.Uid, record.Since)),
+            stores.Coverage.All.Max(budget => state.BudgetMemory(budget.Metadata.Uid).BreakerOpenSince)
         );
         Control = new(breaker);
         RateLimiter = new(context.Time);

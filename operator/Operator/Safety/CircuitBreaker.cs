@@ -10,7 +10,7 @@ internal sealed class CircuitBreaker(Func<int> suspendableWork)
     private static readonly TimeSpan Span = TimeSpan.FromMinutes(5);
 
     private readonly Lock _gate = new();
-    private readonly Queue<DateTimeOffset> _suspended = new();
+    private readonly Queue<(string Uid, DateTimeOffset At)> _suspended = new();
     private DateTimeOffset _resetAt = DateTimeOffset.MinValue;
     private DateTimeOffset? _openSince;
 
@@ -25,12 +25,12 @@ internal sealed class CircuitBreaker(Func<int> suspendableWork)
     }
 
     /// <summary>Restores the state that an earlier leader stored: when forecasts suspended workloads, and since when it is open.</summary>
-    public void Restore(IEnumerable<DateTimeOffset> suspended, DateTimeOffset? openSince)
+    public void Restore(IEnumerable<(string Uid, DateTimeOffset At)> suspended, DateTimeOffset? openSince)
     {
         lock (_gate)
         {
-            foreach (var at in suspended.Where(at => at > _resetAt).Order())
-                _suspended.Enqueue(at);
+            foreach (var one in suspended.Where(one => one.At > _resetAt).OrderBy(one => one.At))
+                _suspended.Enqueue(one);
             if (openSince > _resetAt)
                 _openSince = openSince;
         }
@@ -43,18 +43,20 @@ internal sealed class CircuitBreaker(Func<int> suspendableWork)
         {
             if (_openSince is not null)
                 return 0;
-            while (_suspended.TryPeek(out var oldest) && now - oldest > Span)
+            while (_suspended.TryPeek(out var oldest) && now - oldest.At > Span)
                 _suspended.Dequeue();
+            // A workload that is suspended again and again counts once.
+            var recent = _suspended.Select(one => one.Uid).Distinct(StringComparer.Ordinal).Count();
             // Include recent suspensions, because otherwise each one would reduce the base of the next.
-            var most = Math.Max(5, (int)Math.Ceiling((suspendableWork() + _suspended.Count) * 0.2));
-            return Math.Max(0, most - _suspended.Count);
+            var most = Math.Max(5, (int)Math.Ceiling((suspendableWork() + recent) * 0.2));
+            return Math.Max(0, most - recent);
         }
     }
 
-    public void Record(DateTimeOffset now)
+    public void Record(string workloadUid, DateTimeOffset now)
     {
         lock (_gate)
-            _suspended.Enqueue(now);
+            _suspended.Enqueue((workloadUid, now));
     }
 
     /// <summary>Opens it after a decision left workloads running because of it. It stays open until a reset.</summary>
@@ -74,7 +76,7 @@ internal sealed class CircuitBreaker(Func<int> suspendableWork)
             _resetAt = at;
             if (_openSince <= at)
                 _openSince = null;
-            while (_suspended.TryPeek(out var oldest) && oldest <= at)
+            while (_suspended.TryPeek(out var oldest) && oldest.At <= at)
                 _suspended.Dequeue();
             return true;
         }

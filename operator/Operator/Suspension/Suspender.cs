@@ -115,6 +115,16 @@ internal sealed partial class Suspender(
         return result;
     }
 
+    /// <summary>Makes the annotations of a workload name a budget that still suspends it.</summary>
+    private async Task MirrorOthersAsync(SuspensionRecord left, CancellationToken cancellationToken)
+    {
+        var other = store
+            .State.SuspendedByOthers([left.Namespace], left.BudgetUid)[left.Uid]
+            .FirstOrDefault(one => one.Field.Pointer == left.Field.Pointer);
+        if (other is not null)
+            await workloads.MirrorAsync(other, cancellationToken);
+    }
+
     /// <summary>
     /// Resumes a workload that its budget no longer selects or that is released. Returns null as <see cref="ResumeAsync"/> does. The record
     /// stays if the write is refused.
@@ -125,6 +135,7 @@ internal sealed partial class Suspender(
         if (store.State.LeaveToOthers(record.BudgetUid, record.Uid, record.Field.Pointer))
         {
             await store.FlushBudgetAsync(record.BudgetUid, cancellationToken);
+            await MirrorOthersAsync(record, cancellationToken);
             return null;
         }
         if (IsUnknown(record))

@@ -108,6 +108,29 @@ internal sealed class WorkloadActor(KubeClient client)
         }
     }
 
+    /// <summary>Writes the annotations that name the budget of a suspension. Objects that are only scaled have none.</summary>
+    public async Task MirrorAsync(SuspensionRecord record, CancellationToken cancellationToken)
+    {
+        if (!record.IsThroughManager && WorkloadKinds.Find(record.Kind) is not { Scales: false })
+            return;
+        try
+        {
+            await _writer.ChangeAsync(
+                record.Namespace,
+                record.Field.Object,
+                obj =>
+                    FieldWriter.Same(FieldWriter.Text(obj, record.Field.Pointer), record.Field.Value)
+                        ? FieldChange.Set([.. FieldWriter.Mirror(record.BudgetReference, record.Reason)])
+                        : WriteOutcome.ChangedByOther(),
+                cancellationToken
+            );
+        }
+        catch (ApiException error) when (error.IsNotFound || error.IsInvalid || error.IsConflict)
+        {
+            // The workload is gone or was changed. The annotation is only a mirror of the record.
+        }
+    }
+
     /// <summary>
     /// Sets the annotation of a checkpoint request, or removes it if it still has this ID. Workloads that scale have no such annotation;
     /// the agent informs their pods.

@@ -18,8 +18,9 @@ public sealed class CircuitBreakerTests
     public void Suspension_counts_for_five_minutes()
     {
         var breaker = new CircuitBreaker(() => 0);
-        breaker.Record(Now);
-        breaker.Allowance(Now.AddMinutes(5)).Should().Be(4);
+        breaker.Record("a", Now.AddMinutes(-1));
+        breaker.Record("a", Now);
+        breaker.Allowance(Now.AddMinutes(5)).Should().Be(4, "one workload was suspended twice");
         breaker.Allowance(Now.AddMinutes(5).AddSeconds(1)).Should().Be(5);
     }
 
@@ -40,7 +41,7 @@ public sealed class CircuitBreakerTests
     public void New_leader_restores_recent_suspensions_and_an_open_breaker()
     {
         var breaker = new CircuitBreaker(() => 0);
-        breaker.Restore([Now.AddMinutes(-1), Now.AddMinutes(-7), Now.AddMinutes(-2)], null);
+        breaker.Restore([("a", Now.AddMinutes(-1)), ("b", Now.AddMinutes(-7)), ("c", Now.AddMinutes(-2))], null);
         breaker.Allowance(Now).Should().Be(3);
 
         breaker.Restore([], Now.AddMinutes(-1));
