@@ -27,7 +27,7 @@ internal static class AgentPart
     /// <summary>GPUs that are cut into slices.</summary>
     public const int ManyPods = 56;
 
-    /// <summary>GPUs shared by eight pods with a process each, whose use the driver reports anew each second.</summary>
+    /// <summary>GPUs shared by eight pods with a process each, whose utilization the driver updates every second.</summary>
     public const int Processes = 64;
     private const int ScrapeSeconds = 5;
 

@@ -219,7 +219,7 @@ public sealed class DepartmentTests
     }
 }
 
-/// <summary>The same on the real control plane.</summary>
+/// <summary>These tests run the department on the real control plane.</summary>
 [Collection(RealClusterCollection.Name)]
 public sealed class RealDepartmentTests(RealCluster cluster)
 {

@@ -29,7 +29,7 @@ public sealed class ExternalScalerChartTests
             pod["metadata"]!["labels"]![key]!.ToJsonString(null).Should().Be(value!.ToJsonString(null));
 
         var policy = Single(documents, "NetworkPolicy", "bursar-external-scaler")["spec"]!;
-        Ports(policy).Should().BeEquivalentTo(["metrics", "webhook", "external from keda"], "every other door of the pod stays as it is");
+        Ports(policy).Should().BeEquivalentTo(["metrics", "webhook", "external from keda"], "the pod's other ports stay as they are");
     }
 
     [SkippableFact]
@@ -40,7 +40,7 @@ public sealed class ExternalScalerChartTests
             .Should()
             .NotContain(
                 d => (string?)d["kind"] == "NetworkPolicy" && (string?)d["metadata"]!["name"] == "bursar-external-scaler",
-                "policies add up, and it opens the other doors to all"
+                "policies add up, and it opens the other ports to all"
             );
         Ports(Single(documents, "NetworkPolicy", "bursar")["spec"]!)
             .Should()

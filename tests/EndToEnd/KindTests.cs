@@ -435,7 +435,7 @@ public sealed class KindTests
     }
 
     [Fact]
-    public async Task StatefulSets_pod_that_is_made_anew_under_its_name_is_another_pod()
+    public async Task StatefulSets_pod_that_is_recreated_under_its_name_is_another_pod()
     {
         var scene = await WithAsync();
         await using var world = scene.World;
@@ -613,7 +613,7 @@ public sealed class KindTests
     }
 }
 
-/// <summary>The same on a real kube-apiserver with its controllers. Five kinds, one fewer than the breaker lets a forecast suspend.</summary>
+/// <summary>These tests run on a real kube-apiserver with its controllers, with five kinds: one fewer than the breaker lets a forecast suspend.</summary>
 [Collection(RealClusterCollection.Name)]
 public sealed class RealKindTests(RealCluster cluster)
 {

@@ -234,7 +234,7 @@ public sealed class NamedAmountProperties
         return Enough(seed, budget with { Terms = budget.Terms with { Resume = policy } }, TimeSpan.FromSeconds(random.Next(0, 600)));
     }
 
-    /// <summary>The same for a settled budget that asks for checkpoints and has existed for up to an hour.</summary>
+    /// <summary>Creates a settled budget that asks for checkpoints and has existed for up to an hour.</summary>
     internal static (int Named, int Busy) EnoughLater(int seed)
     {
         var random = new Random(seed);

@@ -75,7 +75,7 @@ public static class WhatWouldChange
             is not { State: not WorkloadState.SuspendedByOther } workload
         )
             return [];
-        // What would change concerns this budget only. Other budgets that do not cover the workload are named by its verdict.
+        // This text names only what would change in this budget. The verdict names the other budgets that do not cover the workload.
         if (workload.NotCoveredBy is not null)
             budget = WithWorkload(budget, workload = workload with { NotCoveredBy = null });
         var limit = BudgetDecider.LimitOf(budget);

@@ -137,7 +137,7 @@ internal sealed class BudgetRecorder(
             window = next.Start >= window.End ? Counted(terms, next, unspent) : null;
         }
         var current = Window.At(terms.Window, now);
-        // What a window carried over stays as it was when the window began, as long as the spec allows it.
+        // The amount carried over is fixed when a window begins and stays the same while the spec allows it.
         var carries = window is not null && window.Key == current.Key && window.Start == current.Start ? window.RolledOver : Amount.Zero;
         var open = Counted(terms, current, carries);
         state.RecordWindow(budget.Namespace, budget.Name, budget.Uid, open, closed, now.AddDays(-keptDays));

@@ -17,7 +17,7 @@ internal sealed class BudgetCoverage(
     IReadOnlyList<string> own
 )
 {
-    /// <summary>By object, because the cache replaces the object when the budget changes.</summary>
+    /// <summary>Stores the covered namespaces per object, because the cache replaces the object when the budget changes.</summary>
     private readonly ConditionalWeakTable<BudgetObject, CoveredNamespaces> _covered = [];
     private volatile BudgetsByNamespace? _byNamespace;
 

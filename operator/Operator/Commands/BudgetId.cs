@@ -17,7 +17,7 @@ internal sealed record BudgetId(string Namespace, string Name)
     /// <summary>The budget as <c>bursar</c> and <c>kubectl</c> accept it, without the namespace.</summary>
     public string Argument => $"{(IsCluster ? "cgpub" : "gpub")}/{Name}";
 
-    /// <summary>The same with the option for the namespace.</summary>
+    /// <summary>The budget as the commands accept it, with the option for its namespace.</summary>
     public string Arguments => IsCluster ? Argument : $"{Argument} -n {Namespace}";
 
     /// <summary>For messages about a budget that may not exist.</summary>

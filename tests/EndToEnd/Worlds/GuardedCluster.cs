@@ -192,7 +192,7 @@ internal sealed class GuardedTeam : IDisposable
     public Task MarkSuspendedAsync(string budget, params string[] deployments) =>
         MarkSuspendedAsync($"{Budgets}/{budget}", null, deployments);
 
-    /// <summary>The same for Deployments of this namespace in the status of a ClusterGpuBudget.</summary>
+    /// <summary>Writes into a ClusterGpuBudget's status which Deployments of this namespace it holds at zero.</summary>
     public Task MarkSuspendedByClusterBudgetAsync(string budget, params string[] deployments) =>
         MarkSuspendedAsync($"{ClusterBudgets}/{budget}", Name, deployments);
 

@@ -16,20 +16,20 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
-    private ExternalScalerHost _door = null!;
+    private ExternalScalerHost _host = null!;
     private GrpcCaller _caller = null!;
 
     public async Task InitializeAsync()
     {
-        _door = await ExternalScalerHost.StartAsync();
-        _caller = new(_door.Endpoint.Address);
-        _door.Answer("chat", new ScalerAnswer.Figure(true, "queue", 2.5, 10.25));
+        _host = await ExternalScalerHost.StartAsync();
+        _caller = new(_host.Endpoint.Address);
+        _host.Answer("chat", new ScalerAnswer.Figure(true, "queue", 2.5, 10.25));
     }
 
     public async Task DisposeAsync()
     {
         _caller.Dispose();
-        await _door.DisposeAsync();
+        await _host.DisposeAsync();
     }
 
     [Fact]
@@ -64,7 +64,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     public async Task Query_carries_the_metadata_of_the_trigger()
     {
         ScalerRequest? seen = null;
-        _door.Answer("chat", question =>
+        _host.Answer("chat", question =>
         {
             seen = question;
             return new ScalerAnswer.Figure(false, "tokens", 1500, 0);
@@ -100,7 +100,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     [Fact]
     public async Task Missing_figure_is_unavailable_and_never_zero_while_the_HPA_keeps_its_metric()
     {
-        _door.Answer("chat", new ScalerAnswer.Missing("queue", 4, "no agent has measured größer als 100% since 12:00\nat all"));
+        _host.Answer("chat", new ScalerAnswer.Missing("queue", 4, "no agent has measured größer als 100% since 12:00\nat all"));
 
         var (active, metrics) = (
             await _caller.CallAsync("IsActive", ExternalScalerHost.Ref("chat")),
@@ -123,7 +123,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     [InlineData(-1)]
     public async Task Value_that_is_no_number_is_answered_as_unavailable(double value)
     {
-        _door.Answer("chat", new ScalerAnswer.Figure(true, "queue", 4, value));
+        _host.Answer("chat", new ScalerAnswer.Figure(true, "queue", 4, value));
         (await _caller.CallAsync("GetMetrics", ExternalScalerHost.Metric("queue", ExternalScalerHost.Ref("chat"))))
             .Code.Should()
             .Be(StatusCode.Unavailable);
@@ -132,7 +132,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     [Fact]
     public async Task Number_beyond_whole_numbers_is_the_largest_of_them()
     {
-        _door.Answer("chat", new ScalerAnswer.Figure(true, "queue", 1e-9, 1e300));
+        _host.Answer("chat", new ScalerAnswer.Figure(true, "queue", 1e-9, 1e300));
         var value = (await _caller.CallAsync("GetMetrics", ExternalScalerHost.Metric("queue", ExternalScalerHost.Ref("chat"))))
             .Only(GetMetricsResponse.Parser)
             .MetricValues.Single();
@@ -179,7 +179,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
         (reply.Code, reply.Message)
             .Should()
             .Be((StatusCode.InvalidArgument, "team/chat: metadata.waiting: \"many\" is not a number above 0"));
-        _door.Asked.Should().Be(0);
+        _host.Asked.Should().Be(0);
     }
 
     public static TheoryData<string, byte[], StatusCode> OddFrames =>
@@ -272,7 +272,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
         using var old = new HttpClient();
         try
         {
-            (await old.GetAsync(new Uri($"http://{_door.Endpoint.Address}/"))).IsSuccessStatusCode.Should().BeFalse();
+            (await old.GetAsync(new Uri($"http://{_host.Endpoint.Address}/"))).IsSuccessStatusCode.Should().BeFalse();
         }
         catch (HttpRequestException)
         {
@@ -309,8 +309,8 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     [Fact]
     public async Task Crash_ends_only_its_call()
     {
-        _door.Answer("broken", _ => throw new InvalidOperationException("secret of the house"));
-        _door.Answer("odd", new ScalerAnswer.Figure(true, "queue", 0, 1));
+        _host.Answer("broken", _ => throw new InvalidOperationException("internal detail"));
+        _host.Answer("odd", new ScalerAnswer.Figure(true, "queue", 0, 1));
         foreach (var name in (string[])["broken", "odd"])
         {
             foreach (var method in (string[])["IsActive", "GetMetricSpec", "StreamIsActive"])
@@ -334,15 +334,15 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
             await stream.MoveNextAsync() ? stream.Current : throw new InvalidOperationException("the stream is over");
 
         (await Next()).Should().BeTrue();
-        // The same state again is no change, and neither is a missing figure.
-        _door.Answer("chat", new ScalerAnswer.Figure(true, "queue", 2.5, 400));
-        _door.Answer("chat", new ScalerAnswer.Missing("queue", 2.5, "the agent is silent"));
-        _door.Answer("chat", new ScalerAnswer.Error(StatusCode.Unavailable, "no leader's word"));
-        _door.Answer("chat", new ScalerAnswer.Figure(false, "queue", 2.5, 0));
+        // A repeated state is not a change, and a missing figure is not one either.
+        _host.Answer("chat", new ScalerAnswer.Figure(true, "queue", 2.5, 400));
+        _host.Answer("chat", new ScalerAnswer.Missing("queue", 2.5, "the agent is silent"));
+        _host.Answer("chat", new ScalerAnswer.Error(StatusCode.Unavailable, "no leader's word"));
+        _host.Answer("chat", new ScalerAnswer.Figure(false, "queue", 2.5, 0));
         (await Next()).Should().BeFalse();
-        _door.Answer("chat", new ScalerAnswer.Figure(true, "queue", 2.5, 1));
+        _host.Answer("chat", new ScalerAnswer.Figure(true, "queue", 2.5, 1));
         (await Next()).Should().BeTrue();
-        _door.Answer("chat", new ScalerAnswer.Error(StatusCode.NotFound, "it was deleted"));
+        _host.Answer("chat", new ScalerAnswer.Error(StatusCode.NotFound, "it was deleted"));
         (await FluentActions.Awaiting(Next).Should().ThrowAsync<RpcException>()).Which.StatusCode.Should().Be(StatusCode.NotFound);
     }
 
@@ -350,15 +350,15 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     public async Task Stream_without_a_figure_waits_for_the_first()
     {
         using var patience = new CancellationTokenSource(Patience);
-        _door.Answer("chat", new ScalerAnswer.Missing("queue", 4, "the agent is new"));
+        _host.Answer("chat", new ScalerAnswer.Missing("queue", 4, "the agent is new"));
         await using var stream = _caller
             .StreamAsync(ExternalScalerHost.Ref("chat"), cancellationToken: patience.Token)
             .GetAsyncEnumerator();
         var first = stream.MoveNextAsync();
-        await Until(() => _door.Asked > 0);
+        await Until(() => _host.Asked > 0);
         first.IsCompleted.Should().BeFalse();
 
-        _door.Answer("chat", new ScalerAnswer.Figure(false, "queue", 4, 0));
+        _host.Answer("chat", new ScalerAnswer.Figure(false, "queue", 4, 0));
         (await first).Should().BeTrue();
         stream.Current.Should().BeFalse();
     }
@@ -380,10 +380,10 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
         // The stream ends once a change finds no caller.
         await Until(async () =>
         {
-            var before = _door.Asked;
-            _door.Endpoint.Wake();
+            var before = _host.Asked;
+            _host.Endpoint.Wake();
             await _caller.CallAsync("GetMetricSpec", ExternalScalerHost.Ref("chat"));
-            return _door.Asked == before + 1;
+            return _host.Asked == before + 1;
         });
     }
 
@@ -394,7 +394,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
         await stream.MoveNextAsync();
         var next = stream.MoveNextAsync();
 
-        await _door.Endpoint.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(30));
+        await _host.Endpoint.DisposeAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(30));
 
         var end = await FluentActions.Awaiting(async () => await next).Should().ThrowAsync<RpcException>();
         (end.Which.StatusCode, end.Which.Status.Detail).Should().Be((StatusCode.Unavailable, "the operator is stopping"));
@@ -405,7 +405,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
     {
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
         for (var i = 0; i < 1000; i++)
-            _door.Answer($"s{i}", new ScalerAnswer.Figure(i % 2 == 0, "queue", 4, i));
+            _host.Answer($"s{i}", new ScalerAnswer.Figure(i % 2 == 0, "queue", 4, i));
         var streams = Enumerable
             .Range(0, 1000)
             .Select(i => _caller.StreamAsync(ExternalScalerHost.Ref($"s{i}"), cancellationToken: patience.Token).GetAsyncEnumerator())
@@ -426,7 +426,7 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
 
         var next = streams.Select(stream => stream.MoveNextAsync().AsTask()).ToList();
         for (var i = 0; i < 1000; i++)
-            _door.Answer($"s{i}", new ScalerAnswer.Figure(i % 2 != 0, "queue", 4, i));
+            _host.Answer($"s{i}", new ScalerAnswer.Figure(i % 2 != 0, "queue", 4, i));
         await Task.WhenAll(next);
         streams.Select(stream => stream.Current).Should().Equal(Enumerable.Range(0, 1000).Select(i => i % 2 != 0));
         foreach (var stream in streams)

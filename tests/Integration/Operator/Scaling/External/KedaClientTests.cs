@@ -7,19 +7,19 @@ using Bursar.Tests.TestKit;
 
 namespace Bursar.Tests.Integration.Operator.Scaling.External;
 
-/// <summary>The same endpoint, queried by npm's @grpc/grpc-js with KEDA's contract: an independent gRPC implementation.</summary>
+/// <summary>npm's @grpc/grpc-js, an independent gRPC implementation, queries the endpoint with KEDA's contract.</summary>
 public sealed class KedaClientTests : IAsyncLifetime
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
-    private ExternalScalerHost _door = null!;
+    private ExternalScalerHost _host = null!;
     private Process? _node;
     private int _orders;
 
     public async Task InitializeAsync()
     {
-        _door = await ExternalScalerHost.StartAsync();
-        _door.Answer("chat", new ScalerAnswer.Figure(true, "queue", 2.5, 10.25));
+        _host = await ExternalScalerHost.StartAsync();
+        _host.Answer("chat", new ScalerAnswer.Figure(true, "queue", 2.5, 10.25));
     }
 
     public async Task DisposeAsync()
@@ -31,7 +31,7 @@ public sealed class KedaClientTests : IAsyncLifetime
             await _node.WaitForExitAsync();
             _node.Dispose();
         }
-        await _door.DisposeAsync();
+        await _host.DisposeAsync();
     }
 
     [SkippableFact]
@@ -52,8 +52,8 @@ public sealed class KedaClientTests : IAsyncLifetime
     public async Task Missing_figure_is_a_status_and_no_crash()
     {
         await StartAsync();
-        _door.Answer("silent", new ScalerAnswer.Missing("queue", 4, "no agent has measured größer als 100 % for 30 s"));
-        _door.Answer("broken", _ => throw new InvalidOperationException("secret of the house"));
+        _host.Answer("silent", new ScalerAnswer.Missing("queue", 4, "no agent has measured größer als 100 % for 30 s"));
+        _host.Answer("broken", _ => throw new InvalidOperationException("internal detail"));
 
         (await CallAsync("IsActive", Ref("nobody"))).Should().Be("""{"code":5,"details":"there is no ScaledObject team/nobody"}""");
         (await CallAsync("GetMetrics", Metric("other", "chat")))
@@ -92,10 +92,10 @@ public sealed class KedaClientTests : IAsyncLifetime
         await StartAsync();
         var id = await OrderAsync("StreamIsActive", Ref("chat"));
         (await NextAsync(id)).Should().Be("""{"reply":{"result":true}}""");
-        _door.Answer("chat", new ScalerAnswer.Missing("queue", 4, "silent"));
-        _door.Answer("chat", new ScalerAnswer.Figure(false, "queue", 4, 0));
+        _host.Answer("chat", new ScalerAnswer.Missing("queue", 4, "silent"));
+        _host.Answer("chat", new ScalerAnswer.Figure(false, "queue", 4, 0));
         (await NextAsync(id)).Should().Be("""{"reply":{"result":false}}""");
-        _door.Answer("chat", new ScalerAnswer.Figure(true, "queue", 4, 1));
+        _host.Answer("chat", new ScalerAnswer.Figure(true, "queue", 4, 1));
         (await NextAsync(id)).Should().Be("""{"reply":{"result":true}}""");
 
         await _node!.StandardInput.WriteLineAsync($$"""{"cancel": {{id}} }""");
@@ -113,7 +113,7 @@ public sealed class KedaClientTests : IAsyncLifetime
 
         var open = await OrderAsync("StreamIsActive", Ref("chat"));
         (await NextAsync(open)).Should().Be("""{"reply":{"result":true}}""");
-        await _door.DisposeAsync();
+        await _host.DisposeAsync();
         (await NextAsync(open)).Should().Be("""{"code":14,"details":"the operator is stopping"}""");
     }
 
@@ -134,7 +134,7 @@ public sealed class KedaClientTests : IAsyncLifetime
             _node = Process.Start(
                 new ProcessStartInfo(
                     "node",
-                    [Path.Combine(Repository.Root, "tests/Integration/Operator/Scaling/External/keda.cjs"), tools, _door.Endpoint.Address]
+                    [Path.Combine(Repository.Root, "tests/Integration/Operator/Scaling/External/keda.cjs"), tools, _host.Endpoint.Address]
                 )
                 {
                     RedirectStandardInput = true,
