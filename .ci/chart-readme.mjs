@@ -75,7 +75,7 @@ helm install bursar charts/gpu-budget-operator --namespace bursar-system --creat
 helm test bursar --namespace bursar-system
 \`\`\`
 
-Install one release in a cluster: the operator's objects have fixed names, so that every replica finds them.
+Install one release in a cluster: a second one would bill and suspend the same workloads.
 
 ## Upgrade and uninstall
 

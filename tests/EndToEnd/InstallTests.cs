@@ -243,6 +243,67 @@ public sealed class InstallTests(InstallServers servers)
         (await test).Succeeded().Output.Should().MatchRegex(@"Phase:\s+Succeeded");
     }
 
+    [SkippableTheory]
+    [MemberData(nameof(Servers))]
+    public async Task Installation_with_other_names_tests_and_releases_like_any_other(bool real)
+    {
+        InstallTool.RequireTools();
+        var ct = CancellationToken.None;
+        await using var server = await servers.StartAsync(real, ct);
+        (await InstallAsync(server, $"{Image},agent.namespace={Agents},nameOverride=acme,fullnameOverride=gpu-costs")).Succeeded();
+        await ServedAsync(server, ct);
+        (await server.Client.GetAsync<V1Deployment>("gpu-costs", Own, ct)).Metadata.Labels["app.kubernetes.io/name"].Should().Be("acme");
+        if (real)
+            foreach (
+                var (what, expected) in ((string, string)[])
+                    [
+                        ("patch mutatingwebhookconfigurations/gpu-costs", "yes"),
+                        ("patch mutatingwebhookconfigurations/bursar", "no"),
+                        ($"patch leases/bursar --namespace {Own}", "yes"),
+                        ($"patch secrets/bursar-agent-tls --namespace {Agents}", "yes"),
+                    ]
+            )
+                (
+                    await InstallTool.KubectlAsync(
+                        server.Kubeconfig,
+                        ["auth", "can-i", .. what.Split(' '), $"--as=system:serviceaccount:{Own}:gpu-costs"]
+                    )
+                )
+                    .Output.Trim()
+                    .Should()
+                    .Be(expected, what);
+        await EnsureNamespaceAsync(server, CommandsWorld.Team, ct);
+        await CostCenterAsync(server, "after", ct);
+        await SuspendAsync(server, ct);
+
+        var test = InstallTool.HelmAsync(server.Kubeconfig, "test", "bursar", "--namespace", Own, "--timeout", "60s");
+        (await RunHookPodAsync(server, real, "acme-test", "gpu-costs", ct)).Succeeded();
+        (await test).Succeeded();
+        (
+            await InstallTool.BursarAsync(
+                server.Kubeconfig,
+                ["release", "--all", "--if-uninstalled", "--deployment=gpu-costs", $"--bursar-namespace={Own}"]
+            )
+        )
+            .Succeeded()
+            .Output.Should()
+            .Contain($"Deployment {Own}/gpu-costs exists");
+        (await server.Client.GetAsync<V1Job>("runaway", CommandsWorld.Team, ct)).Spec.Suspend.Should().BeTrue();
+
+        var uninstall = InstallTool.HelmAsync(server.Kubeconfig, "uninstall", "bursar", "--namespace", Own, "--timeout", "90s");
+        (await RunHookPodAsync(server, real, "acme-release", "gpu-costs-release", ct)).Succeeded();
+        (await uninstall).Succeeded();
+
+        (await server.Client.GetAsync<V1Job>("runaway", CommandsWorld.Team, ct)).Spec.Suspend.Should().BeFalse();
+        foreach (var kind in (string[])["clusterroles", "clusterrolebindings"])
+            (await server.GetAsync($"/apis/rbac.authorization.k8s.io/v1/{kind}?labelSelector=app.kubernetes.io/part-of%3Dbursar", ct))![
+                "items"
+            ]!
+                .AsArray()
+                .Should()
+                .BeEmpty();
+    }
+
     private static Task<ToolResult> InstallAsync(InstallServer server, string set, params string[] more) =>
         InstallTool.HelmAsync(
             server.Kubeconfig,

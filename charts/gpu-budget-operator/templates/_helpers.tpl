@@ -20,6 +20,10 @@
 {{/* The operator's rights in the whole cluster. `make generate` writes files/rbac.yaml. */}}
 {{- define "bursar.clusterRules" -}}
 {{- $rules := .Files.Get "files/rbac.yaml" | fromYaml }}
+{{- range $rules.cluster }}
+{{- /* Only the webhook's configuration has a name here. */}}
+{{- if .resourceNames }}{{ $_ := set . "resourceNames" (list (include "bursar.fullname" $)) }}{{ end }}
+{{- end }}
 {{- toYaml $rules.cluster }}
 {{- range concat .Values.operator.kinds .Values.operator.managers }}
 {{ toYaml (index $rules.options .) }}
@@ -28,7 +32,7 @@
 
 {{/* Labels and annotations of the hook that resumes everything after an uninstall. The annotations take the weight of the hook. */}}
 {{- define "bursar.releaseLabels" -}}
-app.kubernetes.io/name: bursar-release
+app.kubernetes.io/name: {{ include "bursar.name" . }}-release
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{ include "bursar.labels" . }}
 {{- end }}
@@ -46,10 +50,21 @@ helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end }}
 
 {{- define "bursar.serviceAccount" -}}
-{{ .Values.serviceAccount.name | default "bursar" }}
+{{ .Values.serviceAccount.name | default (include "bursar.fullname" .) }}
 {{- end }}
 
-{{/* Names are fixed, because a cluster has one installation. The operator finds its agents by app.kubernetes.io/name. */}}
+{{/*
+The label app.kubernetes.io/name, and the start of the names of the chart's objects. A cluster has one installation, so the release's name is in
+neither. Objects that the programs create have fixed names (docs/decisions/0022-object-names.md).
+*/}}
+{{- define "bursar.name" -}}
+{{ .Values.nameOverride | default "bursar" }}
+{{- end }}
+
+{{- define "bursar.fullname" -}}
+{{ .Values.fullnameOverride | default (include "bursar.name" .) }}
+{{- end }}
+
 {{- define "bursar.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
@@ -61,12 +76,12 @@ app.kubernetes.io/part-of: bursar
 {{- end }}
 
 {{- define "bursar.operatorSelector" -}}
-app.kubernetes.io/name: bursar
+app.kubernetes.io/name: {{ include "bursar.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
 {{- define "bursar.agentSelector" -}}
-app.kubernetes.io/name: bursar-agent
+app.kubernetes.io/name: {{ include "bursar.name" . }}-agent
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
@@ -139,8 +154,8 @@ Kinds of budgets, one per line. `fields` are guarded in addition to bursar.guard
 what a budget of this kind has scaled to zero.
 */}}
 {{- define "bursar.guardedBudgets" -}}
-- {kind: GpuBudget, resource: gpubudgets, cluster: false, fields: [], policy: bursar-guard-budgets, scalePolicy: scale}
-- {kind: ClusterGpuBudget, resource: clustergpubudgets, cluster: true, fields: [spec.namespaces, spec.namespaceSelector], policy: bursar-guard-cluster-budgets, scalePolicy: cluster-scale}
+- {kind: GpuBudget, resource: gpubudgets, cluster: false, fields: [], policy: {{ include "bursar.fullname" . }}-guard-budgets, scalePolicy: scale}
+- {kind: ClusterGpuBudget, resource: clustergpubudgets, cluster: true, fields: [spec.namespaces, spec.namespaceSelector], policy: {{ include "bursar.fullname" . }}-guard-cluster-budgets, scalePolicy: cluster-scale}
 {{- end }}
 
 {{/*
@@ -149,7 +164,7 @@ conditions use only the request's user, so that they cannot fail.
 */}}
 {{- define "bursar.guardExemptions" -}}
 - name: not-by-bursar
-  expression: "!(request.userInfo.username in ['system:serviceaccount:{{ .Release.Namespace }}:{{ include "bursar.serviceAccount" . }}', 'system:serviceaccount:{{ .Release.Namespace }}:bursar-release'])"
+  expression: "!(request.userInfo.username in ['system:serviceaccount:{{ .Release.Namespace }}:{{ include "bursar.serviceAccount" . }}', 'system:serviceaccount:{{ .Release.Namespace }}:{{ include "bursar.fullname" . }}-release'])"
 - name: not-by-cluster-controllers
   expression: >-
     request.userInfo.username != 'system:kube-controller-manager' &&
@@ -158,12 +173,12 @@ conditions use only the request's user, so that they cannot fail.
 
 {{/* The end of each message: how to check the right and how to get it. */}}
 {{- define "bursar.guardAdvice" -}}
-' in namespace ' + request.namespace + ' (try: kubectl auth can-i override gpubudgets.bursar.dev -n ' + request.namespace + '). A cluster administrator can grant it with a RoleBinding to the ClusterRole bursar-override.'
+' in namespace ' + request.namespace + ' (try: kubectl auth can-i override gpubudgets.bursar.dev -n ' + request.namespace + '). A cluster administrator can grant it with a RoleBinding to the ClusterRole {{ include "bursar.fullname" . }}-override.'
 {{- end }}
 
 {{/* The same for a ClusterGpuBudget. */}}
 {{- define "bursar.guardClusterAdvice" -}}
-' (try: kubectl auth can-i override clustergpubudgets.bursar.dev). A cluster administrator can grant it with a ClusterRoleBinding to the ClusterRole bursar-override.'
+' (try: kubectl auth can-i override clustergpubudgets.bursar.dev). A cluster administrator can grant it with a ClusterRoleBinding to the ClusterRole {{ include "bursar.fullname" . }}-override.'
 {{- end }}
 
 {{/* A binding for the whole scope of a policy. Takes `root`, the policy's `name`, and `budgets`: true if budgets are its parameters. */}}

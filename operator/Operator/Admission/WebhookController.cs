@@ -13,17 +13,13 @@ namespace Bursar.Operator.Admission;
 /// </summary>
 internal sealed partial class WebhookController(
     KubeClient client,
+    string name,
     Func<string?> roots,
     Uri? url,
     TimeProvider time,
     ILogger<WebhookController> logger
 )
 {
-    public const string ConfigurationName = "bursar";
-
-    /// <summary>The webhook's Service in the chart.</summary>
-    public const string ServiceName = "bursar-webhook";
-
     public static readonly TimeSpan PollInterval = TimeSpan.FromSeconds(30);
 
     /// <summary>Interval after a failure or a conflict, and until there are certificate authorities.</summary>
@@ -47,17 +43,17 @@ internal sealed partial class WebhookController(
         try
         {
             if (
-                await client.GetOrNullAsync<V1MutatingWebhookConfiguration>(ConfigurationName, null, cancellationToken) is { } found
+                await client.GetOrNullAsync<V1MutatingWebhookConfiguration>(name, null, cancellationToken) is { } found
                 && Changes(found, bundle) is { Count: > 0 } changes
             )
             {
                 await client.PatchAsync<V1MutatingWebhookConfiguration>(
-                    ConfigurationName,
+                    name,
                     null,
                     KubePatch.Json([PatchOperation.Test("/metadata/resourceVersion", found.Metadata.ResourceVersion), .. changes]),
                     cancellationToken
                 );
-                LogConfigured(ConfigurationName);
+                LogConfigured(name);
             }
             _lastError = null;
             return true;

@@ -404,13 +404,16 @@ internal sealed partial class GenerateScalerTranslation
         var address = metadata.GetValueOrDefault("scalerAddress", "");
         // host:port, or gRPC's dns:///host:port.
         var host = address[(address.LastIndexOf('/') + 1)..];
-        if (host.Split('.', ':')[0] != "bursar-external-scaler")
+        // The chart's names can be overridden, and then the metadata tells whether the Service is Bursar's.
+        var service = host.Split('.', ':')[0];
+        var isRead = ScalerQuery.TryRead(metadata, out var query, out var error);
+        if (service != "bursar-external-scaler" && !(isRead && service.EndsWith("-external-scaler", StringComparison.Ordinal)))
             return Nothing(
                 at,
                 $"{type} queries {(address.Length == 0 ? "a scaler without an address" : address)}; Bursar queries no external scalers"
             );
-        if (!ScalerQuery.TryRead(metadata, out var query, out var error))
-            return Nothing(at, error);
+        if (query is null)
+            return Nothing(at, error!);
         if (query is not ScalerQuery.OfTrigger trigger)
             return Nothing(at, $"it follows the InferenceScaler {((ScalerQuery.OfScaler)query).Name}, which can scale the target itself");
         if (trigger.CostCapPerHour is not null)

@@ -24,6 +24,7 @@ internal static class OperatorCommand
             defaults.Namespace
         );
         var agents = OptionSources.Text("--agent-namespace", "The namespace the agents run in.", defaults.AgentNamespace);
+        var agentName = OptionSources.Text("--agent-name", "The label app.kubernetes.io/name of the agents' pods.", defaults.AgentName);
         var exporters = OptionSources.Text(
             "--dcgm-exporters",
             "Pods of NVIDIA's dcgm-exporter, read on nodes without an agent, as namespace/key=value,key=value;namespace/key=value.",
@@ -57,9 +58,14 @@ internal static class OperatorCommand
             "",
             RequireAddress
         );
+        var webhookName = OptionSources.Text(
+            "--webhook-name",
+            "Name of the MutatingWebhookConfiguration; the webhook's Service has it with the suffix -webhook.",
+            defaults.WebhookName
+        );
         var webhookUrl = OptionSources.Text(
             "--webhook-url",
-            "Where the API server finds the webhook, as https://host:port/admit, for an operator outside its cluster; empty: the Service bursar-webhook.",
+            "Where the API server finds the webhook, as https://host:port/admit, for an operator outside its cluster; empty: its Service.",
             "",
             text =>
             {
@@ -103,6 +109,7 @@ internal static class OperatorCommand
         {
             ns,
             agents,
+            agentName,
             exporters,
             kinds,
             owners,
@@ -111,6 +118,7 @@ internal static class OperatorCommand
             identity,
             metrics,
             webhook,
+            webhookName,
             webhookUrl,
             external,
             prometheus,
@@ -133,6 +141,7 @@ internal static class OperatorCommand
                     Kinds = named.Length == 0 ? null : named,
                     Namespace = parsed.GetValue(ns)!,
                     AgentNamespace = parsed.GetValue(agents)!,
+                    AgentName = parsed.GetValue(agentName)!,
                     Exporters = ExporterSelection.Parse(parsed.GetValue(exporters)!),
                     Gpus = parsed.GetValue(gpus) is { Length: > 0 } more ? GpuResources.Parse(more) : defaults.Gpus,
                     LeaderElect = parsed.GetValue(elect),
@@ -141,6 +150,7 @@ internal static class OperatorCommand
                         : Environment.GetEnvironmentVariable("HOSTNAME") ?? Environment.MachineName,
                     MetricsAddress = parsed.GetValue(metrics)!,
                     WebhookAddress = parsed.GetValue(webhook) is { Length: > 0 } address ? address : null,
+                    WebhookName = parsed.GetValue(webhookName)!,
                     WebhookUrl = parsed.GetValue(webhookUrl) is { Length: > 0 } url ? new(url) : null,
                     ExternalScalerAddress = parsed.GetValue(external) is { Length: > 0 } door ? door : null,
                     PrometheusSources = parsed.GetValue(prometheus) is { Length: > 0 } list ? list : null,

@@ -59,6 +59,11 @@ internal static class ReleaseCommand
         {
             Description = "With --all: do nothing while the operator's Deployment exists. For the chart's uninstall hook.",
         };
+        var deployment = new Option<string>("--deployment")
+        {
+            Description = "Name of the operator's Deployment, for --if-uninstalled.",
+            DefaultValueFactory = _ => "bursar",
+        };
         var command = new Command("release", "Resume everything that was suspended; works without a running operator.")
         {
             budget,
@@ -67,6 +72,7 @@ internal static class ReleaseCommand
             dryRun,
             end,
             ifUninstalled,
+            deployment,
         };
         command.Validators.Add(result =>
         {
@@ -89,10 +95,13 @@ internal static class ReleaseCommand
         access.AddTo(command);
         command.SetAction((parsed, cancellationToken) => access.RunAsync(parsed, async (client, bursarNamespace) =>
                 {
-                    if (parsed.GetValue(ifUninstalled) && await UninstallCheck.IsInstalledAsync(client, bursarNamespace, cancellationToken))
+                    if (
+                        parsed.GetValue(ifUninstalled)
+                        && await UninstallCheck.IsInstalledAsync(client, bursarNamespace, parsed.GetValue(deployment)!, cancellationToken)
+                    )
                     {
                         await parsed.InvocationConfiguration.Output.WriteLineAsync(
-                            $"Deployment {bursarNamespace}/{UninstallCheck.Deployment} exists: Bursar is not being uninstalled. Nothing was changed."
+                            $"Deployment {bursarNamespace}/{parsed.GetValue(deployment)} exists: Bursar is not being uninstalled. Nothing was changed."
                         );
                         return 0;
                     }

@@ -26,6 +26,7 @@ internal sealed class AdmissionModule : IDisposable
         var (client, stores) = (context.Client, context.Stores);
         _webhook = new(
             client,
+            context.Options.WebhookName,
             () => telemetry.Certificates.Trust?.RootsPem,
             context.Options.WebhookUrl,
             context.Time,

@@ -46,7 +46,7 @@ internal static partial class HostedEndpoints
     {
         if (options.WebhookAddress is not { } address)
             return;
-        var host = options.WebhookUrl is { } url ? url.Host.Trim('[', ']') : $"{WebhookController.ServiceName}.{options.Namespace}.svc";
+        var host = options.WebhookUrl is { } url ? url.Host.Trim('[', ']') : $"{options.WebhookName}-webhook.{options.Namespace}.svc";
         var certificate = new WebhookCertificate(
             client,
             options.Namespace,

@@ -12,6 +12,9 @@ internal sealed record OperatorOptions
     /// <summary>Namespace of the agents. It is separate because agents need privileged pod security.</summary>
     public string AgentNamespace { get; init; } = "bursar-agents";
 
+    /// <summary>Value of the label <c>app.kubernetes.io/name</c> of the agents' pods.</summary>
+    public string AgentName { get; init; } = "bursar-agent";
+
     /// <summary>Selects the pods that are dcgm-exporters, which are read on nodes without an agent.</summary>
     public ExporterSelection Exporters { get; init; } = ExporterSelection.None;
 
@@ -40,6 +43,9 @@ internal sealed record OperatorOptions
 
     /// <summary>host:port of the admission webhook, over HTTPS; port 0 selects a free port, null turns it off.</summary>
     public string? WebhookAddress { get; init; }
+
+    /// <summary>Name of the MutatingWebhookConfiguration. The webhook's Service has it with the suffix <c>-webhook</c>.</summary>
+    public string WebhookName { get; init; } = "bursar";
 
     /// <summary>URL of the webhook for an operator outside the cluster; null for its Service.</summary>
     public Uri? WebhookUrl { get; init; }

@@ -10,6 +10,7 @@ internal sealed class TelemetryModule : IDisposable
     public TelemetryModule(LeaderContext context)
     {
         var options = context.Options;
+        var agents = new AgentSelection(options.AgentNamespace, options.AgentName);
         Certificates = new(
             context.Client,
             options.Namespace,
@@ -23,7 +24,7 @@ internal sealed class TelemetryModule : IDisposable
             Progress,
             Certificates,
             context.Metrics,
-            options.AgentNamespace,
+            agents,
             new Random(options.Seed),
             context.Time,
             context.Logger<AgentCollector>(),
@@ -34,7 +35,7 @@ internal sealed class TelemetryModule : IDisposable
             context.Stores,
             context.Ledger,
             context.Metrics,
-            options.AgentNamespace,
+            agents,
             context.Time,
             context.Logger<ExporterReader>()
         );

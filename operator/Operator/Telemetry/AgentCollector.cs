@@ -26,7 +26,7 @@ internal sealed partial class AgentCollector
     private readonly ProgressTracker _progress;
     private readonly CertificateController _certificates;
     private readonly OperatorMetrics _metrics;
-    private readonly string _agentNamespace;
+    private readonly AgentSelection _selection;
     private readonly Random _random;
     private readonly TimeProvider _time;
     private readonly ILogger<AgentCollector> _logger;
@@ -43,7 +43,7 @@ internal sealed partial class AgentCollector
     /// <param name="progress">Records progress.</param>
     /// <param name="certificates">The operator's certificate and the trusted authorities.</param>
     /// <param name="metrics">Counts lag, gaps and failures.</param>
-    /// <param name="agentNamespace">The namespace of agents. Pods elsewhere with their label are ignored.</param>
+    /// <param name="selection">The pods that are agents. Pods of other namespaces with their label are ignored.</param>
     /// <param name="random">Jitter of the back-off.</param>
     /// <param name="requests">The checkpoints that agents must request from their pods.</param>
     public AgentCollector(
@@ -52,7 +52,7 @@ internal sealed partial class AgentCollector
         ProgressTracker progress,
         CertificateController certificates,
         OperatorMetrics metrics,
-        string agentNamespace,
+        AgentSelection selection,
         Random random,
         TimeProvider time,
         ILogger<AgentCollector> logger,
@@ -66,7 +66,7 @@ internal sealed partial class AgentCollector
         _progress = progress;
         _certificates = certificates;
         _metrics = metrics;
-        _agentNamespace = agentNamespace;
+        _selection = selection;
         _random = random;
         _time = time;
         _logger = logger;
@@ -170,7 +170,7 @@ internal sealed partial class AgentCollector
 
     private void Handle(V1Pod pod, bool gone)
     {
-        if (AgentPod.IsOne(pod, _agentNamespace))
+        if (_selection.Matches(pod))
         {
             lock (_gate)
             {

@@ -3,15 +3,18 @@ using Bursar.Kubernetes.Objects;
 
 namespace Bursar.Operator.Telemetry;
 
+/// <summary>Selects the pods that are agents, by their namespace and label.</summary>
+/// <param name="Name">Value of the label <c>app.kubernetes.io/name</c>.</param>
+internal sealed record AgentSelection(string Namespace, string Name)
+{
+    public bool Matches(V1Pod pod) =>
+        pod.Metadata.Namespace == Namespace && pod.Metadata.Labels.TryGetValue("app.kubernetes.io/name", out var name) && name == Name;
+}
+
 /// <summary>An agent that can be polled: a ready pod with an address, and its node.</summary>
 internal sealed record AgentPod(string Node, string Uid, IPEndPoint Address)
 {
-    public const string Label = "app.kubernetes.io/name";
-    public const string Name = "bursar-agent";
     public const int DefaultPort = 9465;
-
-    public static bool IsOne(V1Pod pod, string agentNamespace) =>
-        pod.Metadata.Namespace == agentNamespace && pod.Metadata.Labels.TryGetValue(Label, out var name) && name == Name;
 
     /// <summary>Returns null while the pod cannot be polled.</summary>
     public static AgentPod? From(V1Pod pod)

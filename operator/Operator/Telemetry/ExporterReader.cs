@@ -33,7 +33,7 @@ internal sealed partial class ExporterReader : IDisposable
     private readonly ClusterStores _stores;
     private readonly GpuLedger _ledger;
     private readonly OperatorMetrics _metrics;
-    private readonly string _agentNamespace;
+    private readonly AgentSelection _agentSelection;
     private readonly TimeProvider _time;
     private readonly ILogger<ExporterReader> _logger;
     private readonly DcgmScraper _scraper;
@@ -50,13 +50,13 @@ internal sealed partial class ExporterReader : IDisposable
     /// <param name="stores">The cache of pods.</param>
     /// <param name="ledger">Records usage.</param>
     /// <param name="metrics">Counts failures.</param>
-    /// <param name="agentNamespace">The namespace of agents.</param>
+    /// <param name="agentSelection">The pods that are agents.</param>
     public ExporterReader(
         ExporterSelection selection,
         ClusterStores stores,
         GpuLedger ledger,
         OperatorMetrics metrics,
-        string agentNamespace,
+        AgentSelection agentSelection,
         TimeProvider time,
         ILogger<ExporterReader> logger
     )
@@ -66,7 +66,7 @@ internal sealed partial class ExporterReader : IDisposable
         _pods = new(stores.Gpus);
         _ledger = ledger;
         _metrics = metrics;
-        _agentNamespace = agentNamespace;
+        _agentSelection = agentSelection;
         _time = time;
         _logger = logger;
         _scraper = new(time);
@@ -238,7 +238,7 @@ internal sealed partial class ExporterReader : IDisposable
     internal void Handle(V1Pod pod, bool gone)
     {
         _pods.Handle(pod, gone);
-        var agent = AgentPod.IsOne(pod, _agentNamespace);
+        var agent = _agentSelection.Matches(pod);
         if (!agent && !_selection.Matches(pod))
             return;
         lock (_gate)

@@ -17,7 +17,7 @@ public sealed class WebhookControllerTests : IAsyncLifetime
     private readonly Lock _gate = new();
     private JsonNode? _configuration = JsonNode.Parse(
         """
-        {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration", "metadata": {"name": "bursar", "uid": "1", "resourceVersion": "1"},
+        {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration", "metadata": {"name": "gpu-costs", "uid": "1", "resourceVersion": "1"},
          "webhooks": [{"name": "jobs.admission.bursar.dev", "clientConfig": {"service": {"name": "bursar-webhook", "namespace": "bursar", "path": "/admit"}}},
                       {"name": "jobsets.admission.bursar.dev", "clientConfig": {"caBundle": "b2xk", "service": {"name": "bursar-webhook", "namespace": "bursar", "path": "/admit"}}}]}
         """
@@ -34,7 +34,7 @@ public sealed class WebhookControllerTests : IAsyncLifetime
             {
                 lock (_gate)
                 {
-                    asked.Path.Should().Be("/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/bursar");
+                    asked.Path.Should().Be("/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/gpu-costs");
                     if (_configuration is null)
                         return context.StatusAsync(404, "NotFound");
                     if (asked.Method == "PATCH")
@@ -138,7 +138,9 @@ public sealed class WebhookControllerTests : IAsyncLifetime
 
     private async Task StartAsync(Uri? url)
     {
-        _ = new WebhookController(_server.Client(), () => _roots, url, _time, NullLogger<WebhookController>.Instance).RunAsync(_stop.Token);
+        _ = new WebhookController(_server.Client(), "gpu-costs", () => _roots, url, _time, NullLogger<WebhookController>.Instance).RunAsync(
+            _stop.Token
+        );
         await Eventually.TrueAsync(() => _time.Pending == 1, "the first look is over");
     }
 

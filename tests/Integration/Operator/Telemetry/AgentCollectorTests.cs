@@ -76,7 +76,7 @@ public sealed class AgentCollectorTests : IAsyncLifetime, IGpuReader, IPodResour
             _progress,
             _keeper,
             _metrics,
-            "bursar-agents",
+            new AgentSelection("bursar-agents", "bursar-agent"),
             new Random(5),
             TimeProvider.System,
             NullLogger<AgentCollector>.Instance

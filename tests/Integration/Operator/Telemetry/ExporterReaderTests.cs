@@ -351,7 +351,7 @@ public sealed class ExporterReaderTests : IAsyncLifetime
             new ProgressTracker(),
             new CertificateController(_client, "bursar", "bursar-agents", _time, NullLogger<CertificateController>.Instance),
             _metrics,
-            "bursar-agents",
+            new AgentSelection("bursar-agents", "bursar-agent"),
             new Random(1),
             _time,
             NullLogger<AgentCollector>.Instance
@@ -531,7 +531,7 @@ public sealed class ExporterReaderTests : IAsyncLifetime
             new ClusterStores(_client, "bursar"),
             _ledger,
             _metrics,
-            "bursar-agents",
+            new AgentSelection("bursar-agents", "bursar-agent"),
             _time,
             NullLogger<ExporterReader>.Instance
         );

@@ -48,7 +48,7 @@ public sealed class SimulatedAgentsTests
             progress,
             keeper,
             metrics,
-            "bursar-agents",
+            new AgentSelection("bursar-agents", "bursar-agent"),
             new Random(5),
             cluster.Time,
             NullLogger<AgentCollector>.Instance
@@ -148,7 +148,7 @@ public sealed class SimulatedAgentsTests
             new ProgressTracker(),
             keeper,
             metrics,
-            "bursar-agents",
+            new AgentSelection("bursar-agents", "bursar-agent"),
             new Random(5),
             cluster.Time,
             NullLogger<AgentCollector>.Instance
@@ -245,7 +245,7 @@ public sealed class SimulatedAgentsTests
             new ProgressTracker(),
             keeper,
             metrics,
-            "bursar-agents",
+            new AgentSelection("bursar-agents", "bursar-agent"),
             new Random(5),
             cluster.Time,
             NullLogger<AgentCollector>.Instance

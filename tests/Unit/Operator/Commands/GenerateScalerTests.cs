@@ -294,7 +294,7 @@ public sealed class GenerateScalerTests
                       costCapPerHour: "24"
                   - type: external-push
                     name: load
-                    metadata: {scalerAddress: "dns:///bursar-external-scaler.bursar-system:9467", trigger: latency, metric: firstToken, percentile: "95", seconds: "0.8", costCapPerHour: "18.5"}
+                    metadata: {scalerAddress: "dns:///gpu-costs-external-scaler.bursar-system:9467", trigger: latency, metric: firstToken, percentile: "95", seconds: "0.8", costCapPerHour: "18.5"}
                   - type: external
                     metadata: {scalerAddress: "bursar-external-scaler.bursar-system:9467", inferenceScaler: chat}
                   - type: external
