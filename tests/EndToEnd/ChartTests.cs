@@ -70,6 +70,8 @@ public sealed class ChartTests
     [InlineData("guard.enabled=maybe", "guard")]
     [InlineData("guard.mode=warn", "mode")]
     [InlineData("operator.logFormat=xml", "logFormat")]
+    [InlineData("grafana.url=grafana.example", "url")]
+    [InlineData("grafana.dashboards.label=x", "label")]
     [InlineData("agent.namespace=bursar-system", "agent.namespace must not be the release's own")]
     public async Task Impossible_values_are_refused(string value, string word)
     {
@@ -529,26 +531,87 @@ public sealed class ChartTests
     [SkippableFact]
     public async Task Alerts_fire_after_their_time_and_clear()
     {
+        var tests = Path.Combine(RepositoryRoot(), "tests/EndToEnd/Chart/prometheus-rules.test.yaml");
+        await PromtoolAsync(tests);
+
+        var rules = await File.ReadAllTextAsync(Path.Combine(Chart, "files", "prometheus-rules.yaml"));
+        var tested = await File.ReadAllTextAsync(tests);
+        foreach (var line in rules.Split('\n').Where(line => line.Contains("- alert: ", StringComparison.Ordinal)))
+            tested.Should().Contain($"alertname=\"{line.Split(": ")[1]}\"");
+    }
+
+    [SkippableFact]
+    public async Task Alerts_link_to_their_section_and_to_the_dashboard_of_their_budget()
+    {
+        var rule = (
+            await DocumentsAsync(
+                "--set",
+                "prometheusRule.enabled=true,prometheusRule.runbookUrl=https://wiki.example/alerts.md,grafana.url=https://grafana.example/"
+            )
+        ).Single(d => (string)d["kind"]! == "PrometheusRule");
+        var folder = Directory.CreateTempSubdirectory("bursar-rules-").FullName;
+        await File.WriteAllTextAsync(Path.Combine(folder, "rules.yaml"), rule["spec"]!.ToJsonString());
+        var tests = Path.Combine(folder, "links.test.yaml");
+        File.Copy(Path.Combine(RepositoryRoot(), "tests/EndToEnd/Chart/prometheus-rules-links.test.yaml"), tests);
+
+        await PromtoolAsync(tests);
+
+        Directory.Delete(folder, recursive: true);
+    }
+
+    [SkippableFact]
+    public async Task Alerts_have_no_links_by_default() =>
+        (await DocumentsAsync("--set", "prometheusRule.enabled=true")).Single(d => (string)d["kind"]! == "PrometheusRule")["spec"]![
+            "groups"
+        ]![0]!["rules"]!
+            .AsArray()
+            .Should()
+            .NotBeEmpty()
+            .And.OnlyContain(rule => rule!["annotations"]!["dashboard_url"] == null && rule["annotations"]!["runbook_url"] == null);
+
+    [SkippableFact]
+    public async Task Dashboards_are_ConfigMaps_for_the_sidecar_of_Grafana()
+    {
+        (await DocumentsAsync())
+            .Should()
+            .NotContain(d => ((string)d["metadata"]!["name"]!).Contains("dashboard", StringComparison.Ordinal));
+        var maps = (
+            await DocumentsAsync(
+                "--set",
+                "grafana.dashboards.enabled=true,grafana.dashboards.namespace=monitoring,grafana.dashboards.annotations.grafana_folder=GPUs",
+                "--set-json",
+                """grafana.dashboards.labels={"grafana_dashboard": null, "dashboards": "yes"}"""
+            )
+        )
+            .Where(d => (string)d["kind"]! == "ConfigMap")
+            .ToArray();
+
+        maps.Select(m => (string)m["metadata"]!["name"]!)
+            .Should()
+            .BeEquivalentTo("bursar-dashboard-overview", "bursar-dashboard-budget", "bursar-dashboard-scaling", "bursar-dashboard-fleet");
+        foreach (var map in maps)
+        {
+            ((string)map["metadata"]!["namespace"]!).Should().Be("monitoring");
+            ((string)map["metadata"]!["annotations"]!["grafana_folder"]!).Should().Be("GPUs");
+            ((string)map["metadata"]!["labels"]!["dashboards"]!).Should().Be("yes");
+            map["metadata"]!["labels"]!["grafana_dashboard"].Should().BeNull();
+            var (file, text) = map["data"]!.AsObject().Single();
+            var original = await File.ReadAllTextAsync(Path.Combine(Chart, "files", "dashboards", file["bursar-".Length..]));
+            JsonNode.DeepEquals(JsonNode.Parse((string)text!), JsonNode.Parse(original)).Should().BeTrue("Helm leaves its braces alone");
+        }
+    }
+
+    private static async Task PromtoolAsync(string tests)
+    {
         var tool = Environment.GetEnvironmentVariable("BURSAR_PROMTOOL") ?? Path.Combine(RepositoryRoot(), ".tools", "promtool");
         Skip.IfNot(File.Exists(tool), "no promtool: make tools unpacks it");
-        var start = new ProcessStartInfo(
-            tool,
-            ["test", "rules", Path.Combine(RepositoryRoot(), "tests/EndToEnd/Chart/prometheus-rules.test.yaml")]
-        )
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
+        var start = new ProcessStartInfo(tool, ["test", "rules", tests]) { RedirectStandardOutput = true, RedirectStandardError = true };
         using var process = Process.Start(start)!;
         var output = process.StandardOutput.ReadToEndAsync();
         var error = process.StandardError.ReadToEndAsync();
         await process.WaitForExitAsync();
 
         process.ExitCode.Should().Be(0, "{0}{1}", await output, await error);
-        var rules = await File.ReadAllTextAsync(Path.Combine(Chart, "files", "prometheus-rules.yaml"));
-        var tested = await File.ReadAllTextAsync(start.ArgumentList[2]);
-        foreach (var line in rules.Split('\n').Where(line => line.Contains("- alert: ", StringComparison.Ordinal)))
-            tested.Should().Contain($"alertname=\"{line.Split(": ")[1]}\"");
     }
 
     /// <summary>All documents of the chart.</summary>

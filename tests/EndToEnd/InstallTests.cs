@@ -47,7 +47,7 @@ public sealed class InstallTests(InstallServers servers)
                 "--set",
                 Image,
                 "--set",
-                "agent.namespace=dry-run-agents,networkPolicy.enabled=true,namespace.create=true,agent.driver.root=/run/nvidia/driver/lib64"
+                "agent.namespace=dry-run-agents,networkPolicy.enabled=true,namespace.create=true,grafana.dashboards.enabled=true,agent.driver.root=/run/nvidia/driver/lib64"
             )
         )
             .Succeeded()

@@ -100,6 +100,9 @@ public sealed class Replica : IAsyncDisposable
         return PrometheusText.Parse(await client.GetByteArrayAsync($"http://{await _log.Address.WaitAsync(Deadline, ct)}/metrics", ct));
     }
 
+    /// <summary>host:port of its metrics page.</summary>
+    public Task<string> AddressAsync(CancellationToken ct) => _log.Address.WaitAsync(Deadline, ct);
+
     /// <summary>The address of its admission webhook.</summary>
     public Task<string> WebhookAsync(CancellationToken ct) => _log.Webhook.WaitAsync(Deadline, ct);
 
