@@ -1,3 +1,4 @@
+using System.Security.Cryptography.X509Certificates;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Bursar.Api;
@@ -261,6 +262,62 @@ public sealed class AdmissionTests
         answer["warnings"]![0]!.GetValue<string>().Should().ContainAll("gpubudget b", "1.00 of 1.00 USD", "1 GPU ").And.NotContain("/h");
         await scene.UntilAsync("the leader suspends it", async () => (await scene.StatusAsync())?.SuspendedCount == 1);
         second.Leads.Should().BeFalse();
+    }
+
+    [Fact]
+    public async Task Overridden_name_is_that_of_the_configuration_and_of_the_certificate()
+    {
+        var (scene, webhook) = await OpenAsync(WithWebhook with { WebhookName = "gpu-costs" });
+        await using var world = scene.World;
+        await scene.CreateAsync(
+            "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations",
+            """
+            {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration", "metadata": {"name": "gpu-costs"},
+             "webhooks": [{"name": "jobs.admission.bursar.dev", "admissionReviewVersions": ["v1"], "sideEffects": "None",
+               "clientConfig": {"service": {"name": "gpu-costs-webhook", "namespace": "bursar-system", "path": "/admit"}}}]}
+            """
+        );
+        byte[]? bundle = null;
+        await scene.UntilAsync("the leader writes the certificate authority", async () =>
+        {
+            var written = await world.Client.GetAsync<V1MutatingWebhookConfiguration>("gpu-costs", null, Ct);
+            return (bundle = written.Webhooks[0].ClientConfig.CaBundle) is not null;
+        });
+        X509Certificate2? presented = null;
+        using var client = new HttpClient(
+            new SocketsHttpHandler
+            {
+                SslOptions = new()
+                {
+                    RemoteCertificateValidationCallback = (_, certificate, _, _) =>
+                    {
+                        presented = X509CertificateLoader.LoadCertificate(certificate!.GetRawCertData());
+                        return true;
+                    },
+                },
+            }
+        );
+        await scene.UntilAsync("the webhook answers", async () =>
+        {
+            try
+            {
+                using var response = await client.GetAsync(new Uri($"https://{webhook}/admit"), Ct);
+                return true;
+            }
+            catch (HttpRequestException)
+            {
+                // The connection is closed while there is no certificate.
+                return false;
+            }
+        });
+
+        presented!.MatchesHostname("gpu-costs-webhook.bursar-system.svc").Should().BeTrue("the API server expects the Service's name");
+        using var chain = new X509Chain();
+        chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
+        chain.ChainPolicy.CustomTrustStore.ImportFromPem(System.Text.Encoding.UTF8.GetString(bundle!));
+        chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
+        chain.ChainPolicy.VerificationTime = world.Time.GetUtcNow().UtcDateTime;
+        chain.Build(presented).Should().BeTrue("it is signed by the authority in the configuration");
     }
 
     [Theory]
