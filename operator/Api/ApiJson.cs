@@ -14,6 +14,7 @@ namespace Bursar.Api;
 )]
 [JsonSerializable(typeof(V1Alpha1GpuBudget))]
 [JsonSerializable(typeof(V1Alpha1ClusterGpuBudget))]
+[JsonSerializable(typeof(V1Alpha1GpuBudgetRequest))]
 [JsonSerializable(typeof(V1Alpha1GpuPriceBook))]
 [JsonSerializable(typeof(V1Alpha1GpuLedger))]
 [JsonSerializable(typeof(V1Alpha1InferenceScaler))]
@@ -26,6 +27,8 @@ public static class ApiJson
     public static JsonTypeInfo<V1Alpha1GpuBudget> GpuBudget { get; } = TypeInfo<V1Alpha1GpuBudget>();
 
     public static JsonTypeInfo<V1Alpha1ClusterGpuBudget> ClusterGpuBudget { get; } = TypeInfo<V1Alpha1ClusterGpuBudget>();
+
+    public static JsonTypeInfo<V1Alpha1GpuBudgetRequest> GpuBudgetRequest { get; } = TypeInfo<V1Alpha1GpuBudgetRequest>();
 
     public static JsonTypeInfo<V1Alpha1GpuPriceBook> GpuPriceBook { get; } = TypeInfo<V1Alpha1GpuPriceBook>();
 

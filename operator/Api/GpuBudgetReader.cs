@@ -103,6 +103,7 @@ public static class GpuBudgetReader
             TopUps = topUps,
             Window = window ?? new(WindowPeriod.Month),
             RolloverPercent = spec.Rollover is null ? 0 : ReadPercent(spec.Rollover.MaxPercent ?? 0, "spec.rollover.maxPercent", errors),
+            AutoApprove = spec.AutoApprove is { MaxPercent: { } percent, PerWindow: { } count } ? new(percent, count) : null,
             Mode = ReadEnum(spec.Mode, EnforcementMode.Enforce, "spec.mode", errors),
             Thresholds = [.. thresholds.Distinct().Order()],
             UnknownDuration = ReadEnum(training.UnknownDuration, UnknownDuration.UntilExhausted, "spec.training.unknownDuration", errors),
@@ -127,6 +128,10 @@ public static class GpuBudgetReader
             errors.Add(new("spec.rollover.maxPercent", "must be from 1 to 100"));
         if (spec.Rollover is not null && window is { Period: WindowPeriod.Rolling or WindowPeriod.Once })
             errors.Add(new("spec.rollover", $"a window of period {window.Period} has no next one"));
+        if (spec.AutoApprove is { MaxPercent: null or < 1 or > 100 })
+            errors.Add(new("spec.autoApprove.maxPercent", "must be from 1 to 100"));
+        if (spec.AutoApprove is { PerWindow: null or < 1 or > GrantDecider.MostInWindow })
+            errors.Add(new("spec.autoApprove.perWindow", $"must be from 1 to {GrantDecider.MostInWindow}"));
         if (grace > TimeSpan.FromHours(1))
             errors.Add(new("spec.training.checkpoint.grace", "must be at most 1h"));
         if (errors.Count == 0)

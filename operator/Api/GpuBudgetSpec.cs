@@ -40,6 +40,9 @@ public class GpuBudgetSpec
     [Description("Carries unspent budget into the next window. Default: nothing is carried over.")]
     public GpuBudgetRollover? Rollover { get; set; }
 
+    [Description("Approves small GpuBudgetRequests without a user. Default: a user approves each request.")]
+    public GpuBudgetAutoApprove? AutoApprove { get; set; }
+
     // Complete, because the API server validates the default before it applies the inner defaults.
     [DefaultJson("""{"period": "Month", "timeZone": "UTC"}""")]
     [Description("The period of the limit. Spending starts at zero in each window.")]
@@ -195,6 +198,21 @@ public sealed class GpuBudgetRollover
         "The most that a window carries over from the window before, in percent of the limit without top-ups. It is used after the window's own limit and expires with the window. It applies from the next window on."
     )]
     public int? MaxPercent { get; set; }
+}
+
+public sealed class GpuBudgetAutoApprove
+{
+    [Required]
+    [RangeMinimum(1)]
+    [RangeMaximum(100)]
+    [Description("The largest request that is approved, in percent of the limit without top-ups, grants and rollover.")]
+    public int? MaxPercent { get; set; }
+
+    [Required]
+    [RangeMinimum(1)]
+    [RangeMaximum(50)]
+    [Description("The most requests that are approved in one window. A deleted request counts.")]
+    public int? PerWindow { get; set; }
 }
 
 public sealed class GpuBudgetTraining

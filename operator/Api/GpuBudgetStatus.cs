@@ -33,12 +33,20 @@ public sealed class GpuBudgetStatus
     public string? CountingSince { get; set; }
 
     [Length(0, 40)]
-    [Description("The limit of this window with its top-ups and what it carried over.")]
+    [Description("The limit of this window with its top-ups, grants and what it carried over.")]
     public string? Limit { get; set; }
 
     [Length(0, 40)]
     [Description("The part of the limit that the last window left unspent, if spec.rollover carries it over.")]
     public string? RolledOver { get; set; }
+
+    [Length(0, 40)]
+    [Description("The part of the limit that grants added. See GpuBudgetRequest.")]
+    public string? Granted { get; set; }
+
+    [Items(0, 50)]
+    [Description("The grants of this window, in the order in which they are used. An expired grant is listed with its used part.")]
+    public IReadOnlyList<GpuBudgetGrant>? Grants { get; set; }
 
     [Length(0, 40)]
     [Description("The cost so far in this window.")]
@@ -246,6 +254,43 @@ public sealed class GpuBudgetWorkload
 
     [Description("Unit costs of its output over the UTC days of this window, idle time included; absent if nothing was measured.")]
     public GpuBudgetUnitCosts? UnitCosts { get; set; }
+}
+
+public sealed class GpuBudgetGrant
+{
+    [Length(0, 63)]
+    [Description("The namespace of the request.")]
+    public string? Namespace { get; set; }
+
+    [Length(0, 253)]
+    [Description("The name of the request.")]
+    public string? Name { get; set; }
+
+    [Length(0, 40)]
+    [Description("The approved amount.")]
+    public string? Amount { get; set; }
+
+    [Length(0, 40)]
+    [Description("The used part.")]
+    public string? Used { get; set; }
+
+    [Format("date-time")]
+    [Length(0, 64)]
+    [Description("When its unused part leaves the limit.")]
+    public string? ExpiresAt { get; set; }
+
+    [Format("date-time")]
+    [Length(0, 64)]
+    [Description("When its unused part left the limit; absent if it has not.")]
+    public string? EndedAt { get; set; }
+
+    [Length(0, 512)]
+    [Description("The user who made the request.")]
+    public string? RequestedBy { get; set; }
+
+    [Length(0, 512)]
+    [Description("The user who approved the request.")]
+    public string? ApprovedBy { get; set; }
 }
 
 public sealed class GpuBudgetChild

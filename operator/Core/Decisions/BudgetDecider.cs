@@ -29,6 +29,8 @@ public static class BudgetDecider
             Currency = budget.Currency,
             Limit = totals.Limit,
             RolledOver = budget.RolledOver,
+            Granted = budget.Granted,
+            Grants = budget.Grants,
             Spent = budget.Spent,
             Reserved = totals.Reserved,
             Projected = prospect.Now.Projected,
@@ -48,15 +50,15 @@ public static class BudgetDecider
             Parents = budget.Parents,
             Children = budget.Children,
             Observed = plan.Observed,
-            Announcements = plan.Announcements,
+            Announcements = [.. budget.GrantNews, .. plan.Announcements],
             Conditions = ConditionRules.Evaluate(plan),
             Memory = plan.Memory,
         };
     }
 
-    public static Amount LimitOf(BudgetSnapshot budget) => LimitOf(budget.Terms, budget.Window.Key) + budget.RolledOver;
+    public static Amount LimitOf(BudgetSnapshot budget) => LimitOf(budget.Terms, budget.Window.Key) + budget.RolledOver + budget.Granted;
 
-    /// <summary>Returns the limit of a window, including its top-ups and without what it carried over.</summary>
+    /// <summary>Returns the limit of a window, including its top-ups, without grants and what it carried over.</summary>
     public static Amount LimitOf(BudgetTerms terms, string windowKey) =>
         terms.TopUps.Where(t => t.Window == windowKey).Aggregate(terms.Limit, (sum, topUp) => sum + topUp.Amount);
 }

@@ -22,11 +22,17 @@ public sealed record BudgetDecision
 
     public required string Currency { get; init; }
 
-    /// <summary>The limit of this window, including top-ups and what it carried over.</summary>
+    /// <summary>The limit of this window, including top-ups, grants and what it carried over.</summary>
     public required Amount Limit { get; init; }
 
     /// <summary>The part of the limit that the window before left unspent.</summary>
     public Amount RolledOver { get; init; }
+
+    /// <summary>The part of the limit that grants added.</summary>
+    public Amount Granted { get; init; }
+
+    /// <summary>The grants of this window, in the order in which they are used.</summary>
+    public IReadOnlyList<GrantRecord> Grants { get; init; } = [];
 
     public required Amount Spent { get; init; }
 

@@ -38,6 +38,17 @@ public sealed record BudgetSnapshot
     /// <summary>The unspent part of the last window's limit that this window adds to its own.</summary>
     public Amount RolledOver { get; init; }
 
+    /// <summary>The sum that grants add to the limit of this window.</summary>
+    public Amount Granted { get; init; }
+
+    /// <summary>The grants of this window, with their used parts. For display only.</summary>
+    [JsonIgnore]
+    public IReadOnlyList<GrantRecord> Grants { get; init; } = [];
+
+    /// <summary>What happened to grants and requests in this pass.</summary>
+    [JsonIgnore]
+    public IReadOnlyList<Announcement> GrantNews { get; init; } = [];
+
     public string Currency { get; set; } = "USD";
 
     /// <summary>The ledger's cost of this budget's workloads in this window, including ended ones.</summary>

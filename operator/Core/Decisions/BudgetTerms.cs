@@ -52,6 +52,10 @@ public enum NewPodsWhenExhausted
 /// <summary>Budget added to one window only, identified by the window's key (<c>2026-11</c>).</summary>
 public sealed record TopUp(Amount Amount, string Window, string Reason);
 
+/// <param name="MaxPercent">The largest request, in percent of the limit without additions.</param>
+/// <param name="PerWindow">The most such requests in one window.</param>
+public sealed record AutoApprove(int MaxPercent, int PerWindow);
+
 /// <summary>The parsed and validated spec of a budget, with defaults.</summary>
 public sealed record BudgetTerms
 {
@@ -63,6 +67,9 @@ public sealed record BudgetTerms
 
     /// <summary>The most that a window carries over from the window before, in percent of the limit without top-ups.</summary>
     public int RolloverPercent { get; init; }
+
+    /// <summary>The requests that need no approval by a user. Null: every request does.</summary>
+    public AutoApprove? AutoApprove { get; init; }
 
     public EnforcementMode Mode { get; set; } = EnforcementMode.Enforce;
 

@@ -1,6 +1,6 @@
 namespace Bursar.Core.Decisions;
 
-/// <summary>The condition types in the statuses of budgets, scalers and price books.</summary>
+/// <summary>The condition types in the statuses of budgets, requests, scalers and price books.</summary>
 public static class ConditionTypes
 {
     /// <summary>Whether the object does what its spec asks for; the reason is the object's STATE in <c>kubectl get</c>.</summary>
@@ -41,4 +41,13 @@ public static class ConditionTypes
 
     /// <summary>Scaler: whether a trigger failed and its fallback is in force.</summary>
     public const string Fallback = "Fallback";
+
+    /// <summary>Request: set to True by a user who approves it, or by Bursar as the budget's <c>autoApprove</c> says.</summary>
+    public const string Approved = "Approved";
+
+    /// <summary>Request: set to True by a user who denies it. It has precedence over <see cref="Approved"/>.</summary>
+    public const string Denied = "Denied";
+
+    /// <summary>Request: whether the budget's limit contains its amount.</summary>
+    public const string Granted = "Granted";
 }

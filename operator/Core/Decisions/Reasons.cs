@@ -187,6 +187,23 @@ public static class Reasons
     /// <summary>Another actor sets the target's replicas.</summary>
     public const string ScaledByOther = "ScaledByOther";
 
+    // Requests and grants. BudgetNotFound, InvalidSpec and WaitingForApproval apply to requests too.
+    public const string GrantApproved = "GrantApproved";
+
+    /// <summary>The budget's <c>autoApprove</c> approved the request.</summary>
+    public const string AutoApproved = "AutoApproved";
+    public const string GrantExpired = "GrantExpired";
+
+    /// <summary>The request was deleted, denied, or is not approved any more.</summary>
+    public const string GrantWithdrawn = "GrantWithdrawn";
+    public const string Denied = "Denied";
+
+    /// <summary>The request names another currency than the budget's.</summary>
+    public const string CurrencyMismatch = "CurrencyMismatch";
+
+    /// <summary>The window has as many grants as one may have.</summary>
+    public const string TooManyGrants = "TooManyGrants";
+
     // Names stored by versions before 2026-12.
     private static readonly Dictionary<string, string> Renamed = new(StringComparer.Ordinal)
     {

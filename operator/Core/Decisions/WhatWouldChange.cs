@@ -261,6 +261,7 @@ public static class WhatWouldChange
             Window = window,
             // The amount that the next window carries over is not known before this one ends.
             RolledOver = window.Start == budget.Window.Start ? budget.RolledOver : Amount.Zero,
+            Granted = window.Start == budget.Window.Start ? budget.Granted : Amount.Zero,
             Spent = spent,
             Workloads = workloads,
             BurnRate = workloads.Aggregate(HourlyCost.Zero, (sum, workload) => sum + workload.BurnRate),

@@ -4,18 +4,20 @@ using Bursar.Core.Money;
 namespace Bursar.Core.Ledger;
 
 /// <summary>A window that a budget is counting.</summary>
-/// <param name="Limit">Its limit, including top-ups and what was carried over.</param>
+/// <param name="Limit">Its limit, including top-ups, grants and what was carried over.</param>
 /// <param name="RolledOver">The part of the limit that the window before left unspent. It is used last and expires with this window.</param>
+/// <param name="Granted">The part of the limit that grants added. It is never carried over.</param>
 public sealed record CountedWindow(
     string Key,
     DateTimeOffset Start,
     DateTimeOffset End,
     Amount Limit,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] Amount RolledOver = default
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] Amount RolledOver = default,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] Amount Granted = default
 )
 {
-    /// <summary>Returns what the next window may carry over: the unspent part of the limit without what this window carried over.</summary>
-    public Amount Unspent(Amount spent) => Amount.Max(Amount.Zero, Limit - RolledOver - spent);
+    /// <summary>Returns what the next window may carry over: the unspent part of the limit without grants and what this window carried over.</summary>
+    public Amount Unspent(Amount spent) => Amount.Max(Amount.Zero, Limit - RolledOver - Granted - spent);
 }
 
 /// <summary>A window that is over, as of the budget's first evaluation after its end.</summary>

@@ -94,6 +94,8 @@ public sealed record LedgerShard
 
     public IReadOnlyList<ClosedWindow>? Windows { get; init; }
 
+    public IReadOnlyList<GrantRecord>? Grants { get; init; }
+
     public IReadOnlyList<ShardSeries>? Series { get; init; }
 
     public IReadOnlyList<ShardScaler>? Scaled { get; init; }

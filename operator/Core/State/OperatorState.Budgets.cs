@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
+using Bursar.Core.Money;
 
 namespace Bursar.Core.State;
 
@@ -91,6 +92,38 @@ public sealed partial class OperatorState
             budget.Closed.AddRange(news);
             if (budget.Closed.Count > KeptWindows)
                 budget.Closed.RemoveRange(0, budget.Closed.Count - KeptWindows);
+            shard.Touch();
+            return true;
+        }
+    }
+
+    /// <summary>Returns the grants of a budget in this window and the last ones of earlier windows, oldest first.</summary>
+    public IReadOnlyList<GrantRecord> Grants(string budgetUid)
+    {
+        lock (_gate)
+            return FindBudget(budgetUid)?.Budget!.Grants ?? [];
+    }
+
+    /// <summary>Records the grants of a budget, and the part of the current window's limit that they add.</summary>
+    public bool RecordGrants(string ns, string name, string budgetUid, IReadOnlyList<GrantRecord> grants, Amount inForce)
+    {
+        lock (_gate)
+        {
+            if (FindBudget(budgetUid) is null && grants.Count == 0)
+                return false;
+            var shard = BudgetShard(ns, name, budgetUid);
+            var budget = shard.Budget!;
+            var open =
+                budget.Open is { } window && window.Granted != inForce
+                    ? window with
+                    {
+                        Limit = window.Limit - window.Granted + inForce,
+                        Granted = inForce,
+                    }
+                    : budget.Open;
+            if (budget.Grants.SequenceEqual(grants) && budget.Open == open)
+                return false;
+            (budget.Grants, budget.Open) = (grants, open);
             shard.Touch();
             return true;
         }
@@ -248,6 +281,7 @@ public sealed partial class OperatorState
             shard.Budget.Decisions.Clear();
             shard.Budget.Open = null;
             shard.Budget.Closed.Clear();
+            shard.Budget.Grants = [];
             shard.Touch();
             return true;
         }
@@ -335,6 +369,7 @@ public sealed partial class OperatorState
             own.Decisions.AddRange((stored.Decisions ?? []).Select(StoredForm.Read));
             own.Open = stored.Window;
             own.Closed.AddRange(stored.Windows ?? []);
+            own.Grants = stored.Grants ?? [];
         }
         shard.Restore(stored.Revision);
     }

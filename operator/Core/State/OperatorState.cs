@@ -100,6 +100,7 @@ public sealed partial class OperatorState
                         Decisions = [.. budget.Decisions.Select(StoredForm.From)],
                         Window = budget.Open,
                         Windows = budget.Closed.Count == 0 ? null : [.. budget.Closed],
+                        Grants = budget.Grants.Count == 0 ? null : budget.Grants,
                     };
             case LedgerShard.ScaledKind:
                 return stored with { Scaled = [.. shard.Scalers.Select(StoredForm.From)] };

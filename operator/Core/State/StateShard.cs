@@ -43,5 +43,7 @@ internal sealed class BudgetState(string uid)
 
     public List<ClosedWindow> Closed { get; } = [];
 
-    public bool IsEmpty => Memory is null && Decisions.Count == 0 && Open is null;
+    public IReadOnlyList<GrantRecord> Grants { get; set; } = [];
+
+    public bool IsEmpty => Memory is null && Decisions.Count == 0 && Open is null && Grants.Count == 0;
 }

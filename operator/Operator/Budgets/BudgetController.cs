@@ -35,6 +35,7 @@ internal sealed class BudgetReconciler(
     BudgetRecorder recorder,
     BudgetActor actor,
     BudgetReporter reporter,
+    RequestReporter requests,
     GatedWorkloadActor gated,
     DecisionStore decisions,
     Expectations expectations,
@@ -69,10 +70,11 @@ internal sealed class BudgetReconciler(
 
         recorder.RestoreProgress(budget);
         BudgetSnapshot snapshot;
+        GrantDecision grants;
         BudgetDecision decision;
         using (await _deciding.EnterAsync(cancellationToken))
         {
-            snapshot = observer.Observe(budget) with { RolledOver = recorder.BeginWindow(budget) };
+            (snapshot, grants) = recorder.Grant(budget, observer.Observe(budget) with { RolledOver = recorder.BeginWindow(budget) });
             decision = BudgetDecider.Decide(snapshot);
             recorder.Record(budget, snapshot, decision);
             decisions.Record(entity, decision);
@@ -80,14 +82,17 @@ internal sealed class BudgetReconciler(
         }
         reporter.Announce(entity, decision);
         await actor.RecordAsync(budget, snapshot, decision, cancellationToken);
+        TimeSpan? requestWait = null;
+        var requestFailure = await TryAsync(async () => requestWait = await requests.ReportAsync(entity, grants, cancellationToken));
         var gateFailure = await TryAsync(() => gated.RemoveGateAsync(budget, decision, cancellationToken));
         // A failed write must not prevent the status update.
         var failed = await TryAsync(() => actor.ActAsync(budget, snapshot, decision, cancellationToken))
             ?? await TryAsync(() => actor.ReleaseStraysAsync(budget, snapshot, cancellationToken))
-            ?? gateFailure;
+            ?? gateFailure
+            ?? requestFailure;
         var wait = await reporter.WriteStatusAsync(budget, decision, cancellationToken);
         failed?.Throw();
-        return Next(budget, snapshot, decision, wait);
+        return Next(budget, snapshot, decision, requestWait < wait || wait is null ? requestWait : wait);
     }
 
     /// <summary>Marks the other budgets of the workloads that a decision resumes, because they have reserved nothing for them.</summary>
@@ -129,6 +134,9 @@ internal sealed class BudgetReconciler(
         var next = isActive ? Evaluation : IdleEvaluation;
         if (Window.NextEdge(budget.Terms.Window, snapshot.Now) is { } edge && edge - snapshot.Now < next)
             next = edge - snapshot.Now;
+        foreach (var grant in decision.Grants)
+            if (grant.EndedAt is null && grant.ExpiresAt > snapshot.Now && grant.ExpiresAt - snapshot.Now < next)
+                next = grant.ExpiresAt - snapshot.Now;
         // A checkpoint request must end at its deadline, because the overspend bound relies on it.
         foreach (var request in decision.Memory.Checkpoints.Values)
             if (request.Deadline > snapshot.Now && request.Deadline - snapshot.Now < next)

@@ -24,6 +24,7 @@ internal sealed class BudgetRecorder(
     OperatorState state,
     ProgressTracker progress,
     ObserveOnlyMode control,
+    RequestObserver requests,
     int keptDays,
     TimeProvider time
 )
@@ -133,21 +134,52 @@ internal sealed class BudgetRecorder(
             );
             closed.Add(new(window.Key, window.Start, window.End, window.Limit, spent));
             unspent = window.Unspent(spent);
+            CloseGrants(state, budget, window, spent);
             var next = Window.At(terms.Window, window.End);
-            window = next.Start >= window.End ? Counted(terms, next, unspent) : null;
+            window = next.Start >= window.End ? Counted(terms, next, unspent, Amount.Zero) : null;
         }
         var current = Window.At(terms.Window, now);
         // The amount carried over is fixed when a window begins and stays the same while the spec allows it.
-        var carries = window is not null && window.Key == current.Key && window.Start == current.Start ? window.RolledOver : Amount.Zero;
-        var open = Counted(terms, current, carries);
+        var same = window is not null && window.Key == current.Key && window.Start == current.Start ? window : null;
+        var open = Counted(terms, current, same?.RolledOver ?? Amount.Zero, same?.Granted ?? Amount.Zero);
         state.RecordWindow(budget.Namespace, budget.Name, budget.Uid, open, closed, now.AddDays(-keptDays));
         return open.RolledOver;
     }
 
-    private static CountedWindow Counted(BudgetTerms terms, Window window, Amount unspent)
+    private static CountedWindow Counted(BudgetTerms terms, Window window, Amount unspent, Amount granted)
     {
         var carried = Amount.Min(unspent, terms.Limit.Percent(terms.RolloverPercent));
-        return new(window.Key, window.Start, window.End, BudgetDecider.LimitOf(terms, window.Key) + carried, carried);
+        var limit = BudgetDecider.LimitOf(terms, window.Key) + carried + granted;
+        return new(window.Key, window.Start, window.End, limit, carried, granted);
+    }
+
+    /// <summary>Fixes the used parts of the grants of a window that has ended.</summary>
+    private static void CloseGrants(OperatorState state, ReadBudget budget, CountedWindow window, Amount spent)
+    {
+        if (state.Grants(budget.Uid) is { Count: > 0 } grants)
+            state.RecordGrants(
+                budget.Namespace,
+                budget.Name,
+                budget.Uid,
+                GrantDecider.Close(grants, window.Key, window.End, window.Limit - window.Granted, spent),
+                window.Granted
+            );
+    }
+
+    /// <summary>Decides on the requests for a budget and records its grants. Returns the snapshot with them.</summary>
+    public (BudgetSnapshot Snapshot, GrantDecision Grants) Grant(ReadBudget budget, BudgetSnapshot snapshot)
+    {
+        var decision = GrantDecider.Decide(new(snapshot, state.Grants(budget.Uid), requests.RequestsFor(budget)));
+        state.RecordGrants(budget.Namespace, budget.Name, budget.Uid, decision.Records, decision.InForce);
+        return (
+            snapshot with
+            {
+                Granted = decision.InForce,
+                Grants = decision.Current,
+                GrantNews = decision.Announcements,
+            },
+            decision
+        );
     }
 
     /// <summary>Removes a deleted budget from this object's memory. The stored state remains.</summary>

@@ -49,6 +49,8 @@ internal static class BudgetStatus
             CountingSince = Rfc3339.Format(counted is { } at && at > decision.WindowStart ? at : decision.WindowStart),
             Limit = decision.Limit.ToString(),
             RolledOver = decision.RolledOver > Amount.Zero ? decision.RolledOver.ToString() : null,
+            Granted = decision.Granted > Amount.Zero ? decision.Granted.ToString() : null,
+            Grants = decision.Grants.Count > 0 ? [.. decision.Grants.Take(GrantDecider.MostInWindow).Select(Grant)] : null,
             Spent = decision.Spent.ToString(),
             Reserved = decision.Reserved.ToString(),
             Projected = decision.Projected.ToString(),
@@ -173,6 +175,9 @@ internal static class BudgetStatus
                 .SequenceEqual((next.Workloads ?? []).Select(w => (w.Namespace, w.Name, w.State)).Order())
             || written.NamespaceCount != next.NamespaceCount
             || !(written.Namespaces ?? []).SequenceEqual(next.Namespaces ?? [])
+            || !(written.Grants ?? [])
+                .Select(grant => (grant.Namespace, grant.Name, grant.EndedAt))
+                .SequenceEqual((next.Grants ?? []).Select(grant => (grant.Namespace, grant.Name, grant.EndedAt)))
             || !(written.Parents ?? []).SequenceEqual(next.Parents ?? [])
             || !(written.Children ?? []).Select(c => (c.Name, c.Limit)).SequenceEqual((next.Children ?? []).Select(c => (c.Name, c.Limit)))
             || IsAnotherWindow(written.Window, next.Window)
@@ -236,6 +241,8 @@ internal static class BudgetStatus
                     "countingSince",
                     "namespaceCount",
                     "rolledOver",
+                    "granted",
+                    "grants",
                     "namespaces",
                     "parents",
                     "children",
@@ -321,6 +328,19 @@ internal static class BudgetStatus
             PerRequest = costs.Request?.ToString(9),
             PerStep = costs.Step?.ToString(9),
             JoulesPerToken = costs.TokenJoules?.ToString("0.######", System.Globalization.CultureInfo.InvariantCulture),
+        };
+
+    private static GpuBudgetGrant Grant(GrantRecord grant) =>
+        new()
+        {
+            Namespace = grant.Namespace,
+            Name = grant.Name,
+            Amount = grant.Amount.ToString(),
+            Used = grant.Used.ToString(),
+            ExpiresAt = Rfc3339.Format(grant.ExpiresAt),
+            EndedAt = grant.EndedAt is { } ended ? Rfc3339.Format(Seconds(ended)) : null,
+            RequestedBy = grant.RequestedBy,
+            ApprovedBy = grant.ApprovedBy,
         };
 
     private static GpuBudgetDecision Decision(DecisionRecord record) =>

@@ -9,6 +9,8 @@ namespace Bursar.Operator.Cluster;
 /// <summary>All list-watch caches of the operator. It reads nothing else of the cluster continuously.</summary>
 internal sealed class ClusterStores
 {
+    private const string RequestIndex = "budget";
+
     private readonly Dictionary<string, KindCache> _kinds;
 
     /// <param name="ownNamespace">Bursar's own namespace.</param>
@@ -51,6 +53,8 @@ internal sealed class ClusterStores
             budget.Status?.Slim();
             SpecRefusal.Check(budget, ClusterBudgets!.Store.Get(null, budget.Metadata.Name));
         });
+        Requests = new(client, new() { Optional = true });
+        Requests.AddIndex(RequestIndex, RequestKeys);
         Namespaces = new(client);
         Coverage = new(Budgets, ClusterBudgets, Namespaces, [ownNamespace, agentNamespace ?? ownNamespace]);
         PriceBooks = new(client);
@@ -79,6 +83,7 @@ internal sealed class ClusterStores
             OldKueueWorkloads,
             Budgets,
             ClusterBudgets,
+            Requests,
             Namespaces,
             Scalers,
             PriceBooks,
@@ -138,6 +143,8 @@ internal sealed class ClusterStores
 
     public Informer<V1Alpha1ClusterGpuBudget> ClusterBudgets { get; }
 
+    public Informer<V1Alpha1GpuBudgetRequest> Requests { get; }
+
     /// <summary>Read for their labels, which ClusterGpuBudgets select.</summary>
     public Informer<V1Namespace> Namespaces { get; }
 
@@ -162,6 +169,18 @@ internal sealed class ClusterStores
         ((KindCache<T>)_kinds[WorkloadKinds.Find(T.EntityKind.ApiVersion, T.EntityKind.Kind)!.Name]).Informer.Store;
 
     public IReadOnlyList<IInformer> All { get; }
+
+    /// <summary>Returns the requests that name a budget, in any namespace.</summary>
+    public IEnumerable<V1Alpha1GpuBudgetRequest> RequestsFor(BudgetObject budget) =>
+        Requests.Store.ByIndex(RequestIndex, $"{budget.Metadata.Namespace}/{budget.Metadata.Name}");
+
+    private static IEnumerable<string> RequestKeys(V1Alpha1GpuBudgetRequest request)
+    {
+        if (request.Spec?.Budget is { } budget)
+            yield return $"{request.Metadata.Namespace}/{budget}";
+        if (request.Spec?.ClusterBudget is { } cluster)
+            yield return $"/{cluster}";
+    }
 
     public Task RunAsync(CancellationToken cancellationToken) => Task.WhenAll(All.Select(cache => cache.RunAsync(cancellationToken)));
 

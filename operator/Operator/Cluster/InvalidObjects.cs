@@ -11,6 +11,9 @@ internal static class InvalidObjects
         foreach (var budget in stores.Coverage.All)
             if (budget.Refusal is not null)
                 yield return (budget.Kind, budget.Metadata.Namespace ?? "", budget.Metadata.Name);
+        foreach (var request in stores.Requests.Store.List())
+            if (GpuBudgetRequestReader.Read(request).Fault is not null)
+                yield return (V1Alpha1GpuBudgetRequest.KindName, request.Metadata.Namespace ?? "", request.Metadata.Name);
         foreach (var book in stores.PriceBooks.Store.List())
             if (GpuPriceBookReader.Read(book, out _).Count > 0)
                 yield return (V1Alpha1GpuPriceBook.KindName, "", book.Metadata.Name);

@@ -119,6 +119,10 @@ internal static class GenerateCommand
     [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuBudgetLimit))]
     [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuBudgetTopUp))]
     [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuBudgetRollover))]
+    [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuBudgetAutoApprove))]
+    [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuBudgetGrant))]
+    [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuBudgetRequestSpec))]
+    [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuBudgetRequestStatus))]
     [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(GpuBudgetWindow))]
     [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(WorkloadSelector))]
     [DynamicDependency(DynamicallyAccessedMemberTypes.PublicProperties, typeof(WorkloadSelectorTerm))]
@@ -162,6 +166,7 @@ internal static class GenerateCommand
         [
             CrdBuilder.Build(typeof(V1Alpha1GpuBudget)),
             CrdBuilder.Build(typeof(V1Alpha1ClusterGpuBudget)),
+            CrdBuilder.Build(typeof(V1Alpha1GpuBudgetRequest)),
             CrdBuilder.Build(typeof(V1Alpha1GpuLedger)),
             CrdBuilder.Build(typeof(V1Alpha1GpuPriceBook)),
             CrdBuilder.Build(typeof(V1Alpha1InferenceScaler)),

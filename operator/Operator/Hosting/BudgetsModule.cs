@@ -24,6 +24,7 @@ internal sealed class BudgetsModule : IDisposable
     private readonly BillingModule _billing;
     private readonly ControllerRunner<V1Alpha1GpuBudget> _runner;
     private readonly ControllerRunner<V1Alpha1ClusterGpuBudget> _clusterRunner;
+    private readonly ControllerRunner<V1Alpha1GpuBudgetRequest> _requestRunner;
     private readonly AnnotationEvents _annotations;
     private readonly UnreadableObjects _unreadable;
     private readonly GatedWorkloadActor _gated;
@@ -65,11 +66,14 @@ internal sealed class BudgetsModule : IDisposable
             safety.Control,
             time
         );
+        var requests = new RequestObserver(stores, state);
+        var requestReporter = new RequestReporter(client, stores, store, context.Recorder, safety.RateLimiter);
         Reconciler = new(
             Observer,
-            new BudgetRecorder(stores, ledger, state, telemetry.Progress, safety.Control, context.Options.LedgerSumDays, time),
+            new BudgetRecorder(stores, ledger, state, telemetry.Progress, safety.Control, requests, context.Options.LedgerSumDays, time),
             actor,
             new BudgetReporter(client, store, events, safety.RateLimiter, context.Logger<BudgetReporter>()),
+            requestReporter,
             _gated,
             context.Decisions,
             expectations,
@@ -78,6 +82,16 @@ internal sealed class BudgetsModule : IDisposable
         );
         _runner = Run(context, stores.Budgets, workers: 2);
         _clusterRunner = Run(context, stores.ClusterBudgets, workers: 1);
+        _requestRunner = new(
+            client,
+            stores.Requests,
+            new TimedController<V1Alpha1GpuBudgetRequest>(
+                new RequestController(requests, requestReporter, Enqueue),
+                context.Metrics,
+                context.Time
+            ),
+            new() { Concerns = RequestController.Concerns }
+        );
         _orphans = new(
             stores,
             state,
@@ -125,7 +139,7 @@ internal sealed class BudgetsModule : IDisposable
     public ElasticTargets Elastic { get; } = new();
 
     public IEnumerable<Func<CancellationToken, Task>> Loops =>
-        [_orphans.RunAsync, _gated.RunAsync, _runner.RunAsync, _clusterRunner.RunAsync];
+        [_orphans.RunAsync, _gated.RunAsync, _runner.RunAsync, _clusterRunner.RunAsync, _requestRunner.RunAsync];
 
     public void Start()
     {
@@ -156,6 +170,8 @@ internal sealed class BudgetsModule : IDisposable
         stores.KueueWorkloads.AddHandler(InformerHandler<V1Workload>.Any(workload => Wake(workload.Metadata.Namespace ?? "")));
         stores.OldKueueWorkloads.AddHandler(InformerHandler<V1Beta1Workload>.Any(workload => Wake(workload.Metadata.Namespace ?? "")));
         stores.ScaledObjects.AddHandler(InformerHandler<V1ScaledObject>.Any(scaler => Wake(scaler.Metadata.Namespace ?? "")));
+        stores.Budgets.AddHandler(HandlerOfRequests<V1Alpha1GpuBudget>());
+        stores.ClusterBudgets.AddHandler(HandlerOfRequests<V1Alpha1ClusterGpuBudget>());
         // The budgets below show the ones above, and share their workloads with them.
         stores.ClusterBudgets.AddHandler(
             new()
@@ -198,6 +214,7 @@ internal sealed class BudgetsModule : IDisposable
     {
         _runner.Dispose();
         _clusterRunner.Dispose();
+        _requestRunner.Dispose();
     }
 
     private ControllerRunner<TBudget> Run<TBudget>(LeaderContext context, Informer<TBudget> budgets, int workers)
@@ -215,6 +232,27 @@ internal sealed class BudgetsModule : IDisposable
             _clusterRunner.Enqueue(ObjectKey.From(budget), Gathering);
         else
             _runner.Enqueue(ObjectKey.From(budget));
+    }
+
+    /// <summary>Considers the requests for a budget that appears, disappears, or may have a valid spec now.</summary>
+    private InformerHandler<TBudget> HandlerOfRequests<TBudget>()
+        where TBudget : BudgetObject, IKubernetesEntity<TBudget>
+    {
+        void Enqueue(BudgetObject budget)
+        {
+            foreach (var request in _context.Stores.RequestsFor(budget))
+                _requestRunner.Enqueue(ObjectKey.From(request));
+        }
+        return new()
+        {
+            Added = Enqueue,
+            Updated = (before, now) =>
+            {
+                if (before.Metadata.Generation != now.Metadata.Generation)
+                    Enqueue(now);
+            },
+            Deleted = Enqueue,
+        };
     }
 
     private static bool Concerns(BudgetObject before, BudgetObject now) =>
