@@ -38,9 +38,8 @@ public static class GpuBudgetRequestReader
             Answer = Conditions.Find(conditions, denied ? ConditionTypes.Denied : ConditionTypes.Approved)?.Message,
             AnsweredBy = request.Status?.ApprovedBy,
             Fault = errors.Count == 0 ? null : string.Join("; ", errors.Select(error => $"{error.Path}: {error.Message}")),
-            GrantedBefore = request.Status is { Window: { } window } status && Time(status.ExpiresAt) is { } expiresAt
-                ? (window, expiresAt)
-                : null,
+            GrantedBefore =
+                request.Status is { Window: { } window } status && Time(status.ExpiresAt) is { } expiresAt ? (window, expiresAt) : null,
         };
     }
 

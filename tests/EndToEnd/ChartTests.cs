@@ -371,6 +371,7 @@ public sealed class ChartTests
                 {
                     ["bursar-guard-budgets"] = """bursar.dev ["gpubudgets"] ["UPDATE","DELETE"]""",
                     ["bursar-guard-cluster-budgets"] = """bursar.dev ["clustergpubudgets"] ["UPDATE","DELETE"]""",
+                    ["bursar-guard-requests"] = """bursar.dev ["gpubudgetrequests","gpubudgetrequests/status"] ["CREATE","UPDATE"]""",
                     ["bursar-guard-cronjobs"] = """batch ["cronjobs"] ["CREATE","UPDATE"]""",
                     ["bursar-guard-deployments-scale"] = """apps ["deployments","deployments/scale"] ["UPDATE"]""",
                     ["bursar-guard-deployments-cluster-scale"] = """apps ["deployments","deployments/scale"] ["UPDATE"]""",
@@ -387,7 +388,7 @@ public sealed class ChartTests
             // Work runs on when a policy errs; a limit stays.
             ((string)policy["failurePolicy"]!)
                 .Should()
-                .Be(name is "bursar-guard-budgets" or "bursar-guard-cluster-budgets" ? "Fail" : "Ignore");
+                .Be(name is "bursar-guard-budgets" or "bursar-guard-cluster-budgets" or "bursar-guard-requests" ? "Fail" : "Ignore");
             var passes = policy["matchConditions"]!.AsArray().Select(c => (string)c!["expression"]!).ToArray();
             passes[0]
                 .Should()

@@ -45,8 +45,7 @@ public static class GrantDecider
         foreach (var grant in WithUse(inputs.Grants, budget))
         {
             var request = requests.GetValueOrDefault(grant.RequestUid);
-            var withdrawn =
-                inputs.Requests is not null && (request is null || request.IsDenied || !request.IsApproved && !grant.Automatic);
+            var withdrawn = inputs.Requests is not null && (request is null || request.IsDenied || !request.IsApproved && !grant.Automatic);
             var expired = budget.Now >= grant.ExpiresAt || !IsInWindow(grant, budget);
             if (grant.EndedAt is not null || !withdrawn && !expired)
             {
@@ -79,7 +78,9 @@ public static class GrantDecider
             if (Refusal(request, budget) is { } refused)
                 verdicts.Add(refused);
             else if (!request.IsApproved && !ApprovesItself(request, budget.Terms, inWindow))
-                verdicts.Add(new(request.Uid, RequestState.Pending, Reasons.WaitingForApproval, GrantMessages.Waits(request, budget), null));
+                verdicts.Add(
+                    new(request.Uid, RequestState.Pending, Reasons.WaitingForApproval, GrantMessages.Waits(request, budget), null)
+                );
             else if (inWindow.Count >= MostInWindow)
                 verdicts.Add(new(request.Uid, RequestState.Pending, Reasons.TooManyGrants, GrantMessages.TooMany(budget), null));
             else
@@ -96,12 +97,7 @@ public static class GrantDecider
         foreach (var grant in all)
             if (requests.TryGetValue(grant.RequestUid, out var request))
                 verdicts.Add(VerdictOf(grant, request, budget));
-        return new(
-            Kept(records, budget),
-            [.. InOrderOfUse(all.Where(grant => IsInWindow(grant, budget)))],
-            verdicts,
-            announcements
-        );
+        return new(Kept(records, budget), [.. InOrderOfUse(all.Where(grant => IsInWindow(grant, budget)))], verdicts, announcements);
     }
 
     /// <summary>Returns the state of a request that no budget can take.</summary>
@@ -133,7 +129,9 @@ public static class GrantDecider
     private static IReadOnlyList<GrantRecord> Use(IReadOnlyList<GrantRecord> grants, Func<GrantRecord, bool> isInWindow, Amount beyond)
     {
         var used = new Dictionary<string, Amount>(StringComparer.Ordinal);
-        var left = grants.Where(grant => isInWindow(grant) && grant.EndedAt is not null).Aggregate(beyond, (sum, grant) => sum - grant.Used);
+        var left = grants
+            .Where(grant => isInWindow(grant) && grant.EndedAt is not null)
+            .Aggregate(beyond, (sum, grant) => sum - grant.Used);
         foreach (var grant in InOrderOfUse(grants.Where(grant => isInWindow(grant) && grant.EndedAt is null)))
         {
             var part = Amount.Max(Amount.Zero, Amount.Min(grant.Amount, left));

@@ -31,10 +31,10 @@ public static class GrantMessages
 
     public static string RequestExpired(GrantRequest request, BudgetSnapshot budget) =>
         request.GrantedBefore is { } before
-                ? $"The grant expired at {Messages.Time(before.ExpiresAt)}. To add to the limit again, make a new request."
-            : request.Until <= budget.Now
-                ? $"spec.until, {Messages.Time(request.Until.Value)}, was over before the request was approved. Make a new request."
-            : $"The window of {budget.DisplayName} ended at {Messages.Time(budget.Window.End)}: nothing can be added to its limit.";
+            ? $"The grant expired at {Messages.Time(before.ExpiresAt)}. To add to the limit again, make a new request."
+        : request.Until <= budget.Now
+            ? $"spec.until, {Messages.Time(request.Until.Value)}, was over before the request was approved. Make a new request."
+        : $"The window of {budget.DisplayName} ended at {Messages.Time(budget.Window.End)}: nothing can be added to its limit.";
 
     public static string CurrencyMismatch(GrantRequest request, BudgetSnapshot budget) =>
         $"The request is in {request.Currency}, and {budget.DisplayName} counts in {budget.Currency}, the currency of the price book. Make a new request in {budget.Currency}.";

@@ -171,15 +171,7 @@ internal sealed class BudgetRecorder(
     {
         var decision = GrantDecider.Decide(new(snapshot, state.Grants(budget.Uid), requests.RequestsFor(budget)));
         state.RecordGrants(budget.Namespace, budget.Name, budget.Uid, decision.Records, decision.InForce);
-        return (
-            snapshot with
-            {
-                Granted = decision.InForce,
-                Grants = decision.Current,
-                GrantNews = decision.Announcements,
-            },
-            decision
-        );
+        return (snapshot with { Granted = decision.InForce, Grants = decision.Current, GrantNews = decision.Announcements }, decision);
     }
 
     /// <summary>Removes a deleted budget from this object's memory. The stored state remains.</summary>

@@ -34,7 +34,11 @@ internal sealed class RequestController(RequestObserver observer, RequestReporte
         // The answer to a request stays, also after its budget was deleted.
         if (entity.Status?.State is nameof(RequestState.Denied) or nameof(RequestState.Expired) or nameof(RequestState.Failed))
             return ReconciliationResult<V1Alpha1GpuBudgetRequest>.Success(entity);
-        var wait = await reporter.WriteAsync(entity, GrantDecider.WithoutBudget(GpuBudgetRequestReader.Read(entity), NameIn(entity), why), cancellationToken);
+        var wait = await reporter.WriteAsync(
+            entity,
+            GrantDecider.WithoutBudget(GpuBudgetRequestReader.Read(entity), NameIn(entity), why),
+            cancellationToken
+        );
         return ReconciliationResult<V1Alpha1GpuBudgetRequest>.Success(entity, wait < Retry ? wait.Value : Retry);
     }
 

@@ -70,9 +70,9 @@ internal sealed class RequestReporter(
         {
             // The list of conditions is replaced as a whole, so an answer in the meantime is a conflict.
             ["metadata"] = new JsonObject { ["uid"] = request.Metadata.Uid, ["resourceVersion"] = request.Metadata.ResourceVersion },
-            ["status"] = JsonSerializer
-                .SerializeToNode(new V1Alpha1GpuBudgetRequest { Status = status }, ApiJson.GpuBudgetRequest)!["status"]!
-                .DeepClone(),
+            ["status"] = JsonSerializer.SerializeToNode(new V1Alpha1GpuBudgetRequest { Status = status }, ApiJson.GpuBudgetRequest)![
+                "status"
+            ]!.DeepClone(),
         };
         try
         {

@@ -60,7 +60,7 @@ internal static class ExplainText
         Table(
             text,
             [
-                ["limit", status.Limit, status.RolledOver is { } carried ? $"{carried} of it is carried over from the last window" : ""],
+                ["limit", status.Limit, LimitParts(status)],
                 ["spent", status.Spent ?? "", $"{status.Percent} % of the limit"],
                 [
                     "reserved",
@@ -109,6 +109,25 @@ internal static class ExplainText
             rightAligned: 1
         );
 
+        if (status.Grants is { Count: > 0 } grants)
+        {
+            Heading(text, "Grants, in the order in which they are used");
+            Table(
+                text,
+                [
+                    .. grants.Select(grant =>
+                        (string[])
+                            [
+                                $"{grant.Namespace}/{grant.Name}",
+                                $"{grant.Used} of {grant.Amount} used",
+                                grant.EndedAt is { } ended ? $"ended at {ended}" : $"expires at {grant.ExpiresAt}",
+                                $"requested by {grant.RequestedBy ?? "a user it does not name"}, approved by {grant.ApprovedBy ?? "a user it does not name"}",
+                            ]
+                    ),
+                ]
+            );
+        }
+
         var wrong = (status.Conditions ?? [])
             .Where(c =>
                 c.Type != ConditionTypes.Ready
@@ -145,6 +164,15 @@ internal static class ExplainText
                 text.Append(CultureInfo.InvariantCulture, $"\n    {one.Reason}\n");
             }
     }
+
+    private static string LimitParts(GpuBudgetStatus status) =>
+        (status.RolledOver, status.Granted) switch
+        {
+            ({ } carried, { } granted) => $"{carried} of it is carried over from the last window, and {granted} is granted",
+            ({ } carried, null) => $"{carried} of it is carried over from the last window",
+            (null, { } granted) => $"{granted} of it is granted",
+            _ => "",
+        };
 
     /// <summary>Writes the namespaces of a ClusterGpuBudget, and the budgets above and below.</summary>
     private static void Hierarchy(StringBuilder text, GpuBudgetStatus status)

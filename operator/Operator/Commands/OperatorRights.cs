@@ -11,12 +11,24 @@ namespace Bursar.Operator.Commands;
 /// one.
 /// </summary>
 // Bursar's own kinds. The default price book is created if there is none. Of budgets and requests only the status is written.
-[EntityRbac(typeof(V1Alpha1GpuBudget), typeof(V1Alpha1ClusterGpuBudget), typeof(V1Alpha1GpuBudgetRequest), typeof(V1Namespace), Verbs = RbacVerb.List | RbacVerb.Watch)]
+[EntityRbac(
+    typeof(V1Alpha1GpuBudget),
+    typeof(V1Alpha1ClusterGpuBudget),
+    typeof(V1Alpha1GpuBudgetRequest),
+    typeof(V1Namespace),
+    Verbs = RbacVerb.List | RbacVerb.Watch
+)]
 [EntityRbac(typeof(V1Alpha1GpuPriceBook), Verbs = RbacVerb.List | RbacVerb.Watch | RbacVerb.Create)]
 [EntityRbac(typeof(V1Alpha1InferenceScaler), Verbs = RbacVerb.List | RbacVerb.Watch)]
 [GenericRbac(
     Groups = [ApiGroup.Name],
-    Resources = ["gpubudgets/status", "clustergpubudgets/status", "gpubudgetrequests/status", "gpupricebooks/status", "inferencescalers/status"],
+    Resources = [
+        "gpubudgets/status",
+        "clustergpubudgets/status",
+        "gpubudgetrequests/status",
+        "gpupricebooks/status",
+        "inferencescalers/status",
+    ],
     Verbs = RbacVerb.Patch
 )]
 // Users of GPUs and their nodes, for metering and chains of owners.

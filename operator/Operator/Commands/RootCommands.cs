@@ -12,6 +12,9 @@ internal static class RootCommands
             ExplainCommand.Create(),
             ReportCommand.Create(),
             ReleaseCommand.Create(),
+            RequestCommand.Create(),
+            AnswerCommands.CreateApprove(),
+            AnswerCommands.CreateDeny(),
             ResetBreakerCommand.Create(),
             GenerateCommand.Create(),
         };

@@ -54,6 +54,14 @@ internal static class ReasonReference
             ""
         ),
         ("GpuBudget", ConditionTypes.Contested, "Another client keeps resuming a workload that Bursar suspends.", ""),
+        ("GpuBudgetRequest", ConditionTypes.Approved, "A user approved the request, or the budget's `autoApprove` did.", ""),
+        ("GpuBudgetRequest", ConditionTypes.Denied, "A user denied the request. A denial has precedence over an approval.", ""),
+        (
+            "GpuBudgetRequest",
+            ConditionTypes.Granted,
+            "The budget's limit contains the amount.",
+            "The limit does not contain the amount. The reason says why."
+        ),
         (
             "InferenceScaler",
             ConditionTypes.Ready,
@@ -319,6 +327,33 @@ internal static class ReasonReference
                     "The budget in `budgetRef` does not exist, is invalid, or does not select the target's pods. No replicas are added."
                 ),
                 (Reasons.ScaledByOther, "Another client set the target's replicas, or the maximum that Bursar had lowered."),
+            ]
+        ),
+        (
+            "Request",
+            [
+                (Reasons.WaitingForApproval, "No user has approved or denied the request."),
+                (
+                    Reasons.GrantApproved,
+                    "The request is approved: its amount is part of the limit until the grant expires. Also an Event on the budget."
+                ),
+                (Reasons.AutoApproved, "The budget's `autoApprove` approved the request."),
+                (Reasons.Denied, "A user denied the request. The unused part of an earlier approval leaves the limit."),
+                (
+                    Reasons.GrantExpired,
+                    "The grant has expired, or its time was over before the approval. The used part stays in the limit until the window ends. Also an Event on the budget."
+                ),
+                (
+                    Reasons.GrantWithdrawn,
+                    "An Event on the budget: the request was deleted or denied after its approval. The unused part leaves the limit."
+                ),
+                (
+                    Reasons.BudgetNotFound,
+                    "The budget does not exist, does not cover the namespace of the request, or has no valid spec. The request is considered when that changes."
+                ),
+                (Reasons.InvalidSpec, "The spec of the request cannot be used. The message names the fields."),
+                (Reasons.CurrencyMismatch, "The request names another currency than that of the price book."),
+                (Reasons.TooManyGrants, "The budget has 50 grants in this window, the most that one window can have."),
             ]
         ),
     ];
