@@ -18,7 +18,7 @@ public static class GrantMessages
         return $"The grant {grant.Namespace}/{grant.Name} for {budget.DisplayName} {(expired ? "expired" : "was withdrawn, because its request was deleted or denied")}: {Money(grant.Used)} of {Money(grant.Amount)} {budget.Currency} is used"
             + (
                 unused > Amount.Zero && grant.Window == budget.Window.Key
-                    ? $", and the other {Money(unused)} leaves the limit. {(budget.Terms.Window.Period == WindowPeriod.Rolling ? "The used part stays for one length of the rolling window." : "The used part stays until the window ends.")}"
+                    ? $", and the other {Money(unused)} leaves the limit.{(grant.Used == Amount.Zero ? "" : budget.Terms.Window.Period == WindowPeriod.Rolling ? " The used part stays for one length of the rolling window." : " The used part stays until the window ends.")}"
                     : "."
             );
     }

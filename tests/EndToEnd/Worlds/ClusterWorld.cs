@@ -79,6 +79,7 @@ public abstract class ClusterWorld : IAsyncDisposable
                 {
                     await world.Client.ListAsync<V1Alpha1GpuBudget>(new(), ct);
                     await world.Client.ListAsync<V1Alpha1ClusterGpuBudget>(new(), ct);
+                    await world.Client.ListAsync<V1Alpha1GpuBudgetRequest>(new(), ct);
                     await world.Client.ListAsync<V1Alpha1GpuPriceBook>(new(), ct);
                     await world.Client.ListAsync<V1Alpha1GpuLedger>(new(), ct);
                     await world.Client.ListAsync<V1Alpha1InferenceScaler>(new(), ct);

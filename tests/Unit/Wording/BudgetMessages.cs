@@ -35,6 +35,51 @@ internal static class BudgetMessages
         Rest(table);
         Warnings(table);
         Conditions(table);
+        Grants(table);
+    }
+
+    private static void Grants(MessageTable table)
+    {
+        table.Section("Requests and grants: Events, and the condition Granted of a request");
+        GrantRequest request = new()
+        {
+            Uid = "uid",
+            Namespace = "team",
+            Name = "nlp-7x2kp",
+            Amount = Money(50),
+            Reason = "deadline on Friday",
+            RequestedBy = "ann",
+        };
+        void Decided(GrantRequest request, BudgetSnapshot? budget = null)
+        {
+            var decision = GrantDecider.Decide(new(budget ?? November, [], [request]));
+            foreach (var verdict in decision.Verdicts)
+                table.Add(verdict.Reason, verdict.Message);
+            // The request is deleted, and on another day it has expired.
+            foreach (var (days, requests) in ((int, GrantRequest[])[])[(0, []), (40, [request])])
+            foreach (
+                var one in GrantDecider
+                    .Decide(new((budget ?? November) with { Now = Now.AddDays(days) }, decision.Records, requests))
+                    .Announcements
+            )
+                table.Add($"Event {one.Reason}", one.Sentence);
+        }
+        Decided(request);
+        Decided(request with { IsApproved = true, AnsweredBy = "bob" });
+        Decided(request with { IsApproved = true, AnsweredBy = "bob" }, November with { Spent = Money(60) });
+        Decided(request with { IsApproved = true, RequestedBy = null });
+        Decided(request with { IsApproved = true }, Rolling with { Spent = Money(60) });
+        Decided(request with { IsApproved = true }, November with { Spent = Money(200) });
+        Decided(request, With(November, terms => terms with { AutoApprove = new(100, 1) }));
+        Decided(request with { IsDenied = true, Answer = "the window ends tomorrow", AnsweredBy = "bob" });
+        Decided(request with { IsDenied = true });
+        Decided(request with { Until = Now.AddDays(-1) });
+        Decided(request with { GrantedBefore = ("2026-10", Now.AddDays(-9)) });
+        Decided(request, Once with { Now = Once.Window.End });
+        Decided(request with { Currency = "EUR" });
+        table.Add(Reasons.TooManyGrants, GrantMessages.TooMany(November));
+        foreach (var why in Enum.GetValues<MissingBudget>())
+            table.Add(Reasons.BudgetNotFound, GrantMessages.NoBudget("GpuBudget nlp", why));
     }
 
     private static void Suspensions(MessageTable table)

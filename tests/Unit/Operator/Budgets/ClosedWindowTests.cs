@@ -96,6 +96,50 @@ public sealed class ClosedWindowTests
         state.ClosedWindows("b").Select(one => one.Limit.ToString(0)).Should().Equal("20", "24");
     }
 
+    /// <summary>Day two spends 24 at a limit of 20 and two grants of 3 and 5, of which the first expires at noon.</summary>
+    [Fact]
+    public void Grants_close_with_their_window_and_are_not_carried_over()
+    {
+        var (ledger, state) = (Ledger(), new OperatorState());
+        var budget = Budget("Day", limit: "20", rollover: 50);
+        GrantRecord Grant(string uid, int amount, DateTimeOffset expiresAt) =>
+            new()
+            {
+                RequestUid = uid,
+                Namespace = "team",
+                Name = uid,
+                Reason = "deadline",
+                Amount = Amount.FromDecimal(amount),
+                Window = "2026-11-02",
+                Since = Start.AddDays(1).AddHours(1),
+                ExpiresAt = expiresAt,
+            };
+        Record(ledger, state, Budget("Day", limit: "20"), Start.AddDays(1).AddHours(1));
+        state.RecordGrants(
+            "team",
+            "b",
+            "b",
+            [Grant("first", 3, Start.AddDays(1).AddHours(12)), Grant("second", 5, Start.AddDays(2))],
+            Amount.FromDecimal(8)
+        );
+        Record(ledger, state, budget, Start.AddDays(1).AddHours(2));
+        state.OpenWindow("b")!.Limit.ToString(0).Should().Be("28");
+
+        // The state is read again from its stored form.
+        var stored = new Dictionary<string, string>();
+        LedgerWorld.Write(state, stored);
+        state = LedgerWorld.ReadState(stored.Values);
+        Record(ledger, state, budget, Start.AddDays(2).AddHours(1))
+            .Should()
+            .Be(Amount.Zero, "4 of the grants are unused, and none of the limit");
+
+        state.Grants("b").Select(grant => (grant.RequestUid, grant.Used.ToString(0))).Should().Equal(("first", "3"), ("second", "1"));
+        state.ClosedWindows("b").Last().Limit.ToString(0).Should().Be("28");
+        state.OpenWindow("b")!.Limit.ToString(0).Should().Be("20");
+        state.ForgetBudget("b");
+        state.Grants("b").Should().BeEmpty();
+    }
+
     [Fact]
     public void Rollover_after_an_outage_or_a_change_of_the_spec_carries_no_more()
     {
