@@ -88,7 +88,7 @@ public sealed class ChartTests
         var documents = output.Split("\n---\n");
         documents.Should().NotContain(d => d.Contains("\napiVersion: bursar.dev/", StringComparison.Ordinal));
         var definitions = documents.Where(d => d.Contains("\nkind: CustomResourceDefinition\n", StringComparison.Ordinal)).ToList();
-        definitions.Should().HaveCount(5).And.OnlyContain(d => d.Contains("helm.sh/resource-policy: keep", StringComparison.Ordinal));
+        definitions.Should().HaveCount(6).And.OnlyContain(d => d.Contains("helm.sh/resource-policy: keep", StringComparison.Ordinal));
     }
 
     /// <summary>A parent chart decides by a value whether it wants this one; under an alias the value has another name.</summary>
@@ -338,6 +338,7 @@ public sealed class ChartTests
                 [
                     "bursar-guard-budgets",
                     "bursar-guard-cluster-budgets",
+                    "bursar-guard-requests",
                     "bursar-guard-cronjobs",
                     .. WorkloadKinds.All.Where(kind => kind.Scales).Select(kind => $"bursar-guard-{kind.Entity.Plural}-scale"),
                     .. WorkloadKinds.All.Where(kind => kind.Scales).Select(kind => $"bursar-guard-{kind.Entity.Plural}-cluster-scale"),
@@ -508,7 +509,7 @@ public sealed class ChartTests
         documents
             .Where(d => (string)d["kind"]! == "CustomResourceDefinition")
             .Should()
-            .HaveCount(5)
+            .HaveCount(6)
             .And.OnlyContain(d => d["metadata"]!["annotations"] == null);
         documents
             .Where(d => d["metadata"]!["labels"] is not null)

@@ -56,6 +56,13 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
             JsonPatch
         ),
         Patch("change the window", Target.Budget, "may change spec.window", """{"spec": {"window": {"period": "Day"}}}"""),
+        Patch("carry budget over", Target.Budget, "may change spec.rollover", """{"spec": {"rollover": {"maxPercent": 100}}}"""),
+        Patch(
+            "approve requests by rule",
+            Target.Budget,
+            "may change spec.autoApprove",
+            """{"spec": {"autoApprove": {"maxPercent": 100, "perWindow": 9}}}"""
+        ),
         Patch("change the mode", Target.Budget, "may change spec.mode", """{"spec": {"mode": "Observe"}}"""),
         Patch("select less", Target.Budget, "may change spec.selector", """{"spec": {"selector": {"matchLabels": {"team": "none"}}}}"""),
         Patch("exempt work", Target.Budget, "may change spec.exempt", """{"spec": {"exempt": {"matchLabels": {"tier": "prod"}}}}"""),
@@ -332,6 +339,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
                 [
                     "bursar-guard-budgets",
                     "bursar-guard-cluster-budgets",
+                    "bursar-guard-requests",
                     "bursar-guard-jobs",
                     "bursar-guard-deployments",
                     "bursar-guard-deployments-scale",
@@ -424,6 +432,101 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
             answer.Code.Should().Be(403, "{0}", answer.Message);
             answer.Message.Should().Contain(text).And.Contain("kubectl auth can-i override clustergpubudgets.bursar.dev)");
         }
+    }
+
+    /// <summary>
+    /// The author may make requests, the tenant may also answer them, and the holder may override too. RBAC and the policy together decide.
+    /// </summary>
+    [SkippableFact]
+    public async Task Request_is_approved_by_another_user_under_their_own_name()
+    {
+        var server = await cluster.OpenAsync(Ct);
+        using var team = await GuardedTeam.CreateAsync(server, "guard-requests");
+        await GuardedTeam.PostAsync(server.Client, $"/api/v1/namespaces/{team.Name}/serviceaccounts", "{metadata: {name: author}}");
+        await GuardedTeam.BindAsync(server.Client, team.Name, "ClusterRole", "edit", "author");
+        await GuardedTeam.BindAsync(server.Client, team.Name, "ClusterRole", "bursar-approve", "tenant", "holder");
+        using var author = new KubeClient(await server.ServiceAccountAsync(team.Name, "author", Ct));
+        var requests = $"/apis/bursar.dev/v1alpha1/namespaces/{team.Name}/gpubudgetrequests";
+        string NameOf(string person) => $"system:serviceaccount:{team.Name}:{person}";
+        Task<Answer> MakeAsync(KubeClient who, string name, string? requestedBy, string budget = "budget: probe") =>
+            GuardedTeam.SendAsync(
+                who,
+                HttpMethod.Post,
+                requests,
+                $"{{apiVersion: bursar.dev/v1alpha1, kind: GpuBudgetRequest, metadata: {{name: {name}}}, spec: {{{budget}, amount: 50, reason: deadline{(requestedBy is null ? "" : $", requestedBy: '{NameOf(requestedBy)}'")}}}}}",
+                "application/yaml"
+            );
+        Task<Answer> AnswerAsync(KubeClient who, string name, string? answeredBy, string type = "Approved") =>
+            GuardedTeam.SendAsync(
+                who,
+                HttpMethod.Patch,
+                $"{requests}/{name}/status",
+                $$$"""{"status": {{{{(answeredBy is null ? "" : $"\"approvedBy\": \"{NameOf(answeredBy)}\", ")}}}"conditions": [{"type": "{{{type}}}", "status": "True", "reason": "Test", "message": "", "lastTransitionTime": "2026-11-21T10:00:00Z"}]}}"""
+            );
+        void Refused(Answer answer, string text)
+        {
+            output.WriteLine(answer.Message);
+            answer.Code.Should().Be(403, "{0}", answer.Message);
+            answer.Message.Should().Contain(text);
+        }
+        void Done(Answer answer) => answer.Code.Should().Be(0, "{0}", answer.Message);
+        await server.UntilAsync(
+            "the policy refuses another name",
+            async () =>
+                (await MakeAsync(author, "forged", "tenant")) is { Code: 403 } answer && answer.Message.Contains("spec.requestedBy"),
+            Ct
+        );
+
+        // Who asks.
+        Refused(
+            await MakeAsync(author, "forged", "tenant"),
+            $"spec.requestedBy must be the name of the user who makes the request: {NameOf("author")}"
+        );
+        foreach (var (who, person) in ((KubeClient, string)[])[(author, "author"), (team.Tenant, "tenant"), (team.Holder, "holder")])
+            Done(await MakeAsync(who, $"by-{person}", person));
+        Done(await MakeAsync(author, "unnamed", null));
+        await team.ClusterBudgetAsync("guard-requests-dept");
+        Done(await MakeAsync(author, "cluster", "author", "clusterBudget: guard-requests-dept"));
+
+        // Who answers, and under which name.
+        Refused(await AnswerAsync(author, "by-author", "author"), "cannot patch resource \"gpubudgetrequests/status\"");
+        foreach (var name in (string?[])[null, "holder"])
+            Refused(await AnswerAsync(team.Tenant, "by-author", name), "status.approvedBy must be the name of the user");
+        Refused(await AnswerAsync(team.Tenant, "by-tenant", "tenant"), "another user must approve it");
+        Refused(await AnswerAsync(team.Tenant, "unnamed", "tenant"), "may approve a request without spec.requestedBy in namespace");
+        Refused(
+            await AnswerAsync(team.Tenant, "cluster", "tenant"),
+            "may approve a request for ClusterGpuBudget guard-requests-dept (try: "
+        );
+        Refused(await AnswerAsync(team.Holder, "cluster", "holder"), "kubectl auth can-i override clustergpubudgets.bursar.dev");
+        Done(await AnswerAsync(team.Tenant, "by-author", "tenant"));
+        Done(await AnswerAsync(team.Tenant, "by-holder", "tenant"));
+        Done(await AnswerAsync(team.Holder, "unnamed", "holder"));
+        Done(await AnswerAsync(team.Tenant, "by-tenant", "tenant", "Denied"));
+        Refused(
+            await GuardedTeam.SendAsync(
+                team.Tenant,
+                HttpMethod.Patch,
+                $"{requests}/by-author/status",
+                $$$"""{"status": {"approvedBy": "{{{NameOf("holder")}}}"}}"""
+            ),
+            "status.approvedBy must be the name of the user"
+        );
+        Done(await MakeAsync(team.Holder, "again", "holder"));
+        Done(await AnswerAsync(team.Holder, "again", "holder"));
+
+        // The operator writes figures and the answer of the budget's autoApprove.
+        Done(await MakeAsync(author, "small", "author"));
+        Done(await AnswerAsync(team.Bursar, "small", null));
+        Done(
+            await GuardedTeam.SendAsync(
+                team.Bursar,
+                HttpMethod.Patch,
+                $"{requests}/small/status",
+                """{"status": {"state": "Approved", "approvedBy": "bursar"}}"""
+            )
+        );
+        Done(await GuardedTeam.SendAsync(author, HttpMethod.Delete, $"{requests}/small"));
     }
 
     [SkippableFact]

@@ -187,6 +187,21 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
                     )!,
                 ct
             );
+            await world.PostJsonAsync(
+                $"/apis/bursar.dev/v1alpha1/namespaces/{Team}/gpubudgetrequests",
+                (JsonObject)
+                    YamlBody.Parse(
+                        """
+                        {apiVersion: bursar.dev/v1alpha1, kind: GpuBudgetRequest, metadata: {name: more}, spec: {budget: jobs, amount: "1", reason: deadline} }
+                        """
+                    )!,
+                ct
+            );
+            await world.UntilAsync(
+                "the request is considered",
+                async () => (await server.Client.GetAsync<V1Alpha1GpuBudgetRequest>("more", Team, ct)).Status?.State == "Pending",
+                ct
+            );
             // Work that is older than the budget's first evaluation would be left alone for its settle time.
             await world.UntilAsync(
                 "the budgets are evaluated",

@@ -93,6 +93,8 @@ public sealed class SchemaCasesTests(InstallServers servers)
         ("an exemption of everything", """{limit: {cost: "2"}, exempt: {}}""", "spec.exempt"),
         ("a settle time of two days", """{limit: {cost: "2"}, training: {settle: 48h}}""", "spec.training.settle"),
         ("a settle time in days", """{limit: {cost: "2"}, training: {settle: 2d}}""", "spec.training.settle"),
+        ("autoApprove without a number", """{limit: {cost: "2"}, autoApprove: {maxPercent: 10}}""", "spec.autoApprove.perWindow"),
+        ("autoApprove of all", """{limit: {cost: "2"}, autoApprove: {maxPercent: 101, perWindow: 1}}""", "spec.autoApprove.maxPercent"),
         ("the same threshold twice", """{limit: {cost: "2"}, thresholds: [50, 50]}""", "spec.thresholds[1]"),
     ];
 
@@ -118,6 +120,26 @@ public sealed class SchemaCasesTests(InstallServers servers)
             """{limit: {cost: "2"}, namespaceSelector: {matchExpressions: [{key: a, operator: In}]}}""",
             "spec.namespaceSelector.matchExpressions[0].values"
         ),
+    ];
+
+    private static readonly (string Name, string Spec, string? Refusal)[] Requests =
+    [
+        ("a request", """{budget: nlp, amount: "50.5", reason: deadline}""", null),
+        (
+            "all fields",
+            """{clusterBudget: research, amount: 50, currency: USD, reason: deadline, until: "2026-12-01T00:00:00Z", requestedBy: ann}""",
+            null
+        ),
+        ("neither budget", """{amount: 50, reason: deadline}""", "name either a budget or a clusterBudget"),
+        ("both budgets", """{budget: nlp, clusterBudget: nlp, amount: 50, reason: deadline}""", "name either a budget or a clusterBudget"),
+        ("nothing", """{budget: nlp, amount: 0, reason: deadline}""", "spec.amount"),
+        ("nothing as text", """{budget: nlp, amount: "0.00", reason: deadline}""", "spec.amount"),
+        ("a negative amount", """{budget: nlp, amount: -1, reason: deadline}""", "spec.amount"),
+        ("no amount", """{budget: nlp, reason: deadline}""", "spec.amount"),
+        ("no reason", """{budget: nlp, amount: 50}""", "spec.reason"),
+        ("a reason of 257 characters", $$"""{budget: nlp, amount: 50, reason: {{new string('a', 257)}}}""", "spec.reason"),
+        ("a currency by its sign", """{budget: nlp, amount: 50, currency: "$", reason: deadline}""", "spec.currency"),
+        ("a time without a date", """{budget: nlp, amount: 50, reason: deadline, until: tomorrow}""", "spec.until"),
     ];
 
     public static TheoryData<bool> Servers => InstallServers.Real;
@@ -153,6 +175,21 @@ public sealed class SchemaCasesTests(InstallServers servers)
             )
             .Should()
             .BeTrue("{0}", made["spec"]!.ToJsonString());
+    }
+
+    [SkippableTheory]
+    [MemberData(nameof(Servers))]
+    public async Task GpuBudgetRequest_is_accepted_or_rejected_with_the_path_of_the_field(bool real)
+    {
+        await using var server = await servers.StartAsync(real, CancellationToken.None);
+        var requests = await DryRun.OpenAsync(
+            server,
+            "/apis/bursar.dev/v1alpha1/namespaces/default/gpubudgetrequests",
+            "GpuBudgetRequest",
+            """{budget: nlp, amount: 1, reason: deadline}"""
+        );
+
+        (await requests.WrongAsync(Requests)).Should().BeEmpty();
     }
 
     [SkippableTheory]

@@ -32,6 +32,7 @@ public sealed record BudgetDecision
     public Amount Granted { get; init; }
 
     /// <summary>The grants of this window, in the order in which they are used.</summary>
+    [JsonIgnore]
     public IReadOnlyList<GrantRecord> Grants { get; init; } = [];
 
     public required Amount Spent { get; init; }

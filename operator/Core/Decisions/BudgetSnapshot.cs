@@ -39,6 +39,7 @@ public sealed record BudgetSnapshot
     public Amount RolledOver { get; init; }
 
     /// <summary>The sum that grants add to the limit of this window.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public Amount Granted { get; init; }
 
     /// <summary>The grants of this window, with their used parts. For display only.</summary>

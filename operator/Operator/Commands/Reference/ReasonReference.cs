@@ -136,7 +136,7 @@ internal static class ReasonReference
                 ),
                 (
                     Reasons.InvalidSpec,
-                    "The spec cannot be used. The message names the field and the generation whose spec stays in force. A budget that never had a valid spec enforces nothing."
+                    "The spec cannot be used. The message names the field and the generation whose spec stays in force. A budget that never had a valid spec enforces nothing, and a request with an invalid spec fails."
                 ),
                 (
                     Reasons.LedgerNotWritable,
@@ -223,7 +223,7 @@ internal static class ReasonReference
                 ),
                 (
                     Reasons.WaitingForApproval,
-                    "The budget sets `resume.policy: Manual`. Set `bursar.dev/resume: approved` on the workload. With the chart's policies, that needs the verb `override`."
+                    "The budget sets `resume.policy: Manual`. Set `bursar.dev/resume: approved` on the workload. With the chart's policies, that needs the verb `override`. On a request: no user has answered it."
                 ),
                 (
                     Reasons.SuspendedByOtherBudget,
@@ -324,7 +324,7 @@ internal static class ReasonReference
                 (Reasons.NoTriggers, "The scaler has no triggers, and no other autoscaler scales its target. There is nothing to do."),
                 (
                     Reasons.BudgetNotFound,
-                    "The budget in `budgetRef` does not exist, is invalid, or does not select the target's pods. No replicas are added."
+                    "The budget in `budgetRef` does not exist, is invalid, or does not select the target's pods. No replicas are added. On a request: the budget does not exist, does not cover its namespace, or has no valid spec; the request is considered when that changes."
                 ),
                 (Reasons.ScaledByOther, "Another client set the target's replicas, or the maximum that Bursar had lowered."),
             ]
@@ -332,7 +332,6 @@ internal static class ReasonReference
         (
             "Request",
             [
-                (Reasons.WaitingForApproval, "No user has approved or denied the request."),
                 (
                     Reasons.GrantApproved,
                     "The request is approved: its amount is part of the limit until the grant expires. Also an Event on the budget."
@@ -347,11 +346,6 @@ internal static class ReasonReference
                     Reasons.GrantWithdrawn,
                     "An Event on the budget: the request was deleted or denied after its approval. The unused part leaves the limit."
                 ),
-                (
-                    Reasons.BudgetNotFound,
-                    "The budget does not exist, does not cover the namespace of the request, or has no valid spec. The request is considered when that changes."
-                ),
-                (Reasons.InvalidSpec, "The spec of the request cannot be used. The message names the fields."),
                 (Reasons.CurrencyMismatch, "The request names another currency than that of the price book."),
                 (Reasons.TooManyGrants, "The budget has 50 grants in this window, the most that one window can have."),
             ]
