@@ -33,6 +33,7 @@ public sealed partial class DocumentExampleTests(InstallServers servers)
             {
                 "GpuBudget" => "namespaces/default/gpubudgets",
                 "ClusterGpuBudget" => "clustergpubudgets",
+                "GpuBudgetRequest" => "namespaces/default/gpubudgetrequests",
                 "InferenceScaler" => "namespaces/default/inferencescalers",
                 "GpuPriceBook" => "gpupricebooks",
                 var kind => throw new ArgumentOutOfRangeException(nameof(kind), kind, page),

@@ -3,7 +3,6 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Bursar.Api;
 using Bursar.Core.Decisions;
-using Bursar.Hosting;
 using Bursar.Kubernetes.Client;
 using Bursar.Kubernetes.Conditions;
 
@@ -30,6 +29,11 @@ internal static class AnswerCommands
             Required = !approves,
         };
         var command = new Command(name, description) { request, ns, reason };
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(request) is { } named && TryParse(named) is null)
+                result.AddError($"\"{named}\" does not name a request; write gpubr/<name>.");
+        });
         access.AddTo(command);
         command.SetAction(
             (parsed, cancellationToken) =>
@@ -37,7 +41,7 @@ internal static class AnswerCommands
                     RunAsync(
                         client,
                         parsed.GetValue(ns) ?? client.Config.Namespace ?? "default",
-                        ParseName(parsed.GetRequiredValue(request)),
+                        TryParse(parsed.GetRequiredValue(request))!,
                         approves,
                         parsed.GetValue(reason),
                         parsed.InvocationConfiguration.Output,
@@ -115,9 +119,9 @@ internal static class AnswerCommands
 
     private static string By(GrantRequest request) => request.AnsweredBy is { } who ? $" by {who}" : "";
 
-    private static string ParseName(string text) =>
+    /// <summary>Returns the name of a request as kubectl accepts it; null if the text names none.</summary>
+    private static string? TryParse(string text) =>
         text.Length > 0 && !text.Contains('/', StringComparison.Ordinal)
             ? text
-            : ObjectName.TryParse(text, "gpubr", "gpubudgetrequest", "gpubudgetrequests", "gpubudgetrequests.bursar.dev")
-                ?? throw new UsageException($"\"{text}\" does not name a request; write gpubr/<name>.");
+            : ObjectName.TryParse(text, "gpubr", "gpubudgetrequest", "gpubudgetrequests", "gpubudgetrequests.bursar.dev");
 }

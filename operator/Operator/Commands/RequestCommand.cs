@@ -42,6 +42,8 @@ internal static class RequestCommand
         };
         command.Validators.Add(result =>
         {
+            if (result.GetValue(budget) is { } named && BudgetName.TryParse(named, "-") is null)
+                result.AddError($"\"{named}\" does not name a budget; write gpub/<name> or cgpub/<name>.");
             if (result.GetValue(amount) is { } text && (!Amount.TryParse(text, out var value) || value <= Amount.Zero))
                 result.AddError($"--amount \"{text}\" is not an amount above zero, such as 50 or 2.295.");
             if (result.GetValue(until) is { } time && !Rfc3339.TryParse(time, out _))
