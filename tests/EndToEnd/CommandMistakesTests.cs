@@ -89,6 +89,7 @@ public sealed class CommandMistakesTests : IAsyncLifetime
                     ("request gpub/vision --amount 0 --reason x", 2, "--amount \"0\" is not an amount above zero"),
                     ("request gpub/vision --amount 5 --reason x --until tomorrow", 2, "--until \"tomorrow\" is not a time"),
                     ("request job/vision --amount 5 --reason x", 2, "does not name a budget"),
+                    ("request gpub/nope --amount 5 --reason x -n team-vision", 1, "there is no GpuBudget nope in namespace team-vision"),
                     ("approve gpubr/nope -n team-vision", 1, "there is no GpuBudgetRequest nope in namespace team-vision"),
                     ("approve gpub/vision", 2, "does not name a request"),
                     ("deny gpubr/nope", 2, "'--reason' is required"),
@@ -186,6 +187,9 @@ public sealed class CommandMistakesTests : IAsyncLifetime
                     "explain job/x",
                     "release gpub/x",
                     "release cgpub/x",
+                    "request gpub/x --amount 5 --reason x",
+                    "approve gpubr/x",
+                    "deny gpubr/x --reason x",
                     "reset-breaker",
                     "operator",
                 ]
@@ -256,7 +260,7 @@ public sealed class CommandMistakesTests : IAsyncLifetime
 
     private static bool NeedsCluster(string line) =>
         line.Length > 0
-        && line.Split(' ')[0] is "report" or "explain" or "release" or "reset-breaker" or "operator"
+        && line.Split(' ')[0] is "report" or "explain" or "release" or "request" or "approve" or "deny" or "reset-breaker" or "operator"
         && !line.Contains("--kubeconfig", StringComparison.Ordinal);
 
     private static async Task ExpectAsync(string line, int code, string sentence, string? kubeconfig)

@@ -477,7 +477,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
             Ct
         );
 
-        // Who asks.
+        // The author of a request is the user who creates it.
         Refused(
             await MakeAsync(author, "forged", "tenant"),
             $"spec.requestedBy must be the name of the user who makes the request: {NameOf("author")}"
@@ -488,7 +488,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
         await team.ClusterBudgetAsync("guard-requests-dept");
         Done(await MakeAsync(author, "cluster", "author", "clusterBudget: guard-requests-dept"));
 
-        // Who answers, and under which name.
+        // The answer needs the right to write the status, the own name, and another author.
         Refused(await AnswerAsync(author, "by-author", "author"), "cannot patch resource \"gpubudgetrequests/status\"");
         foreach (var name in (string?[])[null, "holder"])
             Refused(await AnswerAsync(team.Tenant, "by-author", name), "status.approvedBy must be the name of the user");

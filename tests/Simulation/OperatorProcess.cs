@@ -50,7 +50,7 @@ internal sealed class OperatorProcess
         var restorer = new FieldRestorer(client);
         var workloads = new WorkloadActor(client);
         var cronJobs = new CronJobSuspender(client, _stores, State, restorer, events, NullLogger<CronJobSuspender>.Instance);
-        _recorder = new(_stores, Ledger, State, new ProgressTracker(), Control, keptDays: 400, time);
+        _recorder = new(_stores, Ledger, State, new ProgressTracker(), Control, new RequestObserver(_stores, State), keptDays: 400, time);
         _actor = new(
             _stores,
             _store,

@@ -39,6 +39,8 @@ public static class GrantDecider
     public static GrantDecision Decide(GrantInputs inputs)
     {
         var budget = inputs.Budget;
+        if (inputs.Grants.Count == 0 && inputs.Requests is not { Count: > 0 })
+            return new([], [], [], []);
         var requests = (inputs.Requests ?? []).ToDictionary(request => request.Uid, StringComparer.Ordinal);
         var announcements = new List<Announcement>();
         var records = new List<GrantRecord>();

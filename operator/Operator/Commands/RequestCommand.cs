@@ -67,8 +67,13 @@ internal static class RequestCommand
         return command;
     }
 
+    /// <param name="client">The client.</param>
     /// <param name="ns">The namespace of the request.</param>
+    /// <param name="budget">The budget.</param>
     /// <param name="spec">The amount, the reason and the time. The budget and the user are filled in.</param>
+    /// <param name="output">Receives the name of the request.</param>
+    /// <param name="cancellationToken">Cancels the requests.</param>
+    /// <exception cref="CommandException">The budget does not exist, or a right is missing.</exception>
     public static async Task<int> RunAsync(
         KubeClient client,
         string ns,
@@ -78,6 +83,8 @@ internal static class RequestCommand
         CancellationToken cancellationToken
     )
     {
+        if (!await ExistsAsync(client, budget, cancellationToken))
+            throw new CommandException($"there is no {budget.InWords}.");
         (spec.Budget, spec.ClusterBudget) = budget.IsCluster ? (null, budget.Name) : (budget.Name, (string?)null);
         spec.RequestedBy = await UsernameAsync(client, cancellationToken);
         var request = await ClusterAccess.WithRightAsync(
@@ -96,6 +103,26 @@ internal static class RequestCommand
             $"GpuBudgetRequest {ns}/{request.Metadata.Name} asks for {spec.Amount} for {budget}. Approve it with: kubectl bursar approve gpubr/{request.Metadata.Name} -n {ns}"
         );
         return 0;
+    }
+
+    /// <summary>Returns whether a budget exists; true without the right to read it.</summary>
+    private static async Task<bool> ExistsAsync(KubeClient client, BudgetId budget, CancellationToken cancellationToken)
+    {
+        try
+        {
+            _ = budget.IsCluster
+                ? await client.GetAsync<V1Alpha1ClusterGpuBudget>(budget.Name, null, cancellationToken)
+                : (BudgetObject)await client.GetAsync<V1Alpha1GpuBudget>(budget.Name, budget.Namespace, cancellationToken);
+            return true;
+        }
+        catch (ApiException refused) when (refused.IsForbidden)
+        {
+            return true;
+        }
+        catch (ApiException missing) when (missing.IsNotFound && !Failures.IsKindMissing(missing))
+        {
+            return false;
+        }
     }
 
     /// <summary>Returns the name by which the API server knows the user of this client.</summary>
