@@ -248,6 +248,7 @@ public class MistypedFieldTests
             GpuBudgetReader.Read(budget, out _, out _, out _);
             GpuBudgetReader.TryReadSelector(budget, out _);
         }),
+        ["GpuBudgetRequest"] = Trial.Of<V1Alpha1GpuBudgetRequest>(request => GpuBudgetRequestReader.Read(request)),
         ["GpuPriceBook"] = Trial.Of<V1Alpha1GpuPriceBook>(book => GpuPriceBookReader.Read(book, out _)),
         ["InferenceScaler"] = Trial.Of<V1Alpha1InferenceScaler>(scaler => InferenceScalerReader.Read(scaler, out _)),
         ["GpuLedger"] = Trial.Of<V1Alpha1GpuLedger>(ledger => GpuLedgerShards.Read(ledger)),
