@@ -63,6 +63,7 @@ internal static class Grants
         var status = (await GetAsync(scene, request.Metadata.Name)).Status!;
         status.Granted.Should().Be("10.000000");
         status.ApprovedBy.Should().Be(request.Spec.RequestedBy);
+        await scene.UntilAsync("the limit has the grant", async () => (await scene.StatusAsync(name))?.Limit == "15.000000");
         var budget = (await scene.StatusAsync(name))!;
         budget.Should().BeEquivalentTo(new { Limit = "15.000000", Granted = "10.000000" });
         budget

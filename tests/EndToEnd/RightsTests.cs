@@ -98,6 +98,44 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
     }
 
     /// <summary>
+    /// An administrator makes a request, a user without the right cannot approve it, and one with the ClusterRole bursar-approve alone can.
+    /// </summary>
+    private static async Task GrantAsync(InstallServer server, CancellationToken ct)
+    {
+        foreach (var person in (string[])["reader", "approver"])
+            await GuardedTeam.PostAsync(server.Client, $"/api/v1/namespaces/{Team}/serviceaccounts", $"{{metadata: {{name: {person}}}}}");
+        await GuardedTeam.BindAsync(server.Client, Team, "ClusterRole", "bursar-view", "reader");
+        await GuardedTeam.BindAsync(server.Client, Team, "ClusterRole", "bursar-approve", "approver");
+        using var reader = new KubeClient(await server.ServiceAccountAsync(Team, "reader", ct));
+        using var approver = new KubeClient(await server.ServiceAccountAsync(Team, "approver", ct));
+        await RequestCommand.RunAsync(
+            server.Client,
+            Team,
+            new(Team, "jobs"),
+            new() { Amount = "0.01", Reason = "deadline" },
+            TextWriter.Null,
+            ct
+        );
+        async Task<V1Alpha1GpuBudgetRequest> RequestAsync() =>
+            (await server.Client.ListAsync<V1Alpha1GpuBudgetRequest>(new() { Namespace = Team }, ct)).Items.Single();
+        await server.UntilAsync("the request is considered", async () => (await RequestAsync()).Status?.State == "Pending", ct);
+        var name = (await RequestAsync()).Metadata.Name;
+        Task AnswerAsync(KubeClient who) => AnswerCommands.RunAsync(who, Team, name, approves: true, null, TextWriter.Null, ct);
+
+        (await FluentActions.Invoking(() => AnswerAsync(reader)).Should().ThrowAsync<CommandException>())
+            .Which.Message.Should()
+            .Contain($"this needs the right to patch gpubudgetrequests/status.bursar.dev in namespace {Team}");
+        await AnswerAsync(approver);
+        await server.UntilAsync("the request is granted", async () => (await RequestAsync()).Status?.State == "Approved", ct);
+        (await RequestAsync()).Status!.ApprovedBy.Should().Be($"system:serviceaccount:{Team}:approver");
+        await server.UntilAsync(
+            "the limit has the grant",
+            async () => (await server.Client.GetAsync<V1Alpha1GpuBudget>("jobs", Team, ct)).Status?.Limit == "0.510000",
+            ct
+        );
+    }
+
+    /// <summary>
     /// All that the operator does: prices, metering, talking with agents, suspending and resuming of all kinds, its own objects, renewal,
     /// release.
     /// </summary>
@@ -187,21 +225,7 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
                     )!,
                 ct
             );
-            await world.PostJsonAsync(
-                $"/apis/bursar.dev/v1alpha1/namespaces/{Team}/gpubudgetrequests",
-                (JsonObject)
-                    YamlBody.Parse(
-                        """
-                        {apiVersion: bursar.dev/v1alpha1, kind: GpuBudgetRequest, metadata: {name: more}, spec: {budget: jobs, amount: "1", reason: deadline} }
-                        """
-                    )!,
-                ct
-            );
-            await world.UntilAsync(
-                "the request is considered",
-                async () => (await server.Client.GetAsync<V1Alpha1GpuBudgetRequest>("more", Team, ct)).Status?.State == "Pending",
-                ct
-            );
+            await GrantAsync(server, ct);
             // Work that is older than the budget's first evaluation would be left alone for its settle time.
             await world.UntilAsync(
                 "the budgets are evaluated",
