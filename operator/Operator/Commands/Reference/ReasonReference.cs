@@ -340,7 +340,7 @@ internal static class ReasonReference
                 (Reasons.Denied, "A user denied the request. The unused part of an earlier approval leaves the limit."),
                 (
                     Reasons.GrantExpired,
-                    "The grant has expired, or its time was over before the approval. The used part stays in the limit until the window ends. Also an Event on the budget."
+                    "The grant has expired, or its time was over before the approval. The used part stays in the limit until the window ends. Also an Event on the budget, if that is before the end of the window."
                 ),
                 (
                     Reasons.GrantWithdrawn,
