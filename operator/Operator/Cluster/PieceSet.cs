@@ -58,6 +58,7 @@ internal sealed record PieceSet(int Total, int AtOnce, V1PodTemplateSpec Templat
         {
             var indexed = job.Spec.CompletionMode == "Indexed";
             var failed = IndexRanges.Parse(job.Status.FailedIndexes);
+            var counted = IndexRanges.Parse(job.Status.CompletedIndexes);
             // A pod that is being deleted is replaced and its piece starts again. If it had succeeded, the status counts it.
             var attempts = pods.Where(pod =>
                     pod.Metadata.ControllerReference()?.Uid == job.Metadata.Uid && pod.Metadata.DeletionTimestamp is null
@@ -95,6 +96,9 @@ internal sealed record PieceSet(int Total, int AtOnce, V1PodTemplateSpec Templat
                     if (piece.Any(one => one is { Succeeded: true, IsShown: true }))
                         succeeded.Add(piece.Key);
                 }
+                // The cache of Jobs can be ahead of the cache of pods, which still shows the pod as running.
+                else if (piece.First().Index is { } number && counted.Contains(number))
+                    finished.Add(time);
                 else if (piece.Any(one => one.Succeeded is null))
                 {
                     inFlight.Add(time);

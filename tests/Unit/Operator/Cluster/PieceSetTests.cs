@@ -49,6 +49,21 @@ public sealed class PieceSetTests
         Count("""{"completions": 10, "parallelism": 1}""", "{}", minutes: 60, Pod("a", null, 0, 60, "Succeeded")).Ended.Should().Be(1);
 
     [Fact]
+    public void Piece_that_the_status_counts_is_not_in_flight_while_its_pod_seems_to_run()
+    {
+        var pieces = Count(
+            """{"completions": 10, "parallelism": 1, "completionMode": "Indexed"}""",
+            """{"succeeded": 1, "completedIndexes": "0"}""",
+            minutes: 6,
+            Pod("a", 0, 0, null)
+        );
+
+        pieces.ToCome.Should().Be(9);
+        pieces.InFlight.Should().BeEmpty();
+        pieces.Finished.Should().Equal(TimeSpan.FromMinutes(6));
+    }
+
+    [Fact]
     public void Indexes_that_failed_for_good_have_ended()
     {
         var pieces = Count(
