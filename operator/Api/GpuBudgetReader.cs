@@ -1,6 +1,7 @@
 using System.Globalization;
 using Bursar.Core.Budgets;
 using Bursar.Core.Decisions;
+using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.Text;
 
@@ -15,6 +16,10 @@ public static class GpuBudgetReader
     private const int MostTopUps = 100;
     private const int MostThresholds = 10;
     private const int MostNamespaces = 1000;
+    private const int MostLimits = 16;
+
+    /// <summary>The name of the limit on GPU-hours beside one on the cost. The names in <c>spec.limits</c> have no capital letters.</summary>
+    public const string GpuHoursLimit = "gpuHours";
 
     /// <summary>Reads the spec in force. The result is cached on the object until its spec changes.</summary>
     public static IReadOnlyList<FieldError> Read(
@@ -30,7 +35,15 @@ public static class GpuBudgetReader
             var errors = new List<FieldError>();
             var coverage = ReadCoverage(budget.BudgetSpec, errors);
             Read(budget, out terms, out selector, out exempt, errors);
-            budget.Read = known = new(budget.BudgetSpec, budget.Refusal?.InForce is not null, errors, terms, selector, exempt, coverage);
+            var limits = ReadLimits(budget.BudgetSpec, terms, errors);
+            var perLabel = ReadPerLabel(budget.BudgetSpec, terms, errors);
+            if (errors.Count > 0)
+                terms = null;
+            budget.Read = known = new(budget.BudgetSpec, budget.Refusal?.InForce is not null, errors, terms, selector, exempt, coverage)
+            {
+                Limits = limits,
+                PerLabel = perLabel,
+            };
         }
         (terms, selector, exempt) = (known.Terms, known.Selector, known.Exempt);
         return known.Errors;
@@ -42,6 +55,102 @@ public static class GpuBudgetReader
         Read(budget, out _, out _, out _);
         return budget.Read!.Coverage;
     }
+
+    /// <summary>
+    /// Returns the limits inside a budget, each as an object on which it is decided like on a budget of its own. Empty if the spec is
+    /// invalid.
+    /// </summary>
+    /// <param name="labelValues">The values of the label of <c>spec.perLabel</c> that have a limit.</param>
+    public static IReadOnlyList<BudgetObject> LimitsOf(BudgetObject budget, IReadOnlyList<string> labelValues)
+    {
+        if (Read(budget, out _, out var selector, out _).Count > 0)
+            return [];
+        var read = budget.Read!;
+        var limits = new List<BudgetObject>();
+        foreach (var (name, terms) in read.Limits)
+            limits.Add(budget.LimitOf(name, terms, selector));
+        if (read.PerLabel is { } perLabel)
+            foreach (var value in labelValues)
+                limits.Add(
+                    budget.LimitOf(
+                        $"{perLabel.Key}={value}",
+                        perLabel.Terms,
+                        selector with
+                        {
+                            MatchLabels = new SortedDictionary<string, string>(selector.MatchLabels.ToDictionary(), StringComparer.Ordinal)
+                            {
+                                [perLabel.Key] = value,
+                            },
+                        }
+                    )
+                );
+        return limits;
+    }
+
+    /// <summary>Returns the label whose values have limits of their own; null if there is none.</summary>
+    public static string? LimitedLabelOf(BudgetObject budget) =>
+        Read(budget, out _, out _, out _).Count > 0 ? null : budget.Read!.PerLabel?.Key;
+
+    private static IReadOnlyList<(string Name, BudgetTerms Terms)> ReadLimits(
+        GpuBudgetSpec? spec,
+        BudgetTerms? whole,
+        List<FieldError> errors
+    )
+    {
+        var limits = new List<(string, BudgetTerms)>();
+        if (spec?.Limit is { Cost: not null, GpuHours: { } hours } && whole is not null)
+            limits.Add((GpuHoursLimit, Partial(whole, ReadAmount(hours, "spec.limit.gpuHours", errors), new(UsageUnit.GpuHours))));
+        var list = spec?.Limits ?? [];
+        if (list.Count > MostLimits)
+            errors.Add(new("spec.limits", $"has {list.Count} entries, at most {MostLimits} are allowed"));
+        for (var i = 0; i < Math.Min(list.Count, MostLimits); i++)
+        {
+            var (one, path) = (list[i], $"spec.limits[{i}]");
+            var (amount, unit) = ReadOneLimit(one.Cost, one.GpuHours, path, errors);
+            if (
+                one.Name is not { Length: > 0 and <= 63 } name
+                || name.Any(c => c is not ((>= 'a' and <= 'z') or (>= '0' and <= '9') or '-'))
+            )
+                errors.Add(new($"{path}.name", "must consist of lower case letters, digits and dashes"));
+            else if (list.Take(i).Any(other => other.Name == name))
+                errors.Add(new($"{path}.name", $"\"{name}\" is there twice"));
+            else if (one.Match?.Product is not { Length: > 0 } product)
+                errors.Add(new($"{path}.match.product", "is required"));
+            else if (whole is not null)
+                limits.Add((name, Partial(whole, amount, new(unit, product))));
+        }
+        return limits;
+    }
+
+    private static (string Key, BudgetTerms Terms)? ReadPerLabel(GpuBudgetSpec? spec, BudgetTerms? whole, List<FieldError> errors)
+    {
+        if (spec?.PerLabel is not { } perLabel)
+            return null;
+        var (amount, unit) = ReadOneLimit(perLabel.Limit?.Cost, perLabel.Limit?.GpuHours, "spec.perLabel.limit", errors);
+        if (LabelSyntax.KeyError(perLabel.Key ?? "") is { } bad)
+            errors.Add(new("spec.perLabel.key", $"\"{Shorten(perLabel.Key ?? "")}\" {bad}"));
+        return whole is null ? null : (perLabel.Key ?? "", Partial(whole, amount, new(unit)));
+    }
+
+    private static (Amount Amount, UsageUnit Unit) ReadOneLimit(string? cost, string? gpuHours, string path, List<FieldError> errors)
+    {
+        if (cost is null == gpuHours is null)
+            errors.Add(new(path, "set either cost or gpuHours"));
+        return cost is not null || gpuHours is null
+            ? (cost is null ? Amount.Zero : ReadAmount(cost, $"{path}.cost", errors), UsageUnit.Cost)
+            : (ReadAmount(gpuHours, $"{path}.gpuHours", errors), UsageUnit.GpuHours);
+    }
+
+    /// <summary>Top-ups, grants and rollover belong to the budget's own limit.</summary>
+    private static BudgetTerms Partial(BudgetTerms whole, Amount limit, CountedUsage counted) =>
+        whole with
+        {
+            Limit = limit,
+            Counted = counted,
+            TopUps = [],
+            RolloverPercent = 0,
+            AutoApprove = null,
+        };
 
     private static List<FieldError> Read(
         BudgetObject budget,
@@ -63,7 +172,10 @@ public static class GpuBudgetReader
             return errors;
         }
 
-        var limit = ReadAmount(spec.Limit?.Cost, "spec.limit.cost", errors);
+        var isGpuHours = spec.Limit is { Cost: null, GpuHours: not null };
+        var limit = isGpuHours
+            ? ReadAmount(spec.Limit!.GpuHours, "spec.limit.gpuHours", errors)
+            : ReadAmount(spec.Limit?.Cost, "spec.limit.cost", errors);
         var window = ReadWindow(spec.Window, errors);
         var topUps = new List<TopUp>();
         if (spec.TopUps is { } list)
@@ -100,6 +212,7 @@ public static class GpuBudgetReader
         var read = new BudgetTerms
         {
             Limit = limit,
+            Counted = isGpuHours ? new(UsageUnit.GpuHours) : CountedUsage.Cost,
             TopUps = topUps,
             Window = window ?? new(WindowPeriod.Month),
             RolloverPercent = spec.Rollover is null ? 0 : ReadPercent(spec.Rollover.MaxPercent ?? 0, "spec.rollover.maxPercent", errors),
@@ -244,4 +357,11 @@ internal sealed record BudgetSpecRead(
     LabelSelector Selector,
     LabelSelector? Exempt,
     NamespaceCoverage? Coverage
-);
+)
+{
+    /// <summary>The limits inside the budget that the spec names.</summary>
+    public IReadOnlyList<(string Name, BudgetTerms Terms)> Limits { get; init; } = [];
+
+    /// <summary>The label whose values have limits of their own, with the terms of each. Null: none.</summary>
+    public (string Key, BudgetTerms Terms)? PerLabel { get; init; }
+}

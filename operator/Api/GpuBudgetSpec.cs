@@ -30,8 +30,18 @@ namespace Bursar.Api;
 public class GpuBudgetSpec
 {
     [Required]
-    [Description("The amount that may be spent in one window.")]
+    [Description("The amount that may be spent in one window. If both cost and gpuHours are set, both apply.")]
     public GpuBudgetLimit? Limit { get; set; }
+
+    [Items(0, 16)]
+    [ListType("map", "name")]
+    [Description("Further limits inside the budget, each on the GPUs of some products. A workload runs while it fits all of them.")]
+    public IReadOnlyList<GpuBudgetPartialLimit>? Limits { get; set; }
+
+    [Description(
+        "A limit for each value of a label on the pod template, for example for each user. Workloads without the label have no such limit."
+    )]
+    public GpuBudgetPerLabel? PerLabel { get; set; }
 
     [Items(0, 100)]
     [Description("Additions to the limit, each for one window only.")]
@@ -108,9 +118,9 @@ public sealed class ClusterGpuBudgetSpec : GpuBudgetSpec
     public WorkloadSelector? NamespaceSelector { get; set; }
 }
 
+[ValidationRule("has(self.cost) || has(self.gpuHours)", message: "set cost, gpuHours or both")]
 public sealed class GpuBudgetLimit
 {
-    [Required]
     [Pattern(DecimalText.Pattern)]
     [IntOrString]
     [RangeMinimum(0)]
@@ -120,6 +130,69 @@ public sealed class GpuBudgetLimit
         "The amount per window, in the currency of the price book: a whole number such as 500, or a quoted decimal with up to nine decimal places such as \"2.295\"."
     )]
     public string? Cost { get; set; }
+
+    [Pattern(DecimalText.Pattern)]
+    [IntOrString]
+    [RangeMinimum(0)]
+    [RangeMaximum(999_999_999_999)]
+    [Length(1, 22)]
+    [Description(
+        "The hours of reserved GPUs per window, whatever they cost. A slice of a GPU counts as its part. Without cost, all amounts in the status and the top-ups are GPU-hours."
+    )]
+    public string? GpuHours { get; set; }
+}
+
+[ValidationRule("has(self.cost) != has(self.gpuHours)", message: "set either cost or gpuHours")]
+public sealed class GpuBudgetPartialLimit
+{
+    [Required]
+    [Length(1, 63)]
+    [Pattern("^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+    [Description("The name of the limit in messages and in the status, such as h100.")]
+    public string? Name { get; set; }
+
+    [Required]
+    [Description("The GPUs that count.")]
+    public GpuBudgetLimitMatch? Match { get; set; }
+
+    [Pattern(DecimalText.Pattern)]
+    [IntOrString]
+    [RangeMinimum(0)]
+    [RangeMaximum(999_999_999_999)]
+    [Length(1, 22)]
+    [Description("The cost per window, in the currency of the price book.")]
+    public string? Cost { get; set; }
+
+    [Pattern(DecimalText.Pattern)]
+    [IntOrString]
+    [RangeMinimum(0)]
+    [RangeMaximum(999_999_999_999)]
+    [Length(1, 22)]
+    [Description("The hours of reserved GPUs per window.")]
+    public string? GpuHours { get; set; }
+}
+
+public sealed class GpuBudgetLimitMatch
+{
+    [Required]
+    [Length(1, 253)]
+    [Description(
+        "A pattern for the product of the GPU, as in a price book: * stands for any characters, ? for one, and case is ignored; for example *H100*. A workload without pods counts if its node selector allows no other product."
+    )]
+    public string? Product { get; set; }
+}
+
+public sealed class GpuBudgetPerLabel
+{
+    [Required]
+    [Length(1, 317)]
+    [Description("The key of the label on the pod template, such as user.")]
+    public string? Key { get; set; }
+
+    [Required]
+    [ValidationRule("has(self.cost) != has(self.gpuHours)", message: "set either cost or gpuHours")]
+    [Description("The limit for each value.")]
+    public GpuBudgetLimit? Limit { get; set; }
 }
 
 public sealed class GpuBudgetTopUp

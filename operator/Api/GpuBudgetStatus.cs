@@ -18,8 +18,8 @@ public sealed class GpuBudgetStatus
     [Description("The reason of the condition Ready, for the column State.")]
     public string? State { get; set; }
 
-    [Length(0, 8)]
-    [Description("The currency of all amounts here, from the price book.")]
+    [Length(0, 16)]
+    [Description("The currency of all amounts here, from the price book; GPU-hours if spec.limit has no cost.")]
     public string? Currency { get; set; }
 
     [Description("The window of the amounts. A rolling window is shown as it was when this status was written.")]
@@ -121,6 +121,22 @@ public sealed class GpuBudgetStatus
     [Description("For a ClusterGpuBudget: the budgets directly below it, whose namespaces it covers, at most 50.")]
     public IReadOnlyList<GpuBudgetChild>? Children { get; set; }
 
+    [Items(0, 17)]
+    [ListType("map", "name")]
+    [Description("The further limits: gpuHours beside a cost, and those of spec.limits.")]
+    public IReadOnlyList<GpuBudgetLimitStatus>? Limits { get; set; }
+
+    [Items(0, 20)]
+    [ListType("map", "name")]
+    [Description("The limits of spec.perLabel by value of the label, the highest projections first, at most 20; perLabelCount counts all.")]
+    public IReadOnlyList<GpuBudgetLimitStatus>? PerLabel { get; set; }
+
+    [Description("The number of values of the label in spec.perLabel that have a limit: those of workloads in this window, at most 1000.")]
+    public int? PerLabelCount { get; set; }
+
+    [Description("The number of further values, which have no limit because there are too many. Absent: none.")]
+    public int? PerLabelWithoutLimit { get; set; }
+
     [Items(0, 20)]
     [Description("The workloads with the highest projected cost, at most 20.")]
     public IReadOnlyList<GpuBudgetWorkload>? Workloads { get; set; }
@@ -182,6 +198,42 @@ public sealed class GpuBudgetStatusWindow
     [Length(0, 64)]
     [Description("The end of the window, exclusive.")]
     public string? End { get; set; }
+}
+
+public sealed class GpuBudgetLimitStatus
+{
+    [Required]
+    [Length(1, 63)]
+    [Description("The name of the limit, or the value of the label.")]
+    public string? Name { get; set; }
+
+    [Length(0, 64)]
+    [Description("The state of the limit, as the state of a budget.")]
+    public string? State { get; set; }
+
+    [Length(0, 16)]
+    [Description("The unit of the amounts: the currency of the price book, or GPU-hours.")]
+    public string? Unit { get; set; }
+
+    [Length(0, 40)]
+    [Description("The limit per window.")]
+    public string? Limit { get; set; }
+
+    [Length(0, 40)]
+    [Description("The amount so far in this window.")]
+    public string? Spent { get; set; }
+
+    [Length(0, 40)]
+    [Description("The amount expected at the end of the window.")]
+    public string? Projected { get; set; }
+
+    [Format("date-time")]
+    [Length(0, 64)]
+    [Description("The time when the limit is or was reached. Absent if it is not reached in this window.")]
+    public string? ExhaustedAt { get; set; }
+
+    [Description("The number of workloads that this limit has suspended.")]
+    public int? SuspendedCount { get; set; }
 }
 
 public sealed class GpuBudgetUnstoppable
@@ -400,6 +452,10 @@ public sealed class GpuBudgetSuspended
     [Length(0, 128)]
     [Description("The reason.")]
     public string? Reason { get; set; }
+
+    [Length(0, 381)]
+    [Description("The limit inside the budget that suspended it: its name, or the label and the value. Absent: the budget's own limit.")]
+    public string? Limit { get; set; }
 
     [Length(0, 40)]
     [Description("The cost to complete.")]

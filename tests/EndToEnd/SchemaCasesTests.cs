@@ -28,6 +28,18 @@ public sealed class SchemaCasesTests(InstallServers servers)
             """{limit: {cost: "2"}, selector: {matchLabels: {team: nlp}, matchExpressions: [{key: example.com/tier, operator: NotIn, values: [a, b]}]}}""",
             null
         ),
+        ("GPU-hours alone", """{limit: {gpuHours: 20}}""", null),
+        (
+            "limits inside",
+            """{limit: {cost: "2", gpuHours: "20"}, limits: [{name: h100, match: {product: "*H100*"}, gpuHours: "2"}], perLabel: {key: user, limit: {cost: "1"}}}""",
+            null
+        ),
+        ("a partial limit without GPUs", """{limit: {cost: "2"}, limits: [{name: h100, cost: "1"}]}""", "spec.limits[0].match"),
+        (
+            "a partial limit that is there twice",
+            """{limit: {cost: "2"}, limits: [{name: a, match: {product: "*"}, cost: "1"}, {name: a, match: {product: "*"}, cost: "1"}]}""",
+            "Duplicate value"
+        ),
         ("no limit", """{mode: Observe}""", "spec.limit"),
         ("a negative amount", """{limit: {cost: "-2"}}""", "spec.limit.cost"),
         ("an amount with a comma", """{limit: {cost: "2,50"}}""", "spec.limit.cost"),
@@ -95,6 +107,17 @@ public sealed class SchemaCasesTests(InstallServers servers)
         ("a settle time in days", """{limit: {cost: "2"}, training: {settle: 2d}}""", "spec.training.settle"),
         ("autoApprove without a number", """{limit: {cost: "2"}, autoApprove: {maxPercent: 10}}""", "spec.autoApprove.perWindow"),
         ("autoApprove of all", """{limit: {cost: "2"}, autoApprove: {maxPercent: 101, perWindow: 1}}""", "spec.autoApprove.maxPercent"),
+        ("a limit of nothing", """{limit: {}}""", "set cost, gpuHours or both"),
+        (
+            "a partial limit in two units",
+            """{limit: {cost: "2"}, limits: [{name: h100, match: {product: "*H100*"}, cost: "1", gpuHours: "2"}]}""",
+            "set either cost or gpuHours"
+        ),
+        (
+            "a limit per label without an amount",
+            """{limit: {cost: "2"}, perLabel: {key: user, limit: {}}}""",
+            "set either cost or gpuHours"
+        ),
         ("the same threshold twice", """{limit: {cost: "2"}, thresholds: [50, 50]}""", "spec.thresholds[1]"),
     ];
 

@@ -22,6 +22,10 @@ public sealed record BudgetSnapshot
     [JsonIgnore]
     public string DisplayName => DisplayNameOf(Name, isCluster: Namespace.Length == 0);
 
+    /// <summary>The name of a limit inside a budget; null for a budget.</summary>
+    [JsonIgnore]
+    public string? LimitName => Name.IndexOf('/') is >= 0 and var at ? Name[(at + 1)..] : null;
+
     public required string Uid { get; init; }
 
     public required DateTimeOffset Now { get; init; }
@@ -50,7 +54,15 @@ public sealed record BudgetSnapshot
     [JsonIgnore]
     public IReadOnlyList<Announcement> GrantNews { get; init; } = [];
 
+    /// <summary>The unit of all amounts: the currency of the price book, or <see cref="GpuHours"/>.</summary>
     public string Currency { get; set; } = "USD";
+
+    /// <summary>The unit of amounts of a limit on GPU-hours.</summary>
+    public const string GpuHours = "GPU-hours";
+
+    /// <summary>The unit of rates: <c>USD/h</c>, or GPUs, because a GPU uses one GPU-hour per hour.</summary>
+    [JsonIgnore]
+    public string RateUnit => Terms.Counted.Unit == UsageUnit.GpuHours ? "GPUs" : $"{Currency}/h";
 
     /// <summary>The ledger's cost of this budget's workloads in this window, including ended ones.</summary>
     public required Amount Spent { get; init; }
@@ -133,7 +145,12 @@ public sealed record BudgetSnapshot
     [JsonIgnore]
     public bool Observes => Terms.Mode != EnforcementMode.Enforce || ObserveOnly || ReleasedAt is not null;
 
-    public static string DisplayNameOf(string name, bool isCluster) => isCluster ? $"cluster budget {name}" : $"budget {name}";
+    /// <summary>Returns a budget's name, or that of one of its limits (<c>nlp/h100</c>), as messages show it.</summary>
+    public static string DisplayNameOf(string name, bool isCluster)
+    {
+        var kind = isCluster ? "cluster budget" : "budget";
+        return name.IndexOf('/') is >= 0 and var at ? $"limit {name[(at + 1)..]} of {kind} {name[..at]}" : $"{kind} {name}";
+    }
 
     /// <summary>The time that an evaluation and a round trip to the API server may take. Part of every stop cost.</summary>
     public TimeSpan ReactionTime { get; set; } = TimeSpan.FromSeconds(10);

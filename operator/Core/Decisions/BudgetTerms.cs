@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using Bursar.Core.Budgets;
+using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 
 namespace Bursar.Core.Decisions;
@@ -60,6 +61,9 @@ public sealed record AutoApprove(int MaxPercent, int PerWindow);
 public sealed record BudgetTerms
 {
     public required Amount Limit { get; init; }
+
+    /// <summary>The usage that the limit counts.</summary>
+    public CountedUsage Counted { get; set; } = CountedUsage.Cost;
 
     public IReadOnlyList<TopUp> TopUps { get; set; } = [];
 

@@ -31,7 +31,7 @@ internal static class ConditionRules
                     ConditionTypes.WithinBudget,
                     false,
                     course.Overspent > Amount.Zero ? Reasons.Overspent : Reasons.Exhausted,
-                    $"{Money(totals.Spent)} of {Money(totals.Limit)} {currency} is spent in {Window.NameOf(budget.Window.Key)}{(course.Overspent > Amount.Zero ? $", {Money(course.Overspent)} {currency} beyond the limit, and {budget.BurnRate} {currency}/h keeps running" : "")}."
+                    $"{Money(totals.Spent)} of {Money(totals.Limit)} {currency} is spent in {Window.NameOf(budget.Window.Key)}{(course.Overspent > Amount.Zero ? $", {Money(course.Overspent)} {currency} beyond the limit, and {budget.BurnRate} {budget.RateUnit} keeps running" : "")}."
                 ),
             totals.MinimumReplicasExceedLimit
                 ? new(
@@ -73,7 +73,7 @@ internal static class ConditionRules
                     ConditionTypes.FullyEnforceable,
                     false,
                     Reasons.UnstoppableWorkloads,
-                    $"{totals.Unstoppable.RatePerHour} {currency}/h comes from {Count(totals.Unstoppable.Workloads.Count)} that cannot be suspended: {WithReasons(totals.Unstoppable)}."
+                    $"{totals.Unstoppable.RatePerHour} {budget.RateUnit} comes from {Count(totals.Unstoppable.Workloads.Count)} that cannot be suspended: {WithReasons(totals.Unstoppable)}."
                 ),
             budget.MeteringStale is { } stale
                 ? new(ConditionTypes.MeteringFresh, false, Reasons.NodeLost, $"Forecasts paused: {stale}.")
@@ -273,7 +273,7 @@ internal static class ConditionRules
             : "";
 
     private static string Running(Prospect course, BudgetSnapshot budget) =>
-        $"{Count(course.RunsOn.Count)} ({budget.BurnRate} {budget.Currency}/h) keep{(course.RunsOn.Count == 1 ? "s" : "")} running: {Named(course.RunsOn)}";
+        $"{Count(course.RunsOn.Count)} ({budget.BurnRate} {budget.RateUnit}) keep{(course.RunsOn.Count == 1 ? "s" : "")} running: {Named(course.RunsOn)}";
 
     private static string Count(int workloads) => $"{workloads} workload{(workloads == 1 ? "" : "s")}";
 

@@ -21,7 +21,7 @@ public static class Messages
         return (
                 workload.Snapshot.Estimate.IsKnown || workload.Snapshot.Class != WorkloadClass.Training
                     ? $"Suspended: {Noun(workload)} would cost {Money(whole)} {budget.Currency} {By(workload, budget)} ({Money(spent)} so far; {Length(workload, budget)}). "
-                    : $"Suspended: the duration of {Noun(workload)} is unknown ({workload.Snapshot.Estimate.Detail}), and it counts with {Money(whole)} {budget.Currency} ({Money(spent)} so far; {workload.Snapshot.Rate} {budget.Currency}/h). "
+                    : $"Suspended: the duration of {Noun(workload)} is unknown ({workload.Snapshot.Estimate.Detail}), and it counts with {Money(whole)} {budget.Currency} ({Money(spent)} so far; {workload.Snapshot.Rate} {budget.RateUnit}). "
             )
             + $"{Capital(budget.DisplayName)} has {Money(totals.Limit - totals.Spent)} of {Money(totals.Limit)} {budget.Currency} left in {Window.NameOf(budget.Window.Key)}"
             + (
@@ -65,7 +65,7 @@ public static class Messages
             + (
                 !(others > HourlyCost.Zero)
                     ? ""
-                    : $" {Names(totals.Unstoppable)} ({others} {budget.Currency}/h) cannot be suspended and {(totals.Unstoppable.Workloads.Count == 1 ? "uses" : "use")} the same budget: to keep {Noun(workload)} running to its end, {(totals.Unstoppable.Workloads.Count == 1 ? "it" : "they")} must end too, or the limit must cover {(totals.Unstoppable.Workloads.Count == 1 ? "its" : "their")} cost."
+                    : $" {Names(totals.Unstoppable)} ({others} {budget.RateUnit}) cannot be suspended and {(totals.Unstoppable.Workloads.Count == 1 ? "uses" : "use")} the same budget: to keep {Noun(workload)} running to its end, {(totals.Unstoppable.Workloads.Count == 1 ? "it" : "they")} must end too, or the limit must cover {(totals.Unstoppable.Workloads.Count == 1 ? "its" : "their")} cost."
             );
     }
 
@@ -137,7 +137,7 @@ public static class Messages
 
     /// <summary>States the rate that an outlook starts from, and whether it falls before the limit is reached.</summary>
     internal static string CurrentRate(BudgetSnapshot budget, Outlook outlook) =>
-        $" ({budget.BurnRate} {budget.Currency}/h now{(outlook.JobsEndBefore, outlook.JobsStopNow) switch
+        $" ({budget.BurnRate} {budget.RateUnit} now{(outlook.JobsEndBefore, outlook.JobsStopNow) switch
         {
             (true, true) => ", less as jobs end or are suspended",
             (true, false) => ", less as jobs end",
@@ -168,7 +168,7 @@ public static class Messages
         + $"Then workloads {(budget.Observes ? "would be" : "are")} suspended, first among {Names(growth.Suspends)}. Raise the limit, add a top-up for {budget.Window.Key}, or stop workloads.";
 
     public static string Overspent(BudgetSnapshot budget, BudgetTotals totals, Amount over, IReadOnlyList<CostedWorkload> runsOn) =>
-        $"{Capital(budget.DisplayName)} is overspent by {Money(over)} {budget.Currency}: {Money(totals.Spent)} of {Money(totals.Limit)} is spent in {Window.NameOf(budget.Window.Key)}, and {budget.BurnRate} {budget.Currency}/h keeps running: "
+        $"{Capital(budget.DisplayName)} is overspent by {Money(over)} {budget.Currency}: {Money(totals.Spent)} of {Money(totals.Limit)} is spent in {Window.NameOf(budget.Window.Key)}, and {budget.BurnRate} {budget.RateUnit} keeps running: "
         + $"{Names([.. runsOn.OrderByDescending(workload => workload.Snapshot.BurnRate)])}. {(budget.Observes ? "Nothing is suspended, since the budget only observes" : "Bursar cannot suspend these workloads or has not suspended them")}. Stop them, scale them down, or raise the limit.";
 
     /// <summary>Names the workloads suspended at the limit, and those that run past it.</summary>
@@ -248,7 +248,7 @@ public static class Messages
         workload.Consequence is { } consequence ? $"{sentence} {consequence}" : sentence;
 
     public static string NotFollowed(CostedWorkload workload, BudgetSnapshot budget) =>
-        $"Suspended, but {workload.Snapshot.NotSuspendable}. It costs {workload.Snapshot.BurnRate} {budget.Currency}/h until its pods end.";
+        $"Suspended, but {workload.Snapshot.NotSuspendable}. It costs {workload.Snapshot.BurnRate} {budget.RateUnit} until its pods end.";
 
     public static string Followed(CostedWorkload workload) =>
         workload.Snapshot.State is WorkloadState.Running or WorkloadState.Pending
@@ -289,7 +289,7 @@ public static class Messages
     {
         var (budget, totals) = (plan.Budget, plan.Totals);
         return $"Suspended: {budget.DisplayName} is used up: {Money(totals.Spent)} of {Money(totals.Limit)} {budget.Currency} is spent in {Window.NameOf(budget.Window.Key)}, and up to {Money(totals.OverspendBound)} is needed to stop its workloads. "
-            + $"{Capital(Noun(workload))} has cost {Money(workload.Snapshot.Spent)} {budget.Currency} and runs at {workload.Snapshot.Rate} {budget.Currency}/h.{ToResume(workload, plan, enough)}{ResumesOtherwise(budget, enough, null)}";
+            + $"{Capital(Noun(workload))} has cost {Money(workload.Snapshot.Spent)} {budget.Currency} and runs at {workload.Snapshot.Rate} {budget.RateUnit}.{ToResume(workload, plan, enough)}{ResumesOtherwise(budget, enough, null)}";
     }
 
     internal static string RevertedAtLimit(CostedWorkload workload, Plan plan, Amount bound, Amount? enough)
@@ -328,7 +328,7 @@ public static class Messages
         workload.OtherBudgets is { } others ? $" It is also suspended by {others}." : "";
 
     public static string DurationUnknown(CostedWorkload workload, BudgetSnapshot budget) =>
-        $"Suspended: its duration is unknown, and {budget.DisplayName} suspends such workloads (unknownDuration: Hold). It costs {workload.Snapshot.Rate} {budget.Currency}/h. "
+        $"Suspended: its duration is unknown, and {budget.DisplayName} suspends such workloads (unknownDuration: Hold). It costs {workload.Snapshot.Rate} {budget.RateUnit}. "
         + "Set bursar.dev/expected-duration on it to let it run.";
 
     public static string Settling(BudgetSnapshot budget, BudgetMemory memory) =>
@@ -402,7 +402,10 @@ public static class Messages
         + $": it needs {Money(needed)} {budget.Currency} with headroom ({Length(workload, budget)}), and {budget.DisplayName} has {Money(totals.Limit - totals.Spent)} of {Money(totals.Limit)} {budget.Currency} left in {Window.NameOf(budget.Window.Key)}.";
 
     public static string Threshold(string basis, int percent, Amount amount, BudgetSnapshot budget, BudgetTotals totals) =>
-        $"{(basis == "spent" ? "Spending" : "Projected spending")} in {Window.NameOf(budget.Window.Key)} is {Money(amount)} of {Money(totals.Limit)} {budget.Currency} ({amount.PercentOf(totals.Limit)} %); the {percent} % threshold is crossed.";
+        $"{(basis == "spent" ? "Spending" : "Projected spending")}{(budget.LimitName is { } limit ? $" of limit {limit}" : "")} in {Window.NameOf(budget.Window.Key)} is {Money(amount)} of {Money(totals.Limit)} {budget.Currency} ({amount.PercentOf(totals.Limit)} %); the {percent} % threshold is crossed.";
+
+    public static string TooManyLabelValues(string key, int without, int most) =>
+        $"{without} values of label {key} have no limit of their own, because a budget can limit at most {most} values at a time. The limits of the budget itself apply to their workloads. Use a label with fewer values, or several budgets.";
 
     /// <summary>Explains why a workload is left as it is.</summary>
     public static string Kept(CostedWorkload workload, string reason, BudgetSnapshot budget) =>
@@ -418,11 +421,11 @@ public static class Messages
             { NotSuspendable: { } why } => $"Counted, and cannot be suspended: {why}.",
             { Exempt: true } => $"Counted, never suspended; {Length(workload, budget)}.",
             { Class: WorkloadClass.Interactive } when !workload.Suspendable =>
-                $"Interactive workload: counted at {workload.Snapshot.Rate} {budget.Currency}/h, not suspended.",
+                $"Interactive workload: counted at {workload.Snapshot.Rate} {budget.RateUnit}, not suspended.",
             { Class: WorkloadClass.Inference } when !workload.Suspendable =>
-                $"Runs at {workload.Snapshot.Rate} {budget.Currency}/h to the end of the window, past the limit too (whenExhausted: MinReplicas).",
+                $"Runs at {workload.Snapshot.Rate} {budget.RateUnit} to the end of the window, past the limit too (whenExhausted: MinReplicas).",
             { Class: WorkloadClass.Inference or WorkloadClass.Interactive } =>
-                $"Runs at {workload.Snapshot.Rate} {budget.Currency}/h until the budget is used up.",
+                $"Runs at {workload.Snapshot.Rate} {budget.RateUnit} until the budget is used up.",
             _ when reason == Reasons.Expired => "The budget's window has ended: it admits nothing and suspends nothing.",
             _ when reason == Reasons.NotStarted => "The budget's window has not started.",
             { QueuedIn: { } queue } => $"It waits {queue}: nothing is reserved for it until it is admitted.",
@@ -432,10 +435,10 @@ public static class Messages
         };
 
     private static string Length(CostedWorkload workload, BudgetSnapshot budget) =>
-        workload.Snapshot.Class == WorkloadClass.Inference ? $"{workload.Snapshot.Rate} {budget.Currency}/h for its replicas"
+        workload.Snapshot.Class == WorkloadClass.Inference ? $"{workload.Snapshot.Rate} {budget.RateUnit} for its replicas"
         : workload.Snapshot.Estimate.IsKnown
-            ? $"about {Span(workload.Snapshot.Estimate.Likely)} left at {workload.Snapshot.Rate} {budget.Currency}/h, {(workload.Snapshot.Estimate.Source == EstimateSource.Progress ? "from its progress: " : "")}{workload.Snapshot.Estimate.Detail}"
-        : $"duration unknown: {workload.Snapshot.Estimate.Detail}; {workload.Snapshot.Rate} {budget.Currency}/h";
+            ? $"about {Span(workload.Snapshot.Estimate.Likely)} left at {workload.Snapshot.Rate} {budget.RateUnit}, {(workload.Snapshot.Estimate.Source == EstimateSource.Progress ? "from its progress: " : "")}{workload.Snapshot.Estimate.Detail}"
+        : $"duration unknown: {workload.Snapshot.Estimate.Detail}; {workload.Snapshot.Rate} {budget.RateUnit}";
 
     /// <summary>Says when the workload may resume only because time passes. Null: it may not.</summary>
     private static string? Later(BudgetSnapshot budget) =>

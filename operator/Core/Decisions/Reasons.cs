@@ -96,6 +96,9 @@ public static class Reasons
     public const string Expired = "Expired";
     public const string InvalidSpec = "InvalidSpec";
 
+    /// <summary>The label of <c>spec.perLabel</c> has more values than can have a limit.</summary>
+    public const string TooManyLabelValues = "TooManyLabelValues";
+
     /// <summary>Its user released it. It suspends nothing until its spec changes, its window ends or the release is ended.</summary>
     public const string EnforcementReleased = "EnforcementReleased";
 

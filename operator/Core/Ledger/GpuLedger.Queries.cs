@@ -13,8 +13,15 @@ public sealed partial class GpuLedger
 {
     private readonly List<RatedSpan> _scratch = [];
 
-    /// <summary>Returns the cost of the selected pods of a namespace in an interval.</summary>
-    public Amount Spent(string ns, LabelSelector selector, DateTimeOffset from, DateTimeOffset to, DateTimeOffset now)
+    /// <summary>Returns the cost of the selected pods of a namespace in an interval, or their usage in another unit.</summary>
+    public Amount Spent(
+        string ns,
+        LabelSelector selector,
+        DateTimeOffset from,
+        DateTimeOffset to,
+        DateTimeOffset now,
+        CountedUsage? counted = null
+    )
     {
         lock (_gate)
         {
@@ -24,18 +31,43 @@ public sealed partial class GpuLedger
             Int128 units = 0;
             foreach (var pod in list)
                 if (pod.From < end && !(pod.End <= start) && Selects(selector, pod))
-                    units += UnitsOf(pod, start, end);
+                    units += UnitsOf(pod, start, end, counted);
             return new(units);
         }
     }
 
-    /// <summary>Returns the same by workload. Workloads without cost in the interval are left out unless they run.</summary>
+    /// <summary>Returns the cost or usage by workload. Workloads without any in the interval are left out unless they run.</summary>
     public IReadOnlyList<WorkloadSpend> SpentByWorkload(
         string ns,
         LabelSelector selector,
         DateTimeOffset from,
         DateTimeOffset to,
-        DateTimeOffset now
+        DateTimeOffset now,
+        CountedUsage? counted = null
+    ) => [.. SpentBy(ns, selector, null, from, to, now, counted).Select(one => one.Spend)];
+
+    /// <summary>
+    /// Returns the cost or usage by value of a label and by workload. Pods without the label are left out. A workload that was relabelled
+    /// between its runs has several values.
+    /// </summary>
+    public IReadOnlyList<(string Value, WorkloadSpend Spend)> SpentByLabel(
+        string ns,
+        LabelSelector selector,
+        string key,
+        DateTimeOffset from,
+        DateTimeOffset to,
+        DateTimeOffset now,
+        CountedUsage? counted = null
+    ) => SpentBy(ns, selector, key, from, to, now, counted);
+
+    private IReadOnlyList<(string Value, WorkloadSpend Spend)> SpentBy(
+        string ns,
+        LabelSelector selector,
+        string? key,
+        DateTimeOffset from,
+        DateTimeOffset to,
+        DateTimeOffset now,
+        CountedUsage? counted
     )
     {
         lock (_gate)
@@ -44,23 +76,41 @@ public sealed partial class GpuLedger
                 return [];
             var (start, end) = Clip(from, to, now);
             var days = TouchedDays(from, to, now);
-            var sums = new Dictionary<WorkloadKey, Sum>();
+            var sums = new Dictionary<(string Value, WorkloadKey Workload), Sum>();
             foreach (var pod in list)
             {
                 if (pod.From > end || pod.End <= start || !Selects(selector, pod))
                     continue;
-                if (!sums.TryGetValue(pod.Workload, out var sum))
-                    sums.Add(pod.Workload, sum = new(pod.Class));
-                sum.Add(this, pod, start, end, days);
+                var value = "";
+                if (key is not null && pod.Labels?.TryGetValue(key, out value) != true)
+                    continue;
+                if (!sums.TryGetValue((value!, pod.Workload), out var sum))
+                    sums.Add((value!, pod.Workload), sum = new(pod.Class));
+                sum.Add(this, pod, start, end, days, counted);
             }
             return
             [
-                .. sums.Select(pair => pair.Value.ToSpend(pair.Key))
-                    .OrderBy(spend => spend.Workload.Kind, StringComparer.Ordinal)
-                    .ThenBy(spend => spend.Workload.Name, StringComparer.Ordinal)
-                    .ThenBy(spend => spend.Workload.Uid, StringComparer.Ordinal),
+                .. sums.Select(pair => (pair.Key.Value, Spend: pair.Value.ToSpend(pair.Key.Workload)))
+                    .Where(one => counted?.Product is null || one.Spend.Gpus > 0 || one.Spend.Spent > Amount.Zero)
+                    .OrderBy(one => one.Spend.Workload.Kind, StringComparer.Ordinal)
+                    .ThenBy(one => one.Spend.Workload.Name, StringComparer.Ordinal)
+                    .ThenBy(one => one.Spend.Workload.Uid, StringComparer.Ordinal),
             ];
         }
+    }
+
+    /// <summary>Returns the values of a label among the selected pods of a namespace that were billed in an interval.</summary>
+    public IReadOnlySet<string> LabelValues(string ns, LabelSelector selector, string key, DateTimeOffset from, DateTimeOffset to)
+    {
+        var values = new HashSet<string>(StringComparer.Ordinal);
+        lock (_gate)
+        {
+            var (start, end) = (from.ToUnixTimeMilliseconds(), to.ToUnixTimeMilliseconds());
+            foreach (var pod in _podsByNamespace.GetValueOrDefault(ns) ?? [])
+                if (pod.From < end && !(pod.End <= start) && pod.Labels?.GetValueOrDefault(key) is { } value && Selects(selector, pod))
+                    values.Add(value);
+        }
+        return values;
     }
 
     /// <summary>Returns the cost of the namespace's GPU pods that no selector matches.</summary>
@@ -108,10 +158,16 @@ public sealed partial class GpuLedger
     }
 
     /// <summary>Returns spending as stretches of constant rate, for <see cref="RollingSum"/>. The end of an open one is null.</summary>
-    public IReadOnlyList<SpendSegment> Segments(string ns, LabelSelector selector, DateTimeOffset from, DateTimeOffset now)
+    public IReadOnlyList<SpendSegment> Segments(
+        string ns,
+        LabelSelector selector,
+        DateTimeOffset from,
+        DateTimeOffset now,
+        CountedUsage? counted = null
+    )
     {
         var segments = new List<SpendSegment>();
-        foreach (var (entry, labels) in EntriesWithLabels(ns, from, now, now))
+        foreach (var (entry, labels) in EntriesWithLabels(ns, from, now, now, counted))
             if (entry.Rate is { } rate && SelectsLabels(selector, labels))
                 segments.Add(new(entry.From, entry.To, rate * entry.Gpus));
         return segments;
@@ -376,7 +432,8 @@ public sealed partial class GpuLedger
         string ns,
         DateTimeOffset from,
         DateTimeOffset to,
-        DateTimeOffset now
+        DateTimeOffset now,
+        CountedUsage? counted = null
     )
     {
         lock (_gate)
@@ -388,7 +445,7 @@ public sealed partial class GpuLedger
             var present = now.ToUnixTimeMilliseconds();
             foreach (var pod in list.OrderBy(pod => pod.From).ThenBy(pod => pod.Uid, StringComparer.Ordinal))
             {
-                SpansOf(pod, start, end);
+                SpansOf(pod, start, end, counted);
                 foreach (var span in _scratch)
                 {
                     var open = pod.End is null && span.To == present && end == present && !IsLost(pod.Node, present);
@@ -440,30 +497,30 @@ public sealed partial class GpuLedger
     private static bool SelectsLabels(LabelSelector selector, IReadOnlyDictionary<string, string>? labels) =>
         selector.IsEmpty || labels is not null && selector.Matches(labels);
 
-    private Int128 UnitsOf(PodAccount pod, long from, long to)
+    private Int128 UnitsOf(PodAccount pod, long from, long to, CountedUsage? counted = null)
     {
-        SpansOf(pod, from, to);
+        SpansOf(pod, from, to, counted);
         Int128 units = 0;
         foreach (var span in _scratch)
             units += (Int128)(span.Nano ?? 0) * pod.Gpus * (span.To - span.From);
         return units;
     }
 
-    private HourlyCost? RateAt(PodAccount pod, long at)
+    private HourlyCost? RateAt(PodAccount pod, long at, CountedUsage? counted = null)
     {
         if (at < pod.From || pod.End <= at)
             return null;
-        SpansOf(pod, at, at + 1);
+        SpansOf(pod, at, at + 1, counted);
         return _scratch.Count == 1 && _scratch[0].Nano is { } nano ? new GpuHourPrice(nano) * pod.Gpus : null;
     }
 
     /// <summary>
     /// Fills the scratch list with the pod's billed time in [from, to): its lifetime without the node's absences, cut at price changes.
     /// </summary>
-    private void SpansOf(PodAccount pod, long from, long to)
+    private void SpansOf(PodAccount pod, long from, long to, CountedUsage? counted = null)
     {
         _scratch.Clear();
-        CutLifetime(pod, from, to);
+        CutLifetime(pod, from, to, counted);
         if (pod.Claims.Count > 0)
         {
             DivideClaims(pod);
@@ -519,7 +576,7 @@ public sealed partial class GpuLedger
             }
     }
 
-    private void CutLifetime(PodAccount pod, long from, long to)
+    private void CutLifetime(PodAccount pod, long from, long to, CountedUsage? counted)
     {
         from = Math.Max(from, pod.From);
         to = Math.Min(to, pod.End ?? to);
@@ -532,16 +589,16 @@ public sealed partial class GpuLedger
             if (away >= to)
                 break;
             if (away > from)
-                CutByPrice(pod.Node, from, away);
+                CutByPrice(pod.Node, from, away, counted);
             if (back is not { } returned)
                 return;
             from = Math.Max(from, returned);
         }
         if (from < to)
-            CutByPrice(pod.Node, from, to);
+            CutByPrice(pod.Node, from, to, counted);
     }
 
-    private void CutByPrice(NodeAccount node, long from, long to)
+    private void CutByPrice(NodeAccount node, long from, long to, CountedUsage? counted = null)
     {
         var index = node.Capacity.Count - 1;
         while (index > 0 && node.Capacity[index].At > from)
@@ -558,7 +615,12 @@ public sealed partial class GpuLedger
                 end = Math.Max(from, node.Capacity[index].At);
                 break;
             }
-            if (_prices.TryGetValue(product, out var timeline))
+            if (counted is { Unit: UsageUnit.GpuHours } || counted?.Counts(product) == false)
+            {
+                if (end > from)
+                    _scratch.Add(new(from, end, counted.RateOf(product, null)!.Value.NanoPerGpuHour));
+            }
+            else if (_prices.TryGetValue(product, out var timeline))
                 timeline.Cut(_scratch, from, end);
             else if (end > from)
                 _scratch.Add(new(from, end, null));
@@ -626,21 +688,21 @@ public sealed partial class GpuLedger
         private long _needed;
         private readonly SortedDictionary<string, TokenSums> _tokens = new(StringComparer.Ordinal);
 
-        public void Add(GpuLedger ledger, PodAccount pod, long from, long to, Touched days)
+        public void Add(GpuLedger ledger, PodAccount pod, long from, long to, Touched days, CountedUsage? counted)
         {
-            var (cost, time, noPrice) = CostOf(ledger, pod, from, to);
+            var (cost, time, noPrice) = CostOf(ledger, pod, from, to, counted);
             _units += cost;
             _reserved += time;
             _unpriced += noPrice;
             // Most pods lie inside the interval as a whole.
             if (days.From < from && pod.From < from || days.To > to && !(pod.End <= to))
-                (cost, time, _) = CostOf(ledger, pod, days.From, days.To);
+                (cost, time, _) = CostOf(ledger, pod, days.From, days.To, counted);
             _daysUnits += cost;
             _daysReserved += time;
-            if (pod.From <= to && !(pod.End <= to))
+            if (pod.From <= to && !(pod.End <= to) && counted?.Counts(ProductAt(pod.Node, to)) != false)
             {
                 _gpus += pod.Gpus;
-                if (ledger.RateAt(pod, to) is { } rate)
+                if (ledger.RateAt(pod, to, counted) is { } rate)
                     _rate += rate;
             }
             _since = Math.Min(_since, pod.From);
@@ -660,9 +722,15 @@ public sealed partial class GpuLedger
             }
         }
 
-        private static (Int128 Units, Int128 Reserved, Int128 Unpriced) CostOf(GpuLedger ledger, PodAccount pod, long from, long to)
+        private static (Int128 Units, Int128 Reserved, Int128 Unpriced) CostOf(
+            GpuLedger ledger,
+            PodAccount pod,
+            long from,
+            long to,
+            CountedUsage? counted
+        )
         {
-            ledger.SpansOf(pod, from, to);
+            ledger.SpansOf(pod, from, to, counted);
             Int128 units = 0,
                 held = 0,
                 unpriced = 0;

@@ -1,3 +1,5 @@
+using Bursar.Core.Ledger;
+
 namespace Bursar.Core.Prices;
 
 /// <summary>
@@ -8,10 +10,6 @@ namespace Bursar.Core.Prices;
 /// </summary>
 public static class PriceClass
 {
-    public const string UnknownProduct = "unknown product";
-
-    private const string Opening = " [";
-
     public static string Get(PriceBook? book, PricedNode node)
     {
         if (book is null || node.Product.Length == 0 && !IsEverPriced(book, node))
@@ -45,17 +43,9 @@ public static class PriceClass
             attributes.Add($"instanceType={node.InstanceType}");
         foreach (var key in labels ?? [])
             attributes.Add(node.Labels.TryGetValue(key, out var value) ? $"{key}={value}" : $"!{key}");
-        var product = node.Product.Length > 0 ? node.Product : UnknownProduct;
-        return attributes.Count == 0 ? product : $"{product}{Opening}{string.Join(", ", attributes)}]";
+        return PriceClassName.From(node.Product, attributes);
     }
 
     private static bool IsEverPriced(PriceBook book, PricedNode node) =>
         book.DatesAfter(DateTimeOffset.MinValue).Prepend(DateTimeOffset.MinValue).Any(date => book.RuleFor(node, date) is not null);
-
-    /// <summary>Returns the product of a class. Empty: its nodes have none.</summary>
-    public static string ProductOf(string priceClass)
-    {
-        var product = priceClass.IndexOf(Opening, StringComparison.Ordinal) is >= 0 and var at ? priceClass[..at] : priceClass;
-        return product == UnknownProduct ? "" : product;
-    }
 }

@@ -1,3 +1,4 @@
+using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 
 namespace Bursar.Core.Prices;
@@ -47,12 +48,12 @@ public static class PriceDecider
         var priceClass = PriceClass.Get(book, node);
         // A node without a product keeps a price that it had by its other attributes.
         if (priceClass.Length == 0)
-            return current.Length > 0 && PriceClass.ProductOf(current).Length == 0
+            return current.Length > 0 && PriceClassName.ProductOf(current).Length == 0
                 ? new(current, trusted(current), problem ?? (book is null ? NoBook : NoRate), [])
                 : new("", null, null, []);
         var known = trusted(priceClass);
         // A node whose labels changed keeps the price of its old class if the new class has no trusted price.
-        var priceBefore = current != priceClass && PriceClass.ProductOf(current) == node.Product ? trusted(current) : null;
+        var priceBefore = current != priceClass && PriceClassName.ProductOf(current) == node.Product ? trusted(current) : null;
         var last = known ?? priceBefore;
         PriceVerdict KeepLast(string why) => new(known is null && priceBefore is not null ? current : priceClass, last, why, []);
 

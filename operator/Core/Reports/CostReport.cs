@@ -130,7 +130,7 @@ public sealed record CostReport
 
     private static string ProductOf(IEnumerable<LedgerEntry> entries, DateTimeOffset to) =>
         entries
-            .GroupBy(entry => entry.Share.IsWhole ? PriceClass.ProductOf(entry.Product) : "")
+            .GroupBy(entry => entry.Share.IsWhole ? PriceClassName.ProductOf(entry.Product) : "")
             .OrderByDescending(group => group.Sum(entry => ((entry.To ?? to) - entry.From).Ticks * (double)entry.Gpus))
             .ThenBy(group => group.Key, StringComparer.Ordinal)
             .FirstOrDefault()

@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
@@ -300,9 +302,7 @@ public sealed partial class OperatorState
     {
         if (!_budgets.TryGetValue(uid, out var shard))
         {
-            shard = Add(
-                new($"{(ns.Length > 0 ? ns : ClusterBudgets)}.{uid}", LedgerShard.BudgetKind) { Namespace = ns, Budget = new(uid) }
-            );
+            shard = Add(new(ShardName(ns, uid), LedgerShard.BudgetKind) { Namespace = ns, Budget = new(uid) });
             _budgets.Add(uid, shard);
             if (!_budgetsByNamespace.TryGetValue(ns, out var beside))
                 _budgetsByNamespace.Add(ns, beside = []);
@@ -311,6 +311,17 @@ public sealed partial class OperatorState
         if (name.Length > 0)
             shard.Budget!.Name = name;
         return shard;
+    }
+
+    /// <summary>
+    /// Returns the name of a budget's ledger object. The UID of a limit inside a budget contains the limit's name, which may have characters
+    /// that an object's name may not have, so a hash of it is used.
+    /// </summary>
+    private static string ShardName(string ns, string uid)
+    {
+        var at = uid.IndexOf('/');
+        var own = at < 0 ? uid : $"{uid[..at]}.{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(uid[at..])).AsSpan(0, 8))}";
+        return $"{(ns.Length > 0 ? ns : ClusterBudgets)}.{own}";
     }
 
     private SuspensionRecord WithFirstOriginal(SuspensionRecord record) =>

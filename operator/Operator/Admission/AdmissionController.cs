@@ -83,6 +83,7 @@ internal sealed partial class AdmissionController(
             return Untouched;
         var labels = work.Labels;
         var budgets = new List<ReviewedBudget>();
+        // The limits inside a budget gate the same workloads.
         foreach (var budget in stores.Coverage.In(work.Namespace).OrderBy(b => b.Metadata.Name, StringComparer.Ordinal))
         {
             var errors = GpuBudgetReader.Read(budget, out var terms, out var selector, out var exempt);
@@ -129,7 +130,9 @@ internal sealed partial class AdmissionController(
         // If the owner is not cached yet, use the pod's own labels, which come from its template.
         var top = PodWorkload.From(pod, stores);
         var work = top is null ? null : stores.CacheOf(top.Key.Kind)?.Get(top.Key.Namespace, top.Key.Name);
-        foreach (var budget in stores.Coverage.In(pod.Metadata.Namespace ?? "").OrderBy(b => b.Metadata.Name, StringComparer.Ordinal))
+        foreach (
+            var budget in stores.Coverage.WithLimitsIn(pod.Metadata.Namespace ?? "").OrderBy(b => b.Metadata.Name, StringComparer.Ordinal)
+        )
         {
             if (observes || GpuBudgetReader.Read(budget, out var terms, out var selector, out var exempt).Count > 0)
                 continue;
@@ -137,6 +140,8 @@ internal sealed partial class AdmissionController(
             if (
                 terms!.NewPods != NewPodsWhenExhausted.Gate
                 || terms.Mode != EnforcementMode.Enforce
+                // The GPU that the pod will get is not known yet.
+                || terms.Counted.Product is not null
                 || !selector.Matches(labels)
                 || exempt?.Matches(labels) == true
                 || ReleasedAt(budget, terms.Window) is not null

@@ -113,13 +113,18 @@ internal sealed partial class WorkloadAdmissionController(
             return new(true, "It asks for no GPU.");
         var labels = work.Labels;
         AdmissionAnswer? combined = null;
-        foreach (var budget in stores.Coverage.In(ns))
+        foreach (var budget in stores.Coverage.WithLimitsIn(ns))
         {
             // A budget with an invalid spec enforces nothing.
-            if (GpuBudgetReader.Read(budget, out _, out var selector, out _).Count > 0 || !selector.Matches(labels))
+            if (GpuBudgetReader.Read(budget, out var terms, out var selector, out _).Count > 0 || !selector.Matches(labels))
                 continue;
             if (Answer(budget, owner.Uid) is not { } answer)
+            {
+                // A limit on a product lists only workloads that use it.
+                if (terms!.Counted.Product is not null && decisions.Get(budget) is not null)
+                    continue;
                 return null;
+            }
             if (!answer.Admits)
                 return answer;
             combined = combined is null ? answer : combined with { Sentence = $"{combined.Sentence} {answer.Sentence}" };

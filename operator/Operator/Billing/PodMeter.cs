@@ -127,7 +127,7 @@ internal sealed class PodMeter(
     /// <summary>Returns the product. An allocated claim is settled even on a node without a product.</summary>
     private static string ProductOf(NodeDevices? devices, V1Pod pod) =>
         devices is { Product.Length: > 0 } ? devices.Product
-        : pod.Spec.ResourceClaims.Count > 0 && devices is not null ? PriceClass.UnknownProduct
+        : pod.Spec.ResourceClaims.Count > 0 && devices is not null ? PriceClassName.UnknownProduct
         : "";
 
     /// <summary>

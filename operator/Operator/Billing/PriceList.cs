@@ -134,17 +134,19 @@ internal sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProv
     public static string? RegisterOf(V1Node node) =>
         node.Metadata.Annotations.TryGetValue(HamiRegister.Annotation, out var text) ? text : null;
 
-    /// <summary>Returns the hourly cost of a pod's request on a node at the trusted price; null if unknown.</summary>
-    public HourlyCost? RateOn(V1Node node, GpuRequest request)
+    /// <summary>Returns the hourly cost of a pod's request on a node at the trusted price, or its usage per hour; null if unknown.</summary>
+    public HourlyCost? RateOn(V1Node node, GpuRequest request, CountedUsage counted)
     {
         var share = request.ShareOn(stores.Gpus.DevicesOf(node));
         // A shared claim costs the pod at most as much as if it used the claim alone.
         foreach (var claim in request.Claims ?? [])
             share = DeviceShare.Sum(share, claim.Share);
-        return RateOf(ClassOf(node), share) is { } rate ? rate * request.Units : null;
+        return RateOf(ClassOf(node), share, counted) is { } rate ? rate * request.Units : null;
     }
 
-    public GpuHourPrice? RateOf(string priceClass, DeviceShare share) => share.RateOf(ledger.RateOf(priceClass, Now()));
+    /// <summary>Returns the rate of a part of a GPU; null if unknown.</summary>
+    public GpuHourPrice? RateOf(string priceClass, DeviceShare share, CountedUsage counted) =>
+        share.RateOf(counted.RateOf(priceClass, ledger.RateOf(priceClass, Now())));
 
     /// <summary>Returns the price class of a node in the ledger.</summary>
     public string ClassOf(V1Node node) =>
@@ -195,7 +197,7 @@ internal sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProv
         var reading = _reading;
         // Without a label the driver's name is the product. After a restart, until it is reported again, use the recorded one.
         var product =
-            devices.Product.Length > 0 ? devices.Product : _names.GetValueOrDefault(name) ?? PriceClass.ProductOf(recorded.Product);
+            devices.Product.Length > 0 ? devices.Product : _names.GetValueOrDefault(name) ?? PriceClassName.ProductOf(recorded.Product);
         var verdict = PriceDecider.Decide(
             reading.Book,
             reading.Problem,

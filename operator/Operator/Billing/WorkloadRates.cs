@@ -21,9 +21,9 @@ internal sealed class WorkloadRates(ClusterStores stores, GpuLedger ledger, Pric
             );
 
     /// <summary>
-    /// Returns the hourly cost of the GPUs that the workload can hold at the same time; null if there is no price. It uses the price of its
-    /// running pods, otherwise of the GPUs that it last ran on, otherwise the most expensive price that its node selector allows. So a job
-    /// without a pod is never admitted at a price that it may not get.
+    /// Returns the hourly cost of the GPUs that the workload can hold at the same time, or their usage per hour; null if there is no price.
+    /// It uses the price of its running pods, otherwise of the GPUs that it last ran on, otherwise the most expensive price that its node
+    /// selector allows. So a job without a pod is never admitted at a price that it may not get.
     /// </summary>
     public HourlyCost? RateOf(
         IReadOnlyList<PodSet> sets,
@@ -32,34 +32,48 @@ internal sealed class WorkloadRates(ClusterStores stores, GpuLedger ledger, Pric
         WorkloadSpend? spend,
         string ns,
         string uid,
-        DateTimeOffset now
+        DateTimeOffset now,
+        CountedUsage counted
     )
     {
         if (spend is { Gpus: > 0 } && spend.RatePerHour != HourlyCost.Zero)
             return new GpuHourPrice(spend.RatePerHour.NanoPerHour / spend.Gpus) * gpus;
         if (live.Select(pod => stores.Nodes.Store.Get(null, pod.Spec.NodeName!)).FirstOrDefault(node => node is not null) is { } current)
-            return Sum(sets, set => prices.RateOn(current, set.Request));
+            return Sum(sets, set => prices.RateOn(current, set.Request, counted));
         if (
             spend is not null
             && ledger.Entries(ns, spend.Since, now, now).LastOrDefault(e => e.Workload.Uid == uid) is { Product.Length: > 0 } last
         )
-            return prices.RateOf(last.Product, last.Share) is { } known ? known * gpus : null;
-        return HighestOf(sets);
+            return prices.RateOf(last.Product, last.Share, counted) is { } known ? known * gpus : null;
+        return Sum(sets, set => HighestOf(set, counted));
     }
 
     /// <summary>
     /// Returns the hourly cost of pods that do not exist yet, each at the most expensive price that its node selector allows. Null if a
     /// price is missing or none requests GPUs.
     /// </summary>
-    public HourlyCost? HighestOf(IReadOnlyList<PodSet> sets) => Sum(sets, HighestOf);
+    public HourlyCost? HighestOf(IReadOnlyList<PodSet> sets) => Sum(sets, set => HighestOf(set, CountedUsage.Cost));
 
-    private HourlyCost? HighestOf(PodSet set)
+    /// <summary>
+    /// A limit on a product counts only pods that can run on nothing else. Otherwise it would stop jobs that other GPUs could run.
+    /// </summary>
+    private HourlyCost? HighestOf(PodSet set, CountedUsage counted)
     {
         HourlyCost? highest = null;
         foreach (var node in nodes.NodesFor(set.Template.Spec.NodeSelector))
-            if (prices.RateOn(node, set.Request) is { } rate && (highest is null || rate > highest.Value))
+        {
+            if (!counted.Counts(prices.ClassOf(node)))
+                return HourlyCost.Zero;
+            if (prices.RateOn(node, set.Request, counted) is { } rate && (highest is null || rate > highest.Value))
                 highest = rate;
-        return highest;
+        }
+        // Without a node of that kind, the number of GPUs is known although their price is not.
+        return highest
+            ?? (
+                counted.Product is not null ? HourlyCost.Zero
+                : set.Request.ShareOn(null).RateOf(counted.RateOf("", null)) is { } each ? each * set.Request.Units
+                : null
+            );
     }
 
     /// <summary>Adds up the pods that request GPUs. Null if a price is missing.</summary>

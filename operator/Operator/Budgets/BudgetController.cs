@@ -28,10 +28,12 @@ internal sealed class BudgetController<TBudget>(BudgetReconciler reconciler) : I
 }
 
 /// <summary>
-/// Reconciles a budget: observe, decide, act, then write the status. Status, Events and metrics all come from the one decision of the pass.
+/// Reconciles a budget: observe, decide and act, for the budget and for each limit inside it, then write the status. Status, Events and
+/// metrics all come from the decisions of the pass.
 /// </summary>
 internal sealed class BudgetReconciler(
     BudgetObserver observer,
+    LabelLimits limits,
     BudgetRecorder recorder,
     BudgetActor actor,
     BudgetReporter reporter,
@@ -48,6 +50,7 @@ internal sealed class BudgetReconciler(
 
     private static readonly TimeSpan IdleEvaluation = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan ExpectationRetry = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan Shortest = TimeSpan.FromMilliseconds(1);
 
     /// <summary>
     /// Budgets are observed and decided one after another, so that each sees the decisions of the others. Budgets that share workloads then
@@ -61,55 +64,123 @@ internal sealed class BudgetReconciler(
         recorder.RestoreSpec(entity);
         if (GpuBudgetReader.Read(entity, out var terms, out var selector, out var exempt) is { Count: > 0 } errors)
         {
-            decisions.Forget(entity);
+            foreach (var part in stores.Coverage.LimitsOf(entity).Prepend(entity))
+                decisions.Forget(part);
             return await reporter.RefuseAsync(entity, new(errors, null), cancellationToken);
         }
         var budget = new ReadBudget(entity, terms!, selector, exempt, recorder.NamespacesOf(entity, terms!));
         if (expectations.IsWaiting(budget.Namespaces))
             return ExpectationRetry;
 
-        recorder.RestoreProgress(budget);
-        BudgetSnapshot snapshot;
-        GrantDecision grants;
-        BudgetDecision decision;
-        using (await _deciding.EnterAsync(cancellationToken))
+        var withoutLimit = limits.Update(budget);
+        var whole = await PassAsync([budget], () => [observer.Observe(budget)], cancellationToken);
+        var (next, failed) = (whole.Next, whole.Failed);
+        TimeSpan? wait = null;
+        var requestFailure = await TryAsync(async () => wait = await requests.ReportAsync(entity, whole.Grants!, cancellationToken));
+        failed ??= requestFailure;
+        foreach (var group in GroupsOf(budget))
         {
-            (snapshot, grants) = recorder.Grant(budget, observer.Observe(budget) with { RolledOver = recorder.BeginWindow(budget) });
-            decision = BudgetDecider.Decide(snapshot);
-            recorder.Record(budget, snapshot, decision);
-            decisions.Record(entity, decision);
-            MarkOthers(entity, decision);
+            // A decision must see what the one before it has written.
+            if (expectations.IsWaiting(budget.Namespaces))
+            {
+                next = ExpectationRetry;
+                break;
+            }
+            var pass = await PassAsync(group.Limits, group.Observe, cancellationToken);
+            failed ??= pass.Failed;
+            next = pass.Next < next ? pass.Next : next;
         }
-        reporter.Announce(entity, decision);
-        await actor.RecordAsync(budget, snapshot, decision, cancellationToken);
-        TimeSpan? requestWait = null;
-        var requestFailure = await TryAsync(async () => requestWait = await requests.ReportAsync(entity, grants, cancellationToken));
-        var gateFailure = await TryAsync(() => gated.RemoveGateAsync(budget, decision, cancellationToken));
-        // A failed write must not prevent the status update.
-        var failed = await TryAsync(() => actor.ActAsync(budget, snapshot, decision, cancellationToken))
-            ?? await TryAsync(() => actor.ReleaseStraysAsync(budget, snapshot, cancellationToken))
-            ?? gateFailure
-            ?? requestFailure;
-        var wait = await reporter.WriteStatusAsync(budget, decision, cancellationToken);
+        (BudgetObject, BudgetDecision)[] decided =
+        [
+            .. stores
+                .Coverage.LimitsOf(entity)
+                .Where(limit => decisions.Get(limit) is not null)
+                .Select(limit => (limit, decisions.Get(limit)!)),
+        ];
+        var statusWait = await reporter.WriteStatusAsync(budget, whole.Decision, decided, withoutLimit, cancellationToken);
+        foreach (var due in (TimeSpan?[])[wait, statusWait])
+            if (due < next)
+                next = due.Value;
         failed?.Throw();
-        return Next(budget, snapshot, decision, requestWait < wait || wait is null ? requestWait : wait);
+        return next < Shortest ? Shortest : next;
+    }
+
+    /// <summary>
+    /// Returns the limits inside a budget in the groups that are decided on together. Those of a label's values have no workload in common.
+    /// </summary>
+    private IEnumerable<(IReadOnlyList<ReadBudget> Limits, Func<IReadOnlyList<BudgetSnapshot>> Observe)> GroupsOf(ReadBudget budget)
+    {
+        var all = stores.Coverage.LimitsOf(budget.Object);
+        foreach (var limit in all.Where(limit => !limit.IsOfLabel).Select(budget.LimitOf))
+            yield return ([limit], () => [observer.Observe(limit)]);
+        ReadBudget[] values = [.. all.Where(limit => limit.IsOfLabel).Select(budget.LimitOf)];
+        if (values.Length > 0 && GpuBudgetReader.LimitedLabelOf(budget.Object) is { } key)
+            yield return (values, () => observer.Observe(budget, key, values));
+    }
+
+    /// <summary>
+    /// Decides on a budget, or on limits inside one, and acts. Returns the decision on the first, that on the budget's requests, the time to the
+    /// next pass, and a failed write, which must not prevent the status update.
+    /// </summary>
+    private async Task<(BudgetDecision Decision, GrantDecision? Grants, TimeSpan Next, ExceptionDispatchInfo? Failed)> PassAsync(
+        IReadOnlyList<ReadBudget> budgets,
+        Func<IReadOnlyList<BudgetSnapshot>> observe,
+        CancellationToken cancellationToken
+    )
+    {
+        foreach (var budget in budgets)
+            recorder.RestoreProgress(budget);
+        GrantDecision? grants = null;
+        var passes = new List<(ReadBudget Budget, BudgetSnapshot Snapshot, BudgetDecision Decision)>();
+        using (await _deciding.EnterAsync(cancellationToken))
+            foreach (var (budget, observed) in budgets.Zip(observe()))
+            {
+                var snapshot = observed with { RolledOver = recorder.BeginWindow(budget) };
+                // Requests are for budgets and not for the limits inside them.
+                if (budget.Object.PartOf is null)
+                    (snapshot, grants) = recorder.Grant(budget, snapshot);
+                var decision = BudgetDecider.Decide(snapshot);
+                recorder.Record(budget, snapshot, decision);
+                decisions.Record(budget.Object, decision);
+                MarkOthers(budget.Object, decision);
+                passes.Add((budget, snapshot, decision));
+            }
+        var next = IdleEvaluation;
+        ExceptionDispatchInfo? failed = null;
+        foreach (var (budget, snapshot, decision) in passes)
+        {
+            reporter.Announce(budget.Object, decision);
+            await actor.RecordAsync(budget, snapshot, decision, cancellationToken);
+            var gateFailure = await TryAsync(() => gated.RemoveGateAsync(budget, decision, cancellationToken));
+            var failure = await TryAsync(() => actor.ActAsync(budget, snapshot, decision, cancellationToken))
+                ?? await TryAsync(() => actor.ReleaseStraysAsync(budget, snapshot, cancellationToken))
+                ?? gateFailure;
+            failed ??= failure;
+            if (Next(budget, snapshot, decision) is var early && early < next)
+                next = early;
+        }
+        return (passes[0].Decision, grants, next, failed);
     }
 
     /// <summary>Marks the other budgets of the workloads that a decision resumes, because they have reserved nothing for them.</summary>
     private void MarkOthers(BudgetObject entity, BudgetDecision decision)
     {
         foreach (var action in decision.Actions.Where(action => action.Kind == ActionKind.Resume))
-        foreach (var other in stores.Coverage.In(action.Workload.Namespace))
-            if (other.Metadata.Uid != entity.Metadata.Uid)
+        foreach (var other in stores.Coverage.WithLimitsIn(action.Workload.Namespace))
+            if (other.Metadata.Uid != entity.Metadata.Uid && !entity.IsLimitOfOtherValue(other))
                 decisions.MarkOutdated(other);
     }
 
     public void Forget(BudgetObject entity)
     {
         reporter.Forget(entity.Metadata.Uid);
-        recorder.Forget(entity.Metadata.Uid);
-        actor.Forget(entity.Metadata.Uid);
-        decisions.Forget(entity);
+        foreach (var part in stores.Coverage.LimitsOf(entity).Prepend(entity))
+        {
+            recorder.Forget(part.Metadata.Uid);
+            actor.Forget(part.Metadata.Uid);
+            decisions.Forget(part);
+        }
+        stores.Coverage.Forget(entity);
     }
 
     private static async Task<ExceptionDispatchInfo?> TryAsync(Func<Task> act)
@@ -128,21 +199,16 @@ internal sealed class BudgetReconciler(
     /// <summary>
     /// Returns the time to the next pass: short while a workload exists or costs money, and never later than the edge of the window.
     /// </summary>
-    private static TimeSpan Next(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision, TimeSpan? statusWait)
+    private static TimeSpan Next(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision)
     {
         var isActive = snapshot.BurnRate.NanoPerHour > 0 || snapshot.Workloads.Count > 0 || decision.Actions.Count > 0;
         var next = isActive ? Evaluation : IdleEvaluation;
         if (Window.NextEdge(budget.Terms.Window, snapshot.Now) is { } edge && edge - snapshot.Now < next)
             next = edge - snapshot.Now;
-        foreach (var grant in decision.Grants)
-            if (grant.EndedAt is null && grant.ExpiresAt > snapshot.Now && grant.ExpiresAt - snapshot.Now < next)
-                next = grant.ExpiresAt - snapshot.Now;
         // A checkpoint request must end at its deadline, because the overspend bound relies on it.
         foreach (var request in decision.Memory.Checkpoints.Values)
             if (request.Deadline > snapshot.Now && request.Deadline - snapshot.Now < next)
                 next = request.Deadline - snapshot.Now;
-        if (statusWait is { } wait && wait < next)
-            next = wait;
-        return next < TimeSpan.FromMilliseconds(1) ? TimeSpan.FromMilliseconds(1) : next;
+        return next;
     }
 }

@@ -31,14 +31,12 @@ internal sealed class BudgetObserver(
 
     public BudgetSnapshot Observe(ReadBudget budget)
     {
-        var now = time.GetUtcNow();
-        var window = Window.At(budget.Terms.Window, now);
-        var to = window.End < now ? window.End : now;
+        var (now, window, to) = Times(budget);
         var facts = new BudgetFacts(
             budget,
             now,
             budget
-                .Namespaces.SelectMany(ns => ledger.SpentByWorkload(ns, budget.Selector, window.Start, to, now))
+                .Namespaces.SelectMany(ns => ledger.SpentByWorkload(ns, budget.Selector, window.Start, to, now, budget.Terms.Counted))
                 .ToDictionary(s => s.Workload.Uid, StringComparer.Ordinal),
             state.SuspensionsBy(budget.Uid).ToDictionary(p => p.Uid, StringComparer.Ordinal),
             state.SuspendedByOthers(budget.Namespaces, budget.Uid),
@@ -46,11 +44,70 @@ internal sealed class BudgetObserver(
             new(() => metering.RunningOn(now)),
             NotCoveredByOthers(budget)
         );
-        var spends = facts.Spends;
+        return Observe(facts, window, to, stores.Kinds.SelectMany(cache => budget.Namespaces.SelectMany(cache.In)));
+    }
+
+    /// <summary>
+    /// Observes the limits of a label's values, in their order. Their common inputs are read once, because there may be a thousand of them.
+    /// </summary>
+    /// <param name="budget">The budget that the limits belong to.</param>
+    /// <param name="key">The key of the label.</param>
+    /// <param name="limits">The limits.</param>
+    public IReadOnlyList<BudgetSnapshot> Observe(ReadBudget budget, string key, IReadOnlyList<ReadBudget> limits)
+    {
+        if (limits.Count == 0)
+            return [];
+        var (now, window, to) = Times(budget);
+        var spends = budget
+            .Namespaces.SelectMany(ns => ledger.SpentByLabel(ns, budget.Selector, key, window.Start, to, now, limits[0].Terms.Counted))
+            .ToLookup(one => one.Value, one => one.Spend, StringComparer.Ordinal);
+        var workloads = stores
+            .Kinds.SelectMany(cache => budget.Namespaces.SelectMany(cache.In))
+            .Where(work => work.HasGpus || work.Unreadable is not null)
+            .ToArray();
+        var byValue = workloads.ToLookup(work => work.Labels.GetValueOrDefault(key), StringComparer.Ordinal);
+        var byUid = new Lazy<ILookup<string, WorkloadObject>>(() => workloads.ToLookup(work => work.Metadata.Uid, StringComparer.Ordinal));
+        var records = state.SuspendedByOthers(budget.Namespaces, "");
+        var notCovered = NotCoveredByOthers(limits[0]);
+        var running = new Lazy<Dictionary<string, RunningPods>>(() => metering.RunningOn(now));
+        return
+        [
+            .. limits.Select(limit =>
+            {
+                var own = state.SuspensionsBy(limit.Uid).ToDictionary(p => p.Uid, StringComparer.Ordinal);
+                var value = limit.Object.LimitName![(key.Length + 1)..];
+                // A suspended workload stays in its limit when it is relabelled.
+                var selected = byValue[value].Concat(own.Keys.SelectMany(uid => byUid.Value[uid])).Distinct().ToArray();
+                var facts = new BudgetFacts(
+                    limit,
+                    now,
+                    spends[value].ToDictionary(s => s.Workload.Uid, StringComparer.Ordinal),
+                    own,
+                    selected
+                        .SelectMany(work => records[work.Metadata.Uid])
+                        .Where(record => record.BudgetUid != limit.Uid)
+                        .ToLookup(record => record.Uid, StringComparer.Ordinal),
+                    state.BudgetMemory(limit.Uid),
+                    running,
+                    notCovered
+                );
+                return Observe(facts, window, to, selected);
+            }),
+        ];
+    }
+
+    private (DateTimeOffset Now, Window Window, DateTimeOffset To) Times(ReadBudget budget)
+    {
+        var now = time.GetUtcNow();
+        var window = Window.At(budget.Terms.Window, now);
+        return (now, window, window.End < now ? window.End : now);
+    }
+
+    private BudgetSnapshot Observe(BudgetFacts facts, Window window, DateTimeOffset to, IEnumerable<WorkloadObject> candidates)
+    {
+        var (budget, now, spends) = (facts.Budget, facts.Now, facts.Spends);
         var work = new List<WorkloadSnapshot>();
-        foreach (var cache in stores.Kinds)
-        foreach (var ns in budget.Namespaces)
-        foreach (var one in cache.In(ns))
+        foreach (var one in candidates)
             if (workloads.Observe(one, facts) is { } observed)
                 work.Add(observed);
         // Include every workload that costs money, whatever its object says.
@@ -71,12 +128,12 @@ internal sealed class BudgetObserver(
             Terms = budget.Terms,
             Window = window,
             Spent = spends.Values.Aggregate(Amount.Zero, (sum, s) => sum + s.Spent),
-            OutsideSelector = Outside(budget, window.Start, to, now),
+            OutsideSelector = budget.Object.PartOf is null ? Outside(budget, window.Start, to, now) : Amount.Zero,
             BurnRate = spends.Values.Aggregate(HourlyCost.Zero, (sum, s) => sum + s.RatePerHour),
             Workloads = work,
             RollingSpend =
                 budget.Terms.Window.Period == WindowPeriod.Rolling
-                    ? [.. budget.Namespaces.SelectMany(ns => ledger.Segments(ns, budget.Selector, window.Start, now))]
+                    ? [.. budget.Namespaces.SelectMany(ns => ledger.Segments(ns, budget.Selector, window.Start, now, budget.Terms.Counted))]
                     : [],
             Memory = facts.Memory,
             BreakerAllowance = control.Breaker.Allowance(now),
@@ -90,8 +147,8 @@ internal sealed class BudgetObserver(
                 )
                 ?.At,
             SpecFault = budget.Object.Refusal is { } refusal ? BudgetStatus.Message(refusal) : null,
-            Parents = _hierarchy.ParentsOf(budget),
-            Children = _hierarchy.ChildrenOf(budget, window, now),
+            Parents = budget.Object.PartOf is null ? _hierarchy.ParentsOf(budget) : [],
+            Children = budget.Object.PartOf is null ? _hierarchy.ChildrenOf(budget, window, now) : [],
             Ended = Ended(spends.Values, work, facts.Memory),
         };
         return metering.AddTo(snapshot, budget.Namespaces, spends);
@@ -129,8 +186,8 @@ internal sealed class BudgetObserver(
     private ILookup<string, BudgetObject> NotCoveredByOthers(ReadBudget budget) =>
         NotCoveredBy(
             budget
-                .Namespaces.SelectMany(stores.Coverage.In)
-                .Where(other => other.Metadata.Uid != budget.Uid)
+                .Namespaces.SelectMany(stores.Coverage.WithLimitsIn)
+                .Where(other => other.Metadata.Uid != budget.Uid && !budget.Object.IsLimitOfOtherValue(other))
                 .Distinct()
                 .OrderBy(one => one.Metadata.Name, StringComparer.Ordinal),
             decisions,

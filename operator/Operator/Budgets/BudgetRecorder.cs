@@ -98,12 +98,13 @@ internal sealed class BudgetRecorder(
         var memory = WithEnded(budget, snapshot, WithProgress(budget, snapshot, decision)) with
         {
             BreakerOpenSince = control.Breaker.OpenSince,
+            // A limit inside a budget has the budget's spec.
             Spec =
-                snapshot.Memory is { Spec: { } spec } && snapshot.Memory.SpecGeneration == entity.SpecGeneration
-                    ? spec
-                    : SpecRefusal.Store(entity),
+                entity.PartOf is not null ? null
+                : snapshot.Memory is { Spec: { } spec } && snapshot.Memory.SpecGeneration == entity.SpecGeneration ? spec
+                : SpecRefusal.Store(entity),
             SpecGeneration = entity.SpecGeneration,
-            Namespaces = budget.IsCluster ? budget.Namespaces : null,
+            Namespaces = budget.IsCluster && entity.PartOf is null ? budget.Namespaces : null,
         };
         state.SetBudgetMemory(budget.Namespace, budget.Name, budget.Uid, memory);
     }
@@ -130,7 +131,7 @@ internal sealed class BudgetRecorder(
         while (window is not null && window.End <= now && closed.Count < MostWindows)
         {
             var spent = budget.Namespaces.Aggregate(Amount.Zero, (sum, ns) =>
-                sum + ledger.Spent(ns, budget.Selector, window.Start, window.End, now)
+                sum + ledger.Spent(ns, budget.Selector, window.Start, window.End, now, terms.Counted)
             );
             closed.Add(new(window.Key, window.Start, window.End, window.Limit, spent));
             unspent = window.Unspent(spent);

@@ -45,10 +45,34 @@ internal sealed partial class BudgetReporter(
             : ConflictRetry;
 
     /// <summary>Writes the status if it is due. Returns the time until it is due, or null if there is nothing left to write.</summary>
-    public async Task<TimeSpan?> WriteStatusAsync(ReadBudget read, BudgetDecision decision, CancellationToken cancellationToken)
+    public async Task<TimeSpan?> WriteStatusAsync(
+        ReadBudget read,
+        BudgetDecision decision,
+        IReadOnlyList<(BudgetObject Limit, BudgetDecision Decision)> limits,
+        int valuesWithoutLimit,
+        CancellationToken cancellationToken
+    )
     {
         var budget = read.Object;
-        var status = BudgetStatus.From(read, decision, store.Ledger, store.State);
+        var status = BudgetStatus.From(read, decision, limits, store.Ledger, store.State);
+        if (valuesWithoutLimit > 0)
+        {
+            status.PerLabelWithoutLimit = valuesWithoutLimit;
+            if (_written.TryGetValue(budget.Metadata.Uid, out var last) && last.Status.PerLabelWithoutLimit is null)
+                events.Announced(
+                    budget,
+                    new(
+                        Reasons.TooManyLabelValues,
+                        $"{decision.WindowKey}/{Reasons.TooManyLabelValues}",
+                        Messages.TooManyLabelValues(
+                            GpuBudgetReader.LimitedLabelOf(budget) ?? "",
+                            valuesWithoutLimit,
+                            LabelLimits.MostValues
+                        ),
+                        Warning: true
+                    )
+                );
+        }
         var now = client.TimeProvider.GetUtcNow();
         var known = _written.TryGetValue(budget.Metadata.Uid, out var written);
         if (BudgetStatus.DueIn(known ? written.Status : budget.Status, status, known ? now - written.At : TimeSpan.MaxValue) is not { } due)

@@ -24,7 +24,31 @@ internal static class BudgetStatus
     /// <summary>Number of ended workloads that the status lists.</summary>
     public const int MostEnded = 10;
 
-    public static GpuBudgetStatus From(ReadBudget read, BudgetDecision decision, GpuLedger ledger, OperatorState state)
+    /// <summary>Number of values of a label whose limits the status lists.</summary>
+    private const int MostLabelValues = 20;
+
+    /// <summary>The states that a limit shares with its budget, in order of severity.</summary>
+    private static readonly string[] Severities =
+    [
+        Reasons.OnTrack,
+        Reasons.AtRisk,
+        Reasons.WorkloadsSuspended,
+        Reasons.Exhausted,
+        Reasons.Overspent,
+    ];
+
+    /// <param name="read">The budget.</param>
+    /// <param name="decision">The decision on it.</param>
+    /// <param name="limits">The limits inside it, with the latest decision on each.</param>
+    /// <param name="ledger">The ledger.</param>
+    /// <param name="state">The suspensions and the latest decisions.</param>
+    public static GpuBudgetStatus From(
+        ReadBudget read,
+        BudgetDecision decision,
+        IReadOnlyList<(BudgetObject Limit, BudgetDecision Decision)> limits,
+        GpuLedger ledger,
+        OperatorState state
+    )
     {
         var (budget, namespaces) = (read.Object, read.Namespaces);
         // The record of a workload that another client resumed stays while the budget may not act on it. The workload is not suspended.
@@ -33,9 +57,9 @@ internal static class BudgetStatus
             .Select(w => w.Key.Uid)
             .Except(decision.Actions.Where(a => a.Kind == ActionKind.Suspend).Select(a => a.Workload.Uid))
             .ToHashSet(StringComparer.Ordinal);
-        var suspended = state
-            .SuspensionsBy(budget.Metadata.Uid)
-            .Where(p => !running.Contains(p.Uid))
+        string[] uids = [budget.Metadata.Uid, .. limits.Select(one => one.Limit.Metadata.Uid)];
+        var suspended = uids.SelectMany(state.SuspensionsBy)
+            .Where(p => p.BudgetUid != budget.Metadata.Uid || !running.Contains(p.Uid))
             .OrderBy(p => p.Since)
             .ThenBy(p => p.Name, StringComparer.Ordinal)
             .ToArray();
@@ -43,7 +67,7 @@ internal static class BudgetStatus
         return new()
         {
             ObservedGeneration = budget.Metadata.Generation,
-            State = decision.State,
+            State = limits.Select(one => one.Decision.State).Aggregate(decision.State, MoreSevere),
             Currency = decision.Currency,
             Window = new() { Start = Rfc3339.Format(decision.WindowStart), End = Rfc3339.Format(decision.WindowEnd) },
             CountingSince = Rfc3339.Format(counted is { } at && at > decision.WindowStart ? at : decision.WindowStart),
@@ -80,6 +104,16 @@ internal static class BudgetStatus
                             .Select(child => new GpuBudgetChild { Name = child.Name, Limit = child.Limit.ToString() }),
                     ]
                     : null,
+            Limits = LimitsIn(limits.Where(one => !one.Limit.IsOfLabel), state),
+            PerLabel = LimitsIn(
+                limits
+                    .Where(one => one.Limit.IsOfLabel)
+                    .OrderByDescending(one => one.Decision.Projected)
+                    .ThenBy(one => one.Limit.Metadata.Name, StringComparer.Ordinal)
+                    .Take(MostLabelValues),
+                state
+            ),
+            PerLabelCount = limits.Count(one => one.Limit.IsOfLabel) is > 0 and var values ? values : null,
             Workloads =
             [
                 .. decision
@@ -114,14 +148,39 @@ internal static class BudgetStatus
                         Name = p.Name,
                         Since = Rfc3339.Format(p.Since),
                         Reason = p.Reason,
+                        Limit = BudgetObject.LimitIn(p.Budget),
                         CostToFinish = p.CostToFinish.ToString(),
                     }),
             ],
-            SuspendedCount = suspended.Length,
-            Decisions = [.. state.Decisions(budget.Metadata.Uid).Reverse().Take(10).Select(Decision)],
+            SuspendedCount = suspended.DistinctBy(p => p.Uid).Count(),
+            Decisions = [.. uids.SelectMany(state.Decisions).Reverse().OrderByDescending(one => one.Time).Take(10).Select(Decision)],
             Conditions = Conditions(budget, decision),
         };
     }
+
+    private static string MoreSevere(string left, string right) =>
+        Array.IndexOf(Severities, left) is >= 0 and var known && Array.IndexOf(Severities, right) > known ? right : left;
+
+    private static IReadOnlyList<GpuBudgetLimitStatus>? LimitsIn(
+        IEnumerable<(BudgetObject Limit, BudgetDecision Decision)> limits,
+        OperatorState state
+    ) =>
+        limits
+            .Select(one => new GpuBudgetLimitStatus
+            {
+                Name = one.Limit.IsOfLabel ? one.Limit.LimitName![(one.Limit.LimitName!.IndexOf('=') + 1)..] : one.Limit.LimitName,
+                State = one.Decision.State,
+                Unit = one.Decision.Currency,
+                Limit = one.Decision.Limit.ToString(),
+                Spent = one.Decision.Spent.ToString(),
+                Projected = one.Decision.Projected.ToString(),
+                ExhaustedAt = one.Decision.ExhaustedAt is { } at ? Rfc3339.Format(Seconds(at)) : null,
+                SuspendedCount = state.SuspensionsBy(one.Limit.Metadata.Uid).Count,
+            })
+            .ToArray()
+            is { Length: > 0 } all
+            ? all
+            : null;
 
     private static string? NamespaceIn(BudgetObject budget, string ns) => budget is V1Alpha1ClusterGpuBudget ? ns : null;
 
@@ -180,6 +239,11 @@ internal static class BudgetStatus
                 .SequenceEqual((next.Grants ?? []).Select(grant => (grant.Namespace, grant.Name, grant.EndedAt)))
             || !(written.Parents ?? []).SequenceEqual(next.Parents ?? [])
             || !(written.Children ?? []).Select(c => (c.Name, c.Limit)).SequenceEqual((next.Children ?? []).Select(c => (c.Name, c.Limit)))
+            || written.PerLabelCount != next.PerLabelCount
+            || written.PerLabelWithoutLimit != next.PerLabelWithoutLimit
+            || (next.Limits ?? [])
+                .Concat(next.PerLabel ?? [])
+                .Any(one => IsNews(one, (written.Limits ?? []).Concat(written.PerLabel ?? [])))
             || IsAnotherWindow(written.Window, next.Window)
             || Moved(written.Spent, next.Spent, next.Limit)
             || Moved(written.Projected, next.Projected, next.Limit)
@@ -198,12 +262,27 @@ internal static class BudgetStatus
             && sameReasons
             && written.Spent == next.Spent
             && written.Projected == next.Projected
+            && AmountsOf(written).SequenceEqual(AmountsOf(next))
             && written.OutsideSelector == next.OutsideSelector
         )
             return null;
         var pause = TimeSpan.FromSeconds(soon ? 5 : 60);
         return sinceWrite >= pause ? TimeSpan.Zero : pause - sinceWrite;
     }
+
+    /// <summary>Whether the state of a limit, or one of its amounts by 1 %, differs from what is written.</summary>
+    private static bool IsNews(GpuBudgetLimitStatus next, IEnumerable<GpuBudgetLimitStatus> written) =>
+        written.FirstOrDefault(one => one.Name == next.Name) is { } before
+        && (
+            before.State != next.State
+            || before.Limit != next.Limit
+            || before.SuspendedCount != next.SuspendedCount
+            || Moved(before.Spent, next.Spent, next.Limit)
+            || Moved(before.Projected, next.Projected, next.Limit)
+        );
+
+    private static IEnumerable<(string?, string?, string?)> AmountsOf(GpuBudgetStatus status) =>
+        (status.Limits ?? []).Concat(status.PerLabel ?? []).Select(one => (one.Name, one.Spent, one.Projected));
 
     /// <summary>
     /// Whether the window begins at or after the end of the written one. A rolling window moves all the time, which is no change.
@@ -246,6 +325,10 @@ internal static class BudgetStatus
                     "namespaces",
                     "parents",
                     "children",
+                    "limits",
+                    "perLabel",
+                    "perLabelCount",
+                    "perLabelWithoutLimit",
                     "currency",
                 ]
         )

@@ -23,11 +23,14 @@ internal sealed class MeteringObserver(
     /// <summary>Adds the state of its sources to a snapshot whose list of workloads is complete.</summary>
     public BudgetSnapshot AddTo(BudgetSnapshot snapshot, IReadOnlyList<string> namespaces, Dictionary<string, WorkloadSpend> spends)
     {
-        var (metering, byWorkload) = Metering(namespaces, spends);
-        var doubtful = DoubtfulNodes(snapshot, namespaces, spends);
+        // The status of a budget shows the meters, that of its limits does not.
+        var (metering, byWorkload) = snapshot.LimitName is null ? Metering(namespaces, spends) : (null, []);
+        // Prices do not matter for GPU-hours.
+        var isCost = snapshot.Terms.Counted.Unit == UsageUnit.Cost;
+        var doubtful = isCost ? DoubtfulNodes(snapshot, namespaces, spends) : [];
         return snapshot with
         {
-            Currency = prices.Currency,
+            Currency = isCost ? prices.Currency : BudgetSnapshot.GpuHours,
             Workloads =
                 byWorkload.Count == 0
                     ? snapshot.Workloads
@@ -39,8 +42,8 @@ internal sealed class MeteringObserver(
                     ],
             MeteringStale = Stale(spends),
             Metering = metering,
-            UnpricedProducts = Unpriced(snapshot, namespaces, spends.Values),
-            PricesUntrusted = Untrusted(doubtful, snapshot.Now),
+            UnpricedProducts = isCost ? Unpriced(snapshot, namespaces, spends.Values) : [],
+            PricesUntrusted = isCost ? Untrusted(doubtful, snapshot.Now) : null,
             ChargedAsOnDemand =
             [
                 .. doubtful

@@ -51,7 +51,13 @@ internal sealed class WorkloadObserver(
             return null;
         var sets = SetsOf(work, suspension.Rests ? suspension.AnyRecord : null);
         var gpus = suspension.IsIgnored ? spend?.Gpus ?? 0 : rates.GpusOf(sets, live, spend);
-        var rate = suspension.IsIgnored ? spend?.RatePerHour : rates.RateOf(sets, gpus, live, spend, work.Namespace, uid, facts.Now);
+        var counted = budget.Terms.Counted;
+        var rate = suspension.IsIgnored
+            ? spend?.RatePerHour
+            : rates.RateOf(sets, gpus, live, spend, work.Namespace, uid, facts.Now, counted);
+        // A limit on a product does not concern workloads on other GPUs.
+        if (counted.Product is not null && rate is not { NanoPerHour: > 0 } && record is null)
+            return null;
         var burn = spend?.RatePerHour ?? HourlyCost.Zero;
         var snapshot = new WorkloadSnapshot
         {
@@ -74,7 +80,9 @@ internal sealed class WorkloadObserver(
             Gpus = gpus,
             Rate = rate,
             BurnRate = burn,
-            MinReplicasRate = !serves || suspension.IsIgnored ? null : elastic.MinimumReplicasRateOf(uid, burn),
+            // What scalers can remove is known as cost only. Other limits count the present replicas.
+            MinReplicasRate =
+                !serves || suspension.IsIgnored || counted != CountedUsage.Cost ? null : elastic.MinimumReplicasRateOf(uid, burn),
             Spent = spend?.Spent ?? Amount.Zero,
             Estimate = Estimate.Unknown("it serves until it is stopped"),
             TerminationGrace = work.TerminationGrace,
@@ -99,7 +107,7 @@ internal sealed class WorkloadObserver(
     {
         var key = spend.Workload;
         if (stores.CacheOf(key.Kind) is not { IsServed: true } cache)
-            return OfOther(spend, SuspensionEligibility.WhyNot(key.Kind), "Bursar has no adapter for its kind");
+            return OfOther(spend, facts, SuspensionEligibility.WhyNot(key.Kind), "Bursar has no adapter for its kind");
         if (facts.Running.Value.GetValueOrDefault(key.Uid) == RunningPods.None)
             return null;
         var why = cache.Get(key.Namespace, key.Name, key.Uid) switch
@@ -108,7 +116,7 @@ internal sealed class WorkloadObserver(
             { IsFinished: true } => $"its {key.Kind} has ended and its pods still run",
             _ => $"its {key.Kind} asks for no GPUs and its pods hold some",
         };
-        return OfOther(spend, why, why);
+        return OfOther(spend, facts, why, why);
     }
 
     /// <summary>Adds a training job's forecast, its wait for pods, and its checkpoints to a snapshot.</summary>
@@ -183,7 +191,7 @@ internal sealed class WorkloadObserver(
         };
     }
 
-    private WorkloadSnapshot OfOther(WorkloadSpend spend, string whyNot, string noEstimate)
+    private WorkloadSnapshot OfOther(WorkloadSpend spend, BudgetFacts facts, string whyNot, string noEstimate)
     {
         // A rate of zero with unpriced GPU time means that the price is unknown, not zero.
         HourlyCost? rate = spend.RatePerHour == HourlyCost.Zero && spend.UnpricedGpuMs > 0 ? null : spend.RatePerHour;
@@ -198,7 +206,9 @@ internal sealed class WorkloadObserver(
             Rate = rate,
             BurnRate = spend.RatePerHour,
             MinReplicasRate =
-                spend.Class == WorkloadClass.Training ? null : elastic.MinimumReplicasRateOf(spend.Workload.Uid, spend.RatePerHour),
+                spend.Class == WorkloadClass.Training || facts.Budget.Terms.Counted != CountedUsage.Cost
+                    ? null
+                    : elastic.MinimumReplicasRateOf(spend.Workload.Uid, spend.RatePerHour),
             Spent = spend.Spent,
             Estimate = Estimate.Unknown(noEstimate),
             UnitCosts = UnitCostsOf(spend, rate),

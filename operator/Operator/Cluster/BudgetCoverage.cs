@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using Bursar.Api;
 using Bursar.Kubernetes.Informers;
@@ -21,13 +22,53 @@ internal sealed class BudgetCoverage(
     private readonly ConditionalWeakTable<BudgetObject, CoveredNamespaces> _covered = [];
     private volatile BudgetsByNamespace? _byNamespace;
 
+    private static readonly IReadOnlyList<string> NoValues = [];
+
+    /// <summary>The limits inside each budget, computed once for each state of the object and of its label values.</summary>
+    private readonly ConditionalWeakTable<BudgetObject, KnownLimits> _limits = [];
+
+    /// <summary>The values of the label in <c>spec.perLabel</c> that have a limit, by UID of the budget.</summary>
+    private readonly ConcurrentDictionary<string, IReadOnlyList<string>> _labelValues = new(StringComparer.Ordinal);
+
+    /// <summary>Returns the budgets, without the limits inside them.</summary>
     public IEnumerable<BudgetObject> All => gpuBudgets.Store.List().Concat<BudgetObject>(clusterBudgets.Store.List());
 
-    /// <summary>Returns the budget with a UID; null if it does not exist.</summary>
-    public BudgetObject? Find(string uid) => gpuBudgets.Store.GetByUid(uid) ?? (BudgetObject?)clusterBudgets.Store.GetByUid(uid);
+    /// <summary>Returns the budget with a UID, or the limit inside one; null if it does not exist.</summary>
+    public BudgetObject? Find(string uid)
+    {
+        var wholeUid = BudgetObject.WithoutLimit(uid);
+        var whole = gpuBudgets.Store.GetByUid(wholeUid) ?? (BudgetObject?)clusterBudgets.Store.GetByUid(wholeUid);
+        return whole is null || wholeUid == uid ? whole : LimitsOf(whole).FirstOrDefault(limit => limit.Metadata.Uid == uid);
+    }
 
     /// <summary>Returns the budgets of a namespace: its own GpuBudgets and the ClusterGpuBudgets that cover it.</summary>
     public IEnumerable<BudgetObject> In(string ns) => gpuBudgets.Store.ByIndex(Indexes.Namespace, ns).Concat<BudgetObject>(Over(ns));
+
+    /// <summary>Returns the budgets of a namespace and the limits inside them, which a workload must fit as well.</summary>
+    public IEnumerable<BudgetObject> WithLimitsIn(string ns) => In(ns).SelectMany(budget => LimitsOf(budget).Prepend(budget));
+
+    /// <summary>Returns the limits inside a budget. Empty if its spec is invalid.</summary>
+    public IReadOnlyList<BudgetObject> LimitsOf(BudgetObject budget)
+    {
+        var values = _labelValues.GetValueOrDefault(budget.Metadata.Uid, NoValues);
+        if (_limits.TryGetValue(budget, out var known) && known.IsOf(budget.BudgetSpec, values))
+            return known.All;
+        var limits = new KnownLimits(budget.BudgetSpec, values, GpuBudgetReader.LimitsOf(budget, values));
+        _limits.AddOrUpdate(budget, limits);
+        return limits.All;
+    }
+
+    /// <summary>Sets the values of a budget's limited label. Returns whether they changed.</summary>
+    public bool SetLabelValues(BudgetObject budget, IReadOnlyList<string> values)
+    {
+        if (_labelValues.GetValueOrDefault(budget.Metadata.Uid, NoValues).SequenceEqual(values, StringComparer.Ordinal))
+            return false;
+        _labelValues[budget.Metadata.Uid] = values;
+        return true;
+    }
+
+    /// <summary>Removes the label values of a deleted budget.</summary>
+    public void Forget(BudgetObject budget) => _labelValues.TryRemove(budget.Metadata.Uid, out _);
 
     /// <summary>Returns the ClusterGpuBudgets that cover a namespace.</summary>
     public IEnumerable<V1Alpha1ClusterGpuBudget> Over(string ns)
@@ -38,7 +79,7 @@ internal sealed class BudgetCoverage(
 
     /// <summary>Returns the namespaces of a budget that exist, in order.</summary>
     public IReadOnlyList<string> NamespacesOf(BudgetObject budget) =>
-        budget.Metadata.Namespace is { Length: > 0 } ns ? [ns] : CoveredBy(budget).Existing;
+        budget.Metadata.Namespace is { Length: > 0 } ns ? [ns] : CoveredBy(budget.Whole).Existing;
 
     /// <summary>Whether a ClusterGpuBudget covers all these namespaces.</summary>
     public bool CoversAll(BudgetObject budget, IEnumerable<string> names) => names.All(CoveredBy(budget).Contains);
@@ -99,6 +140,14 @@ internal sealed class BudgetCoverage(
         var covered = new CoveredNamespaces(coverage, version, [.. existing]);
         _covered.AddOrUpdate(budget, covered);
         return covered;
+    }
+
+    private sealed class KnownLimits(GpuBudgetSpec? spec, IReadOnlyList<string> values, IReadOnlyList<BudgetObject> all)
+    {
+        public IReadOnlyList<BudgetObject> All => all;
+
+        public bool IsOf(GpuBudgetSpec? other, IReadOnlyList<string> otherValues) =>
+            ReferenceEquals(spec, other) && ReferenceEquals(values, otherValues);
     }
 
     /// <summary>The namespaces of a ClusterGpuBudget at one state of the cluster's namespaces.</summary>

@@ -148,7 +148,7 @@ internal sealed record WorkloadObject
 
     /// <summary>
     /// The labels that selectors match: those of all its pod templates. If templates disagree, one that requests GPUs takes precedence, so
-    /// a gang is never split between budgets.
+    /// a gang is never split between budgets. Kueue's queue is a label of the object itself and counts too.
     /// </summary>
     public IReadOnlyDictionary<string, string> Labels
     {
@@ -156,6 +156,16 @@ internal sealed record WorkloadObject
         {
             if (OwnLabels is not null)
                 return OwnLabels;
+            if (Metadata.Labels.TryGetValue(KueueAdapter.QueueLabel, out var queue))
+                return new Dictionary<string, string>(LabelsOfTemplates, StringComparer.Ordinal) { [KueueAdapter.QueueLabel] = queue };
+            return LabelsOfTemplates;
+        }
+    }
+
+    private IReadOnlyDictionary<string, string> LabelsOfTemplates
+    {
+        get
+        {
             if (PodSets is [var only])
                 return only.Template.Metadata.Labels;
             var all = new Dictionary<string, string>(StringComparer.Ordinal);

@@ -26,9 +26,11 @@ internal sealed record BudgetId(string Namespace, string Name)
 
     public static BudgetId From(BudgetObject budget) => new(budget.Metadata.Namespace ?? "", budget.Metadata.Name);
 
-    public static BudgetId From(LedgerShard shard) => new(shard.Namespace ?? "", shard.BudgetName ?? "");
+    /// <summary>Returns the budget of a shard, also for the shard of a limit inside the budget.</summary>
+    public static BudgetId From(LedgerShard shard) => new(shard.Namespace ?? "", BudgetObject.WithoutLimit(shard.BudgetName ?? ""));
 
-    public static BudgetId From(SuspensionRecord record) => new(record.IsClusterBudget ? "" : record.Namespace, record.Budget);
+    public static BudgetId From(SuspensionRecord record) =>
+        new(record.IsClusterBudget ? "" : record.Namespace, BudgetObject.WithoutLimit(record.Budget));
 
     /// <summary>Returns <c>GpuBudget team/nlp</c> or <c>ClusterGpuBudget research</c>.</summary>
     public override string ToString() =>

@@ -83,7 +83,7 @@ internal sealed record CoveringBudgets(IReadOnlyList<V1Alpha1ClusterGpuBudget> A
         if (coverage.Names.Contains(ns))
             return true;
         var recorded = shards
-            .Where(shard => shard.BudgetUid == budget.Metadata.Uid)
+            .Where(shard => StoredLedger.IsOf(shard, budget))
             .Select(shard => StoredForm.Read(shard.Memory)?.Namespaces)
             .FirstOrDefault(namespaces => namespaces is not null);
         if (recorded is not null)

@@ -111,7 +111,7 @@ internal static class ExplainCommand
         var (everything, unreadable) = await StoredLedger.ReadAsync(client, bursarNamespace, withDays: false, cancellationToken);
         var budgetShards = everything.Where(s => s.Kind == LedgerShard.BudgetKind);
         // A recreated budget has a new UID. If the budget does not exist, match by name.
-        var shards = budgetShards.Where(s => budget is not null ? s.BudgetUid == budget.Metadata.Uid : BudgetId.From(s) == id).ToArray();
+        var shards = budgetShards.Where(s => budget is not null ? StoredLedger.IsOf(s, budget) : BudgetId.From(s) == id).ToArray();
         if (budget is null && shards.Length == 0)
             throw new CommandException($"there is no {id.InWords}.");
 

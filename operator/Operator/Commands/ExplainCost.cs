@@ -113,7 +113,7 @@ internal static class ExplainCost
     /// <summary>Returns the rule of the price book that gives this rate: its derivation or its note.</summary>
     private static string? Source(PriceBook? book, string priceClass, GpuHourPrice rate)
     {
-        var product = PriceClass.ProductOf(priceClass);
+        var product = PriceClassName.ProductOf(priceClass);
         var rule = book?.Rates.FirstOrDefault(one => one.Match.MatchesProduct(product) && one.RateFor(product) == rate);
         return rule?.Owned is { } owned ? owned.ToString() + (rule.Note is { Length: > 0 } also ? $" ({also})" : "")
             : rule?.Note is { Length: > 0 } note ? note

@@ -40,6 +40,30 @@ internal static class ExplainText
         return text.ToString();
     }
 
+    private static void Limits(StringBuilder text, string heading, IReadOnlyList<GpuBudgetLimitStatus> limits)
+    {
+        if (limits.Count == 0)
+            return;
+        Heading(text, heading);
+        Table(
+            text,
+            [
+                ["", "spent", "projected", "limit", "", ""],
+                .. limits.Select(one =>
+                    (string[])
+                        [
+                            one.Name ?? "",
+                            one.Spent ?? "",
+                            one.Projected ?? "",
+                            one.Limit ?? "",
+                            one.Unit ?? "",
+                            one.State + (one.SuspendedCount > 0 ? $", {one.SuspendedCount} suspended" : ""),
+                        ]
+                ),
+            ]
+        );
+    }
+
     private static void Status(StringBuilder text, BudgetId id, BudgetObject budget, GpuBudgetStatus status)
     {
         var ready = status.Conditions?.FirstOrDefault(c => c.Type == ConditionTypes.Ready);
@@ -127,6 +151,18 @@ internal static class ExplainText
                 ]
             );
         }
+        Limits(text, "Limits inside the budget", status.Limits ?? []);
+        if (status.PerLabel is { Count: > 0 } values)
+            Limits(
+                text,
+                $"Limits by label {budget.BudgetSpec?.PerLabel?.Key}"
+                    + (
+                        status.PerLabelCount > values.Count
+                            ? $" ({values.Count} of {status.PerLabelCount}, the highest projections first)"
+                            : ""
+                    ),
+                values
+            );
 
         var wrong = (status.Conditions ?? [])
             .Where(c =>

@@ -161,7 +161,7 @@ internal static class ExplainWorkload
             // Only a ClusterGpuBudget's status has namespaces.
             bool IsIt(string? itsNamespace, string? kind, string? itsName) =>
                 kind == key.Kind && itsName == key.Name && (itsNamespace ?? budget.Metadata.Namespace) == key.Namespace;
-            var own = shards.Where(shard => shard.BudgetUid == budget.Metadata.Uid).ToArray();
+            var own = shards.Where(shard => StoredLedger.IsOf(shard, budget)).ToArray();
             var entry = budget.Status?.Workloads?.FirstOrDefault(one => IsIt(one.Namespace, one.Kind, one.Name));
             var suspended = budget.Status?.Suspended?.FirstOrDefault(one => IsIt(one.Namespace, one.Kind, one.Name));
             var record = own.SelectMany(shard => shard.Suspensions ?? [])

@@ -158,7 +158,7 @@ internal static class ReportCommand
     {
         var here = ledger
             .PricedProducts()
-            .Where(known => GpuModel.Find(PriceClass.ProductOf(known)) == model)
+            .Where(known => GpuModel.Find(PriceClassName.ProductOf(known)) == model)
             .Select(known => ledger.RateOf(known, now))
             .OfType<GpuHourPrice>()
             .ToArray();

@@ -86,6 +86,10 @@ internal static class StoredLedger
         );
     }
 
+    /// <summary>Whether a shard is a budget's, or that of a limit inside it.</summary>
+    public static bool IsOf(LedgerShard shard, BudgetObject budget) =>
+        BudgetObject.WithoutLimit(shard.BudgetUid ?? "") == budget.Metadata.Uid;
+
     /// <summary>Returns a warning about incomplete sums; null if they are complete.</summary>
     public static string? Missing(IReadOnlyList<string> unreadable) =>
         unreadable.Count == 0

@@ -1,3 +1,4 @@
+using Bursar.Core.Decisions;
 using Bursar.Kubernetes.Informers;
 using Bursar.Kubernetes.Objects;
 using Bursar.Kubernetes.Reconcile;
@@ -48,8 +49,14 @@ internal sealed class AdmissionModule : IDisposable
                 context.Logger<WorkloadAdmissionController>()
             )
         );
-        context.Decisions.Recorded += (budget, _, _) =>
+        context.Decisions.Recorded += (budget, _, decision) =>
         {
+            // There may be many limits inside a budget, each with few workloads.
+            if (
+                budget.PartOf is not null
+                && decision.Workloads.All(one => one.State is not (WorkloadState.Pending or WorkloadState.Running))
+            )
+                return;
             foreach (var ns in stores.Coverage.NamespacesOf(budget))
             foreach (var workload in stores.KueueWorkloads.Store.ByIndex(Indexes.Namespace, ns))
                 if (WorkloadAdmissionController.Reviewed(workload, stores) >= 0)

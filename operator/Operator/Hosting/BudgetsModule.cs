@@ -70,6 +70,7 @@ internal sealed class BudgetsModule : IDisposable
         var requestReporter = new RequestReporter(client, stores, store, context.Recorder, safety.RateLimiter);
         Reconciler = new(
             Observer,
+            new LabelLimits(stores, ledger, state, context.Decisions, time),
             new BudgetRecorder(stores, ledger, state, telemetry.Progress, safety.Control, requests, context.Options.LedgerSumDays, time),
             actor,
             new BudgetReporter(client, store, events, safety.RateLimiter, context.Logger<BudgetReporter>()),
@@ -108,9 +109,23 @@ internal sealed class BudgetsModule : IDisposable
         context.Decisions.Recorded += (budget, _, decision) => _unreadable.Report(budget, decision);
         context.Decisions.Recorded += WakeOthers;
         context.Metrics.WatchBudgets(() =>
-            context.Decisions.All.Select(one =>
-                (one.Budget.Namespace is { Length: > 0 } ns ? ns : OperatorMetrics.AllNamespaces, one.Budget.Name, one.Decision)
-            )
+            context
+                .Decisions.All.Where(one => BudgetObject.LimitIn(one.Budget.Name) is null)
+                .Select(one =>
+                    (one.Budget.Namespace is { Length: > 0 } ns ? ns : OperatorMetrics.AllNamespaces, one.Budget.Name, one.Decision)
+                )
+        );
+        context.Metrics.WatchLimits(() =>
+            context
+                .Decisions.All.Where(one => BudgetObject.LimitIn(one.Budget.Name) is not null)
+                .Select(one =>
+                    (
+                        one.Budget.Namespace is { Length: > 0 } ns ? ns : OperatorMetrics.AllNamespaces,
+                        BudgetObject.WithoutLimit(one.Budget.Name),
+                        BudgetObject.LimitIn(one.Budget.Name)!,
+                        one.Decision
+                    )
+                )
         );
         safety.Control.Changed += WakeAll;
         telemetry.Agents.Progressed += Wake;
@@ -229,9 +244,9 @@ internal sealed class BudgetsModule : IDisposable
     private void Enqueue(BudgetObject budget)
     {
         if (budget is V1Alpha1ClusterGpuBudget)
-            _clusterRunner.Enqueue(ObjectKey.From(budget), Gathering);
+            _clusterRunner.Enqueue(ObjectKey.From(budget.Whole), Gathering);
         else
-            _runner.Enqueue(ObjectKey.From(budget));
+            _runner.Enqueue(ObjectKey.From(budget.Whole));
     }
 
     /// <summary>Considers the requests for a budget that appears, disappears, or may have a valid spec now.</summary>

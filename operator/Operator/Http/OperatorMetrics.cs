@@ -37,6 +37,7 @@ internal sealed class OperatorMetrics : IDisposable
     private readonly Counter _exporterSkippedLines;
     private readonly Histogram _demandToScale;
     private readonly List<Action<string, string, BudgetDecision>> _ofBudgets = [];
+    private readonly List<Action<string, string, string, BudgetDecision>> _ofLimits = [];
     private readonly List<Action<string, string, ScalerDecision>> _ofScalers = [];
     private readonly Dictionary<(string Namespace, string Name), ScalerDecision> _scalers = [];
     private readonly Dictionary<string, DateTimeOffset> _agents = new(StringComparer.Ordinal);
@@ -47,6 +48,7 @@ internal sealed class OperatorMetrics : IDisposable
     private volatile Func<IEnumerable<(string Kind, int Count)>>? _unreadable;
     private volatile Func<string?>? _ledgerFault;
     private volatile Func<IEnumerable<(string Namespace, string Name, BudgetDecision Decision)>>? _budgets;
+    private volatile Func<IEnumerable<(string Namespace, string Budget, string Limit, BudgetDecision Decision)>>? _limits;
     private volatile int _missing;
     private volatile bool _leads;
 
@@ -94,6 +96,15 @@ internal sealed class OperatorMetrics : IDisposable
         Budget("bursar_budget_spent_ratio", "Spent, as a share of the limit.", d => Ratio(d.Spent.ToDouble(), d.Limit.ToDouble()));
         Budget("bursar_budget_projected_ratio", "Projected spending, as a share of the limit.", d =>
             Ratio(d.Projected.ToDouble(), d.Limit.ToDouble())
+        );
+        Limit(
+            "bursar_sublimit_limit",
+            "Limit inside a budget: gpuHours, of spec.limits, or of a value of the label in spec.perLabel, in the unit.",
+            d => d.Limit.ToDouble()
+        );
+        Limit("bursar_sublimit_spent", "Used of the limit inside a budget in the current window, in the unit.", d => d.Spent.ToDouble());
+        Limit("bursar_sublimit_projected", "Projected use of the limit inside a budget at the end of the current window, in the unit.", d =>
+            d.Projected.ToDouble()
         );
         var conditions = _registry.Gauge(
             "bursar_budget_condition",
@@ -213,6 +224,10 @@ internal sealed class OperatorMetrics : IDisposable
         _ledger.Attach(ledger, selectorsOf, currency);
 
     public void WatchBudgets(Func<IEnumerable<(string Namespace, string Name, BudgetDecision Decision)>> budgets) => _budgets = budgets;
+
+    /// <summary>Starts reporting the limits inside budgets.</summary>
+    public void WatchLimits(Func<IEnumerable<(string Namespace, string Budget, string Limit, BudgetDecision Decision)>> limits) =>
+        _limits = limits;
 
     public void WatchInvalid(Func<IEnumerable<(string Kind, string Namespace, string Name)>> invalid) => _invalid = invalid;
 
@@ -343,6 +358,12 @@ internal sealed class OperatorMetrics : IDisposable
         );
     }
 
+    private void Limit(string name, string help, Func<BudgetDecision, double> value)
+    {
+        var family = _registry.Gauge(name, help, "namespace", "budget", "limit", "unit");
+        _ofLimits.Add((ns, budget, limit, decision) => family.Report(value(decision), ns, budget, limit, decision.Currency));
+    }
+
     private void Workload(string name, string help, Func<WorkloadVerdict, double?> value)
     {
         var family = _registry.Gauge(name, help, "namespace", "budget", "kind", "workload", "currency");
@@ -424,6 +445,9 @@ internal sealed class OperatorMetrics : IDisposable
                 foreach (var (ns, name, decision) in _budgets?.Invoke() ?? [])
                 foreach (var report in _ofBudgets)
                     report(ns, name, decision);
+                foreach (var (ns, name, limit, decision) in _limits?.Invoke() ?? [])
+                foreach (var report in _ofLimits)
+                    report(ns, name, limit, decision);
                 foreach (var ((ns, name), decision) in _scalers)
                 foreach (var report in _ofScalers)
                     report(ns, name, decision);

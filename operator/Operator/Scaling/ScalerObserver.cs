@@ -1,3 +1,4 @@
+using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.Scaling;
 using Bursar.Kubernetes.Objects;
@@ -109,7 +110,7 @@ internal sealed class ScalerObserver(
             if (
                 pod.Spec.NodeName is not { Length: > 0 } name
                 || stores.Nodes.Store.Get(null, name) is not { } node
-                || prices.RateOn(node, request) is not { } rate
+                || prices.RateOn(node, request, CountedUsage.Cost) is not { } rate
             )
                 return null;
             sum += rate;

@@ -1,5 +1,7 @@
 using Bursar.Api;
 using Bursar.Core.Decisions;
+using Bursar.Core.Ledger;
+using Bursar.Core.Money;
 using Bursar.Core.Scaling;
 using Bursar.Kubernetes.Informers;
 using Bursar.Kubernetes.Objects;
@@ -21,12 +23,12 @@ internal sealed class TargetBudgets(ClusterStores stores, DecisionStore decision
     {
         var found = new List<BudgetObject>();
         string? problem = named is null ? null : $"budget {named} does not exist in namespace {ns}";
-        foreach (var budget in stores.Coverage.In(ns))
+        foreach (var budget in stores.Coverage.WithLimitsIn(ns))
         {
             // A scaler names a GpuBudget of its namespace.
             var isNamed = budget is V1Alpha1GpuBudget && budget.Metadata.Name == named;
             // Ignore an invalid spec, because a budget that selects or exempts the wrong pods would be worse.
-            if (GpuBudgetReader.Read(budget, out _, out var selector, out var exempt).Count > 0)
+            if (GpuBudgetReader.Read(budget, out var terms, out var selector, out var exempt).Count > 0)
             {
                 if (isNamed)
                     problem = $"the spec of budget {named} cannot be read";
@@ -34,6 +36,9 @@ internal sealed class TargetBudgets(ClusterStores stores, DecisionStore decision
             }
             // A target without pods and template has no labels. Use the named budget, or all budgets.
             var selects = labels is null ? named is null || isNamed : selector.Matches(labels);
+            // A limit on a product counts the replicas on its GPUs and caps none.
+            if (terms!.Counted.Product is not null)
+                continue;
             if (selects && !(labels is not null && exempt?.Matches(labels) == true))
                 found.Add(budget);
             if (isNamed)
@@ -60,6 +65,14 @@ internal sealed class TargetBudgets(ClusterStores stores, DecisionStore decision
                     continue;
                 else if (decision.AffordableRate is not { } rate)
                     evaluated.Caps.Add(ReplicaCaps.Keep(name, evaluated.Snapshot, $"the window of budget {name} is over"));
+                else if (CountsHours(budget))
+                {
+                    // The prices of replicas are costs. The limit counts the present replicas until the window ends.
+                    if (rate.Free <= Amount.Zero)
+                        evaluated.Caps.Add(
+                            ReplicaCaps.Keep(name, evaluated.Snapshot, $"budget {name} has no GPU-hours left, so no replica is added")
+                        );
+                }
                 else if (evaluated.RequestsShare)
                 {
                     if (!requests.TryGetValue(key, out var ofBudget))
@@ -80,6 +93,9 @@ internal sealed class TargetBudgets(ClusterStores stores, DecisionStore decision
                     evaluated.Caps.Add(cap);
         }
     }
+
+    private static bool CountsHours(BudgetObject budget) =>
+        GpuBudgetReader.Read(budget, out var terms, out _, out _).Count == 0 && terms!.Counted.Unit == UsageUnit.GpuHours;
 
     private static string NameOf(BudgetObject budget) =>
         budget is V1Alpha1ClusterGpuBudget ? NameOfCluster(budget.Metadata.Name) : budget.Metadata.Name;

@@ -72,12 +72,15 @@ internal sealed class BudgetEvents(EventRecorder recorder)
     private void Both(BudgetObject budget, WorkloadKey workload, string sentence, string reason, string action, string type, string key)
     {
         var work = ReferenceTo(workload);
-        var self = V1ObjectReference.To(budget);
+        var self = V1ObjectReference.To(budget.Whole);
         // Several budgets may report the same about a workload in the same second.
         Publish(work, self, type, reason, action, sentence, $"{budget.Metadata.Uid}/{key}");
         var note = $"{workload.DisplayName(budget.Metadata.Namespace ?? "")}: {WithoutVerb(reason, sentence)}";
-        Publish(self, work, type, reason, action, note, $"{workload.Uid}/{key}");
+        Publish(self, work, type, reason, action, note, $"{workload.Uid}/{KeyOf(budget, key)}");
     }
+
+    /// <summary>Distinguishes the Events of the limits inside a budget, which are all on the budget.</summary>
+    private static string KeyOf(BudgetObject budget, string key) => budget.LimitName is { } limit ? $"{limit}/{key}" : key;
 
     /// <summary>Removes the leading verb of a sentence if the Event's reason already contains it.</summary>
     private static string WithoutVerb(string reason, string sentence)
@@ -127,11 +130,11 @@ internal sealed class BudgetEvents(EventRecorder recorder)
     /// <summary>Publishes an announcement on the budget, and on each workload that it names or concerns.</summary>
     public void Announced(BudgetObject budget, Announcement announcement)
     {
-        var (self, type) = (V1ObjectReference.To(budget), announcement.Warning ? KubeEvent.Warning : KubeEvent.Normal);
+        var (self, type) = (V1ObjectReference.To(budget.Whole), announcement.Warning ? KubeEvent.Warning : KubeEvent.Normal);
         if (announcement.Workload is { } workload)
             Both(budget, workload, announcement.Sentence, announcement.Reason, "Announce", type, announcement.Key);
         else
-            Publish(self, null, type, announcement.Reason, "Announce", announcement.Sentence, announcement.Key);
+            Publish(self, null, type, announcement.Reason, "Announce", announcement.Sentence, KeyOf(budget, announcement.Key));
         var key = $"{budget.Metadata.Uid}/{announcement.Key}";
         foreach (var work in announcement.About)
             Publish(ReferenceTo(work), self, type, announcement.Reason, "Announce", announcement.Sentence, key);
@@ -139,7 +142,7 @@ internal sealed class BudgetEvents(EventRecorder recorder)
 
     public void Refused(BudgetObject budget, string message) =>
         Publish(
-            V1ObjectReference.To(budget),
+            V1ObjectReference.To(budget.Whole),
             null,
             KubeEvent.Warning,
             Reasons.InvalidSpec,
@@ -158,7 +161,7 @@ internal sealed class BudgetEvents(EventRecorder recorder)
                 Name = cronJob.Name,
                 Uid = cronJob.Uid,
             },
-            V1ObjectReference.To(budget),
+            V1ObjectReference.To(budget.Whole),
             KubeEvent.Normal,
             reason,
             reason == Suspended ? nameof(ActionKind.Suspend) : nameof(ActionKind.Resume),

@@ -53,14 +53,18 @@ internal sealed partial class GatedWorkloadActor(
         {
             if (!_gated.TryGetValue(verdict.Key.Uid, out var marked) || Find(verdict.Key.Uid, marked) is not { } work)
                 continue;
-            if (Keeps(decision, verdict.Key.Uid) && Selecting(work).All(other => latest(other) is { } one && Keeps(one, verdict.Key.Uid)))
+            if (
+                Keeps(decision, verdict.Key.Uid)
+                && Selecting(work).All(other => latest(other) is { } one && Keeps(one, verdict.Key.Uid, IsOfProduct(other)))
+            )
                 await RemoveGateAsync(work, budget.Name, cancellationToken);
         }
     }
 
     /// <summary>Whether a budget has evaluated a workload and does not suspend it.</summary>
-    private static bool Keeps(BudgetDecision decision, string uid) =>
-        decision.Workloads.Any(verdict => verdict.Key.Uid == uid)
+    /// <param name="listsSome">Whether it evaluates only some of the workloads that it selects.</param>
+    private static bool Keeps(BudgetDecision decision, string uid, bool listsSome = false) =>
+        (listsSome || decision.Workloads.Any(verdict => verdict.Key.Uid == uid))
         && !decision.Actions.Any(action => action.Kind == ActionKind.Suspend && action.Workload.Uid == uid);
 
     public Task RunAsync(CancellationToken cancellationToken) =>
@@ -115,11 +119,15 @@ internal sealed partial class GatedWorkloadActor(
             ? work
             : null;
 
-    /// <summary>Returns the budgets with a valid spec that select the workload.</summary>
+    /// <summary>Whether it is a limit on the GPUs of a product, which evaluates only the workloads that use one.</summary>
+    private static bool IsOfProduct(BudgetObject budget) =>
+        GpuBudgetReader.Read(budget, out var terms, out _, out _).Count == 0 && terms!.Counted.Product is not null;
+
+    /// <summary>Returns the budgets with a valid spec that select the workload, and the limits inside them.</summary>
     private IEnumerable<BudgetObject> Selecting(WorkloadObject work)
     {
         var labels = work.Labels;
-        foreach (var budget in stores.Coverage.In(work.Namespace))
+        foreach (var budget in stores.Coverage.WithLimitsIn(work.Namespace))
             if (GpuBudgetReader.Read(budget, out _, out var selector, out _).Count == 0 && selector.Matches(labels))
                 yield return budget;
     }

@@ -134,9 +134,9 @@ internal sealed partial class LostSuspension(
         if (!await workloads.IsOwnWriteAsync(record, cancellationToken))
             return;
         LogFound(record.Namespace, record.Name, record.Kind, record.Budget);
-        BudgetObject? budget = record.IsClusterBudget
-            ? stores.ClusterBudgets.Store.Get(null, record.Budget)
-            : stores.Budgets.Store.Get(record.Namespace, record.Budget);
+        var budget = stores
+            .Coverage.WithLimitsIn(record.Namespace)
+            .FirstOrDefault(one => one.Metadata.Name == record.Budget && one is V1Alpha1ClusterGpuBudget == record.IsClusterBudget);
         if (budget is null)
         {
             await ResumeAsync(

@@ -23,6 +23,13 @@ internal sealed record ReadBudget(
 
     public string Uid => Object.Metadata.Uid;
 
+    /// <summary>Returns a limit inside this budget, whose exemptions and namespaces are those of the budget.</summary>
+    public ReadBudget LimitOf(BudgetObject limit)
+    {
+        GpuBudgetReader.Read(limit, out var terms, out var selector, out _);
+        return new(limit, terms!, selector, Exempt, Namespaces);
+    }
+
     /// <summary>
     /// Returns those of the labels that the selector and the exemption depend on; null if there are none. The value is null for a label
     /// that is missing.

@@ -95,6 +95,7 @@ internal static class BudgetMessages
         Overrun(Manual, 66);
         Overrun(Rolling, 66);
         Overrun(Once, null);
+        Overrun(OfLimit("gpuHours"), 66);
         Overrun(Ending, null);
         Overrun(Budget(5, Train), 34);
         Overrun(Budget(50, Train, Chat with { NotSuspendable = "" }), 66);
@@ -359,7 +360,17 @@ internal static class BudgetMessages
         table.Add(Reasons.Overspent, Messages.Overspent(Observing, balance, Money(3), [.. Enumerable.Repeat(train, 6)]));
         table.Add(Reasons.ThresholdReached, Messages.Threshold("spent", 50, Money(26), November, balance));
         table.Add(Reasons.ThresholdReached, Messages.Threshold("projected", 50, Money(26), November, balance));
+        table.Add(Reasons.ThresholdReached, Messages.Threshold("spent", 50, Money(26), OfLimit("user=alice"), balance));
+        table.Add(Reasons.TooManyLabelValues, Messages.TooManyLabelValues("user", 12, 1000));
     }
+
+    /// <summary>Returns the budget's limit of that name on GPU-hours.</summary>
+    private static BudgetSnapshot OfLimit(string name) =>
+        With(November, terms => terms with { Counted = new(UsageUnit.GpuHours) }) with
+        {
+            Name = $"nlp/{name}",
+            Currency = BudgetSnapshot.GpuHours,
+        };
 
     private static void Conditions(MessageTable table)
     {

@@ -135,6 +135,10 @@ internal static class ReasonReference
                     "The window of a budget with `period: Once` has ended. Nothing new is admitted or suspended, and suspended workloads stay suspended. Delete the budget or change its dates."
                 ),
                 (
+                    Reasons.TooManyLabelValues,
+                    "The label in `spec.perLabel` has more values than can have a limit of their own. The message says how many have none."
+                ),
+                (
                     Reasons.InvalidSpec,
                     "The spec cannot be used. The message names the field and the generation whose spec stays in force. A budget that never had a valid spec enforces nothing, and a request with an invalid spec fails."
                 ),

@@ -1,5 +1,6 @@
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
+using Bursar.Core.Prices;
 using Bursar.Core.Text;
 using Bursar.Tests.TestKit;
 using FsCheck;
@@ -45,6 +46,39 @@ public sealed class LedgerPropertyTests
                         )
                         .Should()
                         .Be(world.Spent(ns, null, null, from, to));
+                }
+            }
+        );
+
+    [Fact]
+    public void Limits_on_products_divide_the_whole_and_GPU_hours_equal_the_reserved_time() =>
+        ForEachWorld(
+            (world, random) =>
+            {
+                var ledger = world.Told();
+                var (from, to) = (LedgerWorld.At(0), LedgerWorld.At(random.Next(1, LedgerWorld.Seconds + 1)));
+                foreach (var ns in LedgerWorld.Namespaces)
+                foreach (var unit in Enum.GetValues<UsageUnit>())
+                {
+                    Amount Spent(string? product) => ledger.Spent(ns, LabelSelector.Everything, from, to, Now, new(unit, product));
+                    var entries = ledger.Entries(ns, from, to, Now);
+                    var byProduct = entries
+                        .Select(entry => PriceClassName.ProductOf(entry.Product))
+                        .Distinct()
+                        .ToDictionary(one => one, Spent);
+                    Sum(byProduct.Values).Should().Be(Spent(null));
+                    foreach (var (product, spent) in byProduct)
+                        Sum(
+                                ledger
+                                    .SpentByWorkload(ns, LabelSelector.Everything, from, to, Now, new(unit, product))
+                                    .Select(one => one.Spent)
+                            )
+                            .Should()
+                            .Be(spent);
+                    if (unit == UsageUnit.GpuHours)
+                        Spent(null)
+                            .Should()
+                            .Be(Sum(entries.Select(one => (GpuHourPrice.FromDecimal(1) * one.Gpus).For((one.To ?? Now) - one.From))));
                 }
             }
         );

@@ -1,3 +1,4 @@
+using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.Prices;
 using Bursar.Core.Text;
@@ -79,7 +80,7 @@ public sealed class PriceClassTests
         );
         var priceClass = PriceClass.Get(book, node);
         (expected.Length == 0 ? priceClass : priceClass.Replace(", !pool", "", StringComparison.Ordinal)).Should().Be(expected);
-        PriceClass.ProductOf(priceClass).Should().BeEmpty();
+        PriceClassName.ProductOf(priceClass).Should().BeEmpty();
         book.RateFor(node, Now).Should().Be(expected.Length == 0 ? null : GpuHourPrice.FromDecimal(1.418m));
     }
 
@@ -162,8 +163,8 @@ public sealed class PriceClassTests
             .Should()
             .Be(H100, "the default book knows products alone");
         PriceClass.Get(null, Node()).Should().Be(H100);
-        PriceClass.ProductOf(H100 + " [capacityType=spot]").Should().Be(H100);
-        PriceClass.ProductOf(H100).Should().Be(H100);
+        PriceClassName.ProductOf(H100 + " [capacityType=spot]").Should().Be(H100);
+        PriceClassName.ProductOf(H100).Should().Be(H100);
     }
 
     /// <summary>The ledger charges by class, so two nodes of one class must never have two prices.</summary>
