@@ -18,6 +18,28 @@ internal static class ReplayProcess
     public static bool IsPresent(string traces) =>
         File.Exists(Path.Combine(traces, TasksFile)) && File.Exists(Path.Combine(traces, NodesFile));
 
+    /// <summary>Returns the GPU-hours of the tasks on each day of the trace.</summary>
+    public static double[] GpuHoursByDay(string traces)
+    {
+        var tasks = File.ReadLines(Path.Combine(traces, TasksFile))
+            .Skip(1)
+            .Select(line => line.Split(','))
+            .Where(fields => fields[3] != "0" && fields[10].Length > 0)
+            .Select(fields =>
+                (
+                    From: double.Parse(fields[10], CultureInfo.InvariantCulture) / 3600,
+                    To: double.Parse(fields[9], CultureInfo.InvariantCulture) / 3600,
+                    Gpus: int.Parse(fields[3], CultureInfo.InvariantCulture) * int.Parse(fields[4], CultureInfo.InvariantCulture) / 1000.0
+                )
+            )
+            .ToArray();
+        var days = new double[(int)(tasks.Max(task => task.To) / 24)];
+        foreach (var task in tasks)
+            for (var day = (int)(task.From / 24); day < days.Length && 24 * day < task.To; day++)
+                days[day] += task.Gpus * Math.Max(0, Math.Min(task.To, 24 * (day + 1)) - Math.Max(task.From, 24 * day));
+        return days;
+    }
+
     public static int Run(string traces)
     {
         var nodes = File.ReadLines(Path.Combine(traces, NodesFile))

@@ -36,6 +36,8 @@ internal static class Suite
         }
         if (options.Asks("sweeps"))
             Sweeps(table);
+        if (options.Asks("forecast"))
+            WindowForecasts(options, table);
         var scaling = options.Asks("scaling") ? Scaling(options, table) : [];
         table.Print();
         foreach (var (title, figures) in scaling)
@@ -63,6 +65,16 @@ internal static class Suite
             else
                 table.Add(what, measured);
         }
+    }
+
+    private static void WindowForecasts(SuiteOptions options, FigureTable table)
+    {
+        Progress("forecasts for the window against the actual spending");
+        WindowForecastPart.Measure(table);
+        if (ReplayProcess.IsPresent(options.Traces))
+            WindowForecastPart.MeasureTrace(options.Traces, table);
+        else
+            table.Skip("window forecast: a real trace", $"no traces in {options.Traces} (--traces names another folder)");
     }
 
     private static List<(string Title, IReadOnlyList<FollowFigures> Figures)> Scaling(SuiteOptions options, FigureTable table)

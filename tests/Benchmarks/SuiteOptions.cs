@@ -14,6 +14,7 @@ internal sealed record SuiteOptions(int Pods, int RealPods, int IdleSeconds, str
         "decisions",
         "ledger",
         "sweeps",
+        "forecast",
         "scaling",
     ];
 
