@@ -64,6 +64,11 @@ public sealed class GpuBudgetStatus
     )]
     public string? Projected { get; set; }
 
+    [Description(
+        "The forecast of the spending at the end of the window, with workloads that have not started yet, if nothing is suspended. Absent for a rolling window and outside of a single one."
+    )]
+    public GpuBudgetForecast? Forecast { get; set; }
+
     [Length(0, 40)]
     [Description("The limit minus the spent cost. Negative when overspent.")]
     public string? Remaining { get; set; }
@@ -159,7 +164,7 @@ public sealed class GpuBudgetStatus
     [Items(0, 32)]
     [ListType("map", "type")]
     [Description(
-        "Ready, WithinBudget, ProjectedWithinBudget, FullyEnforceable, MeteringFresh, PricesTrusted; MinimumReplicasExceedLimit, Overcommitted, "
+        "Ready, WithinBudget, ProjectedWithinBudget, FullyEnforceable, MeteringFresh, PricesTrusted; MinimumReplicasExceedLimit, ForecastOverBudget, Overcommitted, "
             + "BreakerOpen and Contested when they hold."
     )]
     public IReadOnlyList<V1Condition>? Conditions { get; set; }
@@ -510,4 +515,61 @@ public sealed class GpuBudgetDecisionAmounts
     [Length(0, 40)]
     [Description("The cost to complete of the workload.")]
     public string? CostToFinish { get; set; }
+}
+
+/// <summary>A forecast of the window. Without an interval, only the likely values are present.</summary>
+public sealed class GpuBudgetForecast
+{
+    [Description("The spending at the end of the window.")]
+    public GpuBudgetForecastAmounts? WindowEnd { get; set; }
+
+    [Description("When the limit is reached. A value is absent if the window ends first.")]
+    public GpuBudgetForecastTimes? ExhaustedAt { get; set; }
+
+    [Description("The percentage of windows whose spending lies between low and high. Absent while there is too little history.")]
+    public int? Coverage { get; set; }
+
+    [Length(0, 20)]
+    [Description(
+        "Seasonal: a damped trend with a pattern by weekday, or by hour for windows of up to two days. Trend: a damped trend. KnownOnly: running workloads only, because there is too little history."
+    )]
+    public string? Method { get; set; }
+
+    [Description(
+        "The mean absolute error of this forecast in past windows, after the same part of them, in percent of their spending. Absent while there is too little history."
+    )]
+    public int? PastError { get; set; }
+}
+
+public sealed class GpuBudgetForecastAmounts
+{
+    [Length(0, 40)]
+    [Description("The low end of the interval.")]
+    public string? Low { get; set; }
+
+    [Length(0, 40)]
+    [Description("The likely spending.")]
+    public string? Likely { get; set; }
+
+    [Length(0, 40)]
+    [Description("The high end of the interval.")]
+    public string? High { get; set; }
+}
+
+public sealed class GpuBudgetForecastTimes
+{
+    [Format("date-time")]
+    [Length(0, 64)]
+    [Description("The time with high spending, the earliest.")]
+    public string? Low { get; set; }
+
+    [Format("date-time")]
+    [Length(0, 64)]
+    [Description("The time with likely spending.")]
+    public string? Likely { get; set; }
+
+    [Format("date-time")]
+    [Length(0, 64)]
+    [Description("The time with low spending, the latest.")]
+    public string? High { get; set; }
 }

@@ -39,6 +39,13 @@ namespace Bursar.Api;
     "integer",
     Description = "The number of namespaces that it covers."
 )]
+[GenericAdditionalPrinterColumn(
+    ".status.forecast.windowEnd.likely",
+    "Forecast",
+    "string",
+    Priority = 1,
+    Description = "The likely spending at the end of the window, with workloads that have not started yet."
+)]
 [GenericAdditionalPrinterColumn(".status.state", "State", "string", Description = "The reason of the condition Ready.")]
 [GenericAdditionalPrinterColumn(".metadata.creationTimestamp", "Age", "date")]
 public sealed class V1Alpha1ClusterGpuBudget : BudgetObject, IKubernetesEntity<V1Alpha1ClusterGpuBudget>

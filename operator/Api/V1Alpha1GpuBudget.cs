@@ -33,6 +33,13 @@ namespace Bursar.Api;
     "string",
     Description = "The time when the limit is reached by the projection, or was reached if the budget is used up. Absent if it is not reached in this window."
 )]
+[GenericAdditionalPrinterColumn(
+    ".status.forecast.windowEnd.likely",
+    "Forecast",
+    "string",
+    Priority = 1,
+    Description = "The likely spending at the end of the window, with workloads that have not started yet."
+)]
 [GenericAdditionalPrinterColumn(".status.state", "State", "string", Description = "The reason of the condition Ready.")]
 [GenericAdditionalPrinterColumn(".metadata.creationTimestamp", "Age", "date")]
 public sealed class V1Alpha1GpuBudget : BudgetObject, IKubernetesEntity<V1Alpha1GpuBudget>

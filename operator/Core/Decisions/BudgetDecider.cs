@@ -34,6 +34,7 @@ public static class BudgetDecider
             Spent = budget.Spent,
             Reserved = totals.Reserved,
             Projected = prospect.Now.Projected,
+            Forecast = prospect.Forecast,
             BurnRate = budget.BurnRate,
             ExhaustedAt = prospect.ExhaustedAt ?? prospect.Now.LimitReachedAt,
             Overspent = prospect.Overspent,

@@ -42,6 +42,9 @@ public sealed record BudgetDecision
     /// <summary>Spending at the end of the window at the current rates (<see cref="Outlook"/>).</summary>
     public required Amount Projected { get; init; }
 
+    /// <summary>The spending at the end of the window with workloads to come. Null: the window is rolling or not open.</summary>
+    public WindowForecast? Forecast { get; init; }
+
     public Amount Remaining => Limit - Spent;
 
     public required HourlyCost BurnRate { get; init; }

@@ -73,6 +73,9 @@ public sealed record BudgetSnapshot
     /// </summary>
     public IReadOnlyList<SpendSegment> RollingSpend { get; set; } = [];
 
+    /// <summary>The usual spending of this budget, from its history. Null: there is too little history.</summary>
+    public SpendingModel? Spending { get; init; }
+
     /// <summary>The cost in this window of GPU workloads in its namespaces that no budget selects.</summary>
     public Amount OutsideSelector { get; init; }
 

@@ -104,6 +104,15 @@ internal static class ConditionRules
                     $"Inference that keeps running will cost {Money(totals.MinimumReplicasCost)} {currency} by the end of the window, {Money(totals.Spent + totals.MinimumReplicasCost - totals.Limit)} more than is left. New jobs are suspended; running jobs are suspended when the limit is reached."
                 )
             );
+        if (SpendingForecast.IsOver(budget, totals, course.Forecast))
+            conditions.Add(
+                new(
+                    ConditionTypes.ForecastOverBudget,
+                    true,
+                    Reasons.ForecastOverBudget,
+                    Messages.ForecastOverBudget(budget, totals, course.Forecast!)
+                )
+            );
         var children = budget.Children.Where(child => child.HasSameWindow).ToArray();
         var childLimits = children.Aggregate(Amount.Zero, (sum, child) => sum + child.Limit);
         if (childLimits > totals.Limit)

@@ -27,6 +27,9 @@ public static class ConditionTypes
     /// <summary>ClusterGpuBudget: whether the limits of the budgets below it exceed its own together.</summary>
     public const string Overcommitted = "Overcommitted";
 
+    /// <summary>Budget: whether the window is forecast to cost more than the limit, with workloads to come.</summary>
+    public const string ForecastOverBudget = "ForecastOverBudget";
+
     /// <summary>Budget: whether the circuit breaker keeps Bursar from suspending more.</summary>
     public const string BreakerOpen = "BreakerOpen";
 

@@ -45,6 +45,7 @@ internal static class DecisionRules
         ReleaseAnnouncement.Evaluate, // a budget that its user released, or that enforces again
         AnnounceWarnings, // jobs that the forecast suspends after the settle time
         LimitWarnings.AnnounceNextWindow, // jobs that the next window does not cover
+        SpendingForecast.Announce, // a window that is forecast to cost more than the limit
         LimitWarnings.Announce, // a limit that will be reached, and spending beyond it
     ];
 

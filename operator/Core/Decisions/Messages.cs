@@ -167,6 +167,13 @@ public static class Messages
         $"{Capital(budget.DisplayName)} {(growth.Likely > totals.Allowed ? "does not cover its jobs" : "covers its jobs at their likely cost only")}: {Money(growth.Likely)} of {Money(totals.Limit)} {budget.Currency} is spent and reserved in {Window.NameOf(budget.Window.Key)}, and up to {Needed(growth.Most)} if they take longer. "
         + $"Then workloads {(budget.Observes ? "would be" : "are")} suspended, first among {Names(growth.Suspends)}. Raise the limit, add a top-up for {budget.Window.Key}, or stop workloads.";
 
+    internal static string ForecastOverBudget(BudgetSnapshot budget, BudgetTotals totals, WindowForecast forecast) =>
+        $"{Capital(budget.DisplayName)} is forecast to spend {Money(forecast.Likely)} {budget.Currency}"
+        + (forecast is { Low: { } low, High: { } high } ? $" ({Money(low)} to {Money(high)})" : "")
+        + $" in {Window.NameOf(budget.Window.Key)}, {Money(forecast.Likely - totals.Limit)} more than its limit of {Money(totals.Limit)}: {Money(totals.Spent)} is spent, and the rest is what its workloads usually cost."
+        + (forecast.LikelyExhaustedAt is { } at ? $" The limit is likely reached on {Time(at)}." : "")
+        + $" This forecast suspends nothing. Raise the limit, add a top-up for {budget.Window.Key}, or start fewer workloads.";
+
     public static string Overspent(BudgetSnapshot budget, BudgetTotals totals, Amount over, IReadOnlyList<CostedWorkload> runsOn) =>
         $"{Capital(budget.DisplayName)} is overspent by {Money(over)} {budget.Currency}: {Money(totals.Spent)} of {Money(totals.Limit)} is spent in {Window.NameOf(budget.Window.Key)}, and {budget.BurnRate} {budget.RateUnit} keeps running: "
         + $"{Names([.. runsOn.OrderByDescending(workload => workload.Snapshot.BurnRate)])}. {(budget.Observes ? "Nothing is suspended, since the budget only observes" : "Bursar cannot suspend these workloads or has not suspended them")}. Stop them, scale them down, or raise the limit.";

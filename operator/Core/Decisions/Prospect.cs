@@ -1,3 +1,4 @@
+using Bursar.Core.Forecast;
 using Bursar.Core.Money;
 
 namespace Bursar.Core.Decisions;
@@ -16,6 +17,9 @@ internal sealed record Prospect
 
     /// <summary>Running workloads that the next window does not cover. Null: there are none, or that window is far away.</summary>
     public required NextWindowRisk? NextWindow { get; init; }
+
+    /// <summary>The spending at the end of the window with workloads to come. Null: the window is rolling or not open.</summary>
+    public required WindowForecast? Forecast { get; init; }
 
     public required bool Exhausted { get; init; }
 
@@ -53,6 +57,7 @@ internal sealed record Prospect
             // An announced suspension with a time makes a vaguer Event superfluous.
             Growth = plan.IsOpen && !plan.WarnsOfSuspensions ? GrowthRisk.From(plan) : null,
             NextWindow = NextWindowRisk.From(plan),
+            Forecast = SpendingForecast.From(budget, totals, plan.Workloads, now),
             Exhausted = exhausted,
             ExhaustedAt = exhausted ? memory.ExhaustedAt ?? Exhaustion.Began(budget, totals) : null,
             Overspent = plan.IsOpen ? Exhaustion.Overspent(budget, totals, runsOn) : Amount.Zero,

@@ -129,6 +129,9 @@ public static class Reasons
     public const string MinimumReplicasExceedLimit = "MinimumReplicasExceedLimit";
     public const string ChildLimitsExceedLimit = "ChildLimitsExceedLimit";
 
+    /// <summary>The window is forecast to cost more than the limit, with workloads that have not started yet.</summary>
+    public const string ForecastOverBudget = "ForecastOverBudget";
+
     /// <summary>On an object and on its budget: a field has an unexpected JSON type and is read as absent.</summary>
     public const string Unreadable = "Unreadable";
 

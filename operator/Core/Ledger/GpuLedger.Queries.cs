@@ -36,6 +36,35 @@ public sealed partial class GpuLedger
         }
     }
 
+    /// <summary>Returns the cost or usage of the selected pods of a namespace between each two of a list of times in order.</summary>
+    public Amount[] SpentBetween(
+        string ns,
+        LabelSelector selector,
+        IReadOnlyList<DateTimeOffset> times,
+        DateTimeOffset now,
+        CountedUsage counted
+    )
+    {
+        lock (_gate)
+        {
+            var sums = new Amount[times.Count - 1];
+            if (!_podsByNamespace.TryGetValue(ns, out var list))
+                return sums;
+            foreach (var pod in list)
+            {
+                if (!Selects(selector, pod))
+                    continue;
+                for (var i = 0; i < sums.Length; i++)
+                {
+                    var (start, end) = Clip(times[i], times[i + 1], now);
+                    if (pod.From < end && !(pod.End <= start))
+                        sums[i] += new Amount(UnitsOf(pod, start, end, counted));
+                }
+            }
+            return sums;
+        }
+    }
+
     /// <summary>Returns the cost or usage by workload. Workloads without any in the interval are left out unless they run.</summary>
     public IReadOnlyList<WorkloadSpend> SpentByWorkload(
         string ns,

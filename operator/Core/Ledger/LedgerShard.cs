@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Bursar.Core.Forecast;
 using Bursar.Core.Money;
 
 namespace Bursar.Core.Ledger;
@@ -95,6 +96,8 @@ public sealed record LedgerShard
     public IReadOnlyList<ClosedWindow>? Windows { get; init; }
 
     public IReadOnlyList<GrantRecord>? Grants { get; init; }
+
+    public SpendingHistory? Spending { get; init; }
 
     public IReadOnlyList<ShardSeries>? Series { get; init; }
 

@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using Bursar.Core.Decisions;
+using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 
@@ -128,6 +129,24 @@ public sealed partial class OperatorState
             (budget.Grants, budget.Open) = (grants, open);
             shard.Touch();
             return true;
+        }
+    }
+
+    /// <summary>Returns the spending of a budget by day or hour. Null: no whole one is over yet.</summary>
+    public SpendingHistory? Spending(string budgetUid)
+    {
+        lock (_gate)
+            return FindBudget(budgetUid)?.Budget!.Spending;
+    }
+
+    /// <summary>Replaces the spending of a budget by day or hour.</summary>
+    public void RecordSpending(string ns, string name, string budgetUid, SpendingHistory history)
+    {
+        lock (_gate)
+        {
+            var shard = BudgetShard(ns, name, budgetUid);
+            shard.Budget!.Spending = history;
+            shard.Touch();
         }
     }
 
@@ -284,6 +303,7 @@ public sealed partial class OperatorState
             shard.Budget.Open = null;
             shard.Budget.Closed.Clear();
             shard.Budget.Grants = [];
+            shard.Budget.Spending = null;
             shard.Touch();
             return true;
         }
@@ -381,6 +401,7 @@ public sealed partial class OperatorState
             own.Open = stored.Window;
             own.Closed.AddRange(stored.Windows ?? []);
             own.Grants = stored.Grants ?? [];
+            own.Spending = stored.Spending;
         }
         shard.Restore(stored.Revision);
     }

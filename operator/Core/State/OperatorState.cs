@@ -101,6 +101,7 @@ public sealed partial class OperatorState
                         Window = budget.Open,
                         Windows = budget.Closed.Count == 0 ? null : [.. budget.Closed],
                         Grants = budget.Grants.Count == 0 ? null : budget.Grants,
+                        Spending = budget.Spending,
                     };
             case LedgerShard.ScaledKind:
                 return stored with { Scaled = [.. shard.Scalers.Select(StoredForm.From)] };

@@ -1,4 +1,5 @@
 using Bursar.Core.Decisions;
+using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
 
 namespace Bursar.Core.State;
@@ -44,6 +45,9 @@ internal sealed class BudgetState(string uid)
     public List<ClosedWindow> Closed { get; } = [];
 
     public IReadOnlyList<GrantRecord> Grants { get; set; } = [];
+
+    /// <summary>Its spending by day or hour. Null: no whole one is over yet.</summary>
+    public SpendingHistory? Spending { get; set; }
 
     public bool IsEmpty => Memory is null && Decisions.Count == 0 && Open is null && Grants.Count == 0;
 }

@@ -35,6 +35,7 @@ internal sealed class BudgetReconciler(
     BudgetObserver observer,
     LabelLimits limits,
     BudgetRecorder recorder,
+    SpendingRecorder spending,
     BudgetActor actor,
     BudgetReporter reporter,
     RequestReporter requests,
@@ -130,12 +131,14 @@ internal sealed class BudgetReconciler(
     {
         foreach (var budget in budgets)
             recorder.RestoreProgress(budget);
+        // The status shows the forecast of the budget only.
+        var models = budgets.ToDictionary(budget => budget.Uid, budget => budget.Object.PartOf is null ? spending.ModelOf(budget) : null);
         GrantDecision? grants = null;
         var passes = new List<(ReadBudget Budget, BudgetSnapshot Snapshot, BudgetDecision Decision)>();
         using (await _deciding.EnterAsync(cancellationToken))
             foreach (var (budget, observed) in budgets.Zip(observe()))
             {
-                var snapshot = observed with { RolledOver = recorder.BeginWindow(budget) };
+                var snapshot = observed with { RolledOver = recorder.BeginWindow(budget), Spending = models[budget.Uid] };
                 // Requests are for budgets and not for the limits inside them.
                 if (budget.Object.PartOf is null)
                     (snapshot, grants) = recorder.Grant(budget, snapshot);
@@ -180,6 +183,7 @@ internal sealed class BudgetReconciler(
             actor.Forget(part.Metadata.Uid);
             decisions.Forget(part);
         }
+        spending.Forget(entity.Metadata.Uid);
         stores.Coverage.Forget(entity);
     }
 

@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Bursar.Api;
 using Bursar.Core.Decisions;
+using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.Reports;
@@ -78,6 +79,7 @@ internal static class BudgetStatus
             Spent = decision.Spent.ToString(),
             Reserved = decision.Reserved.ToString(),
             Projected = decision.Projected.ToString(),
+            Forecast = Forecast(decision.Forecast),
             Remaining = decision.Remaining.ToString(),
             Percent = decision.Spent.PercentOf(decision.Limit),
             ProjectedPercent = decision.Projected.PercentOf(decision.Limit),
@@ -247,6 +249,8 @@ internal static class BudgetStatus
             || IsAnotherWindow(written.Window, next.Window)
             || Moved(written.Spent, next.Spent, next.Limit)
             || Moved(written.Projected, next.Projected, next.Limit)
+            || written.Forecast?.Method != next.Forecast?.Method
+            || Moved(written.Forecast?.WindowEnd?.Likely, next.Forecast?.WindowEnd?.Likely, next.Limit)
         )
             return TimeSpan.Zero;
         var soon =
@@ -309,6 +313,7 @@ internal static class BudgetStatus
                     "spent",
                     "reserved",
                     "projected",
+                    "forecast",
                     "remaining",
                     "percent",
                     "projectedPercent",
@@ -334,6 +339,16 @@ internal static class BudgetStatus
         )
             if (!json.ContainsKey(optional))
                 json[optional] = null;
+        if (json["forecast"] is JsonObject forecast)
+        {
+            foreach (var field in (ReadOnlySpan<string>)["exhaustedAt", "coverage", "pastError"])
+                if (!forecast.ContainsKey(field))
+                    forecast[field] = null;
+            foreach (var range in (ReadOnlySpan<string>)["windowEnd", "exhaustedAt"])
+            foreach (var end in (ReadOnlySpan<string>)["low", "likely", "high"])
+                if (forecast[range] is JsonObject ends && !ends.ContainsKey(end))
+                    ends[end] = null;
+        }
         if (json["unstoppable"] is JsonObject unstoppable && !unstoppable.ContainsKey("workloads"))
             unstoppable["workloads"] = null;
         return new()
@@ -402,6 +417,32 @@ internal static class BudgetStatus
             Reason = $"{verdict.Reason}: {verdict.Sentence}",
             UnitCosts = verdict.UnitCosts is { } costs ? UnitCosts(costs) : null,
         };
+
+    private static GpuBudgetForecast? Forecast(WindowForecast? forecast) =>
+        forecast is null
+            ? null
+            : new()
+            {
+                WindowEnd = new()
+                {
+                    Low = forecast.Low?.ToString(),
+                    Likely = forecast.Likely.ToString(),
+                    High = forecast.High?.ToString(),
+                },
+                ExhaustedAt = (forecast.EarliestExhaustedAt ?? forecast.LikelyExhaustedAt ?? forecast.LatestExhaustedAt) is null
+                    ? null
+                    : new()
+                    {
+                        Low = Time(forecast.EarliestExhaustedAt),
+                        Likely = Time(forecast.LikelyExhaustedAt),
+                        High = Time(forecast.LatestExhaustedAt),
+                    },
+                Coverage = forecast.High is null ? null : SpendingModel.Coverage,
+                Method = forecast.Method.ToString(),
+                PastError = forecast.PastErrorPercent,
+            };
+
+    private static string? Time(DateTimeOffset? at) => at is { } time ? Rfc3339.Format(Seconds(time)) : null;
 
     private static GpuBudgetUnitCosts UnitCosts(UnitCosts costs) =>
         new()

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using Bursar.Api;
 using Bursar.Core.Decisions;
+using Bursar.Core.Forecast;
 using Bursar.Core.Ledger;
 using Bursar.Core.State;
 using Bursar.Core.Text;
@@ -96,6 +97,7 @@ internal static class ExplainText
                     status.Projected ?? "",
                     $"{status.ProjectedPercent} % of the limit. Each workload counts at its current rate until it ends, is suspended at the limit, or the window closes",
                 ],
+                ["forecast", status.Forecast?.WindowEnd?.Likely ?? "", Forecast(status.Forecast)],
                 ["remaining", status.Remaining ?? "", "limit less spent"],
                 [
                     "burn rate",
@@ -171,6 +173,7 @@ internal static class ExplainText
                     != (
                         c.Type
                             is ConditionTypes.MinimumReplicasExceedLimit
+                                or ConditionTypes.ForecastOverBudget
                                 or ConditionTypes.Overcommitted
                                 or ConditionTypes.BreakerOpen
                                 or ConditionTypes.Contested
@@ -321,6 +324,16 @@ internal static class ExplainText
             );
         }
     }
+
+    private static string Forecast(GpuBudgetForecast? forecast) =>
+        forecast switch
+        {
+            null => "none for a rolling window, or outside of a single one",
+            { Method: nameof(SpendingMethod.KnownOnly) } => "running workloads only, since there is too little history of this budget",
+            { WindowEnd: { Low: { } low, High: { } high } } =>
+                $"{forecast.Coverage} % of windows end between {low} and {high}, with workloads to come and if nothing is suspended{(forecast.PastError is { } error ? $"; past forecasts were {error} % off on average" : "")}",
+            _ => "with workloads to come and if nothing is suspended; there is too little history for an interval",
+        };
 
     private static void Windows(StringBuilder text, IReadOnlyList<ClosedWindow> windows)
     {

@@ -72,6 +72,7 @@ internal sealed class BudgetsModule : IDisposable
             Observer,
             new LabelLimits(stores, ledger, state, context.Decisions, time),
             new BudgetRecorder(stores, ledger, state, telemetry.Progress, safety.Control, requests, context.Options.LedgerSumDays, time),
+            new SpendingRecorder(ledger, state, time),
             actor,
             new BudgetReporter(client, store, events, safety.RateLimiter, context.Logger<BudgetReporter>()),
             requestReporter,

@@ -1,6 +1,7 @@
 using System.Reflection;
 using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
+using Bursar.Core.Money;
 using Bursar.Core.Scaling;
 using Bursar.Core.Text;
 using Prometheus;
@@ -65,6 +66,46 @@ internal sealed class OperatorMetrics : IDisposable
             "Projected spending at the end of the current window, in the currency.",
             d => d.Projected.ToDouble(),
             Currency
+        );
+        var forecast = _registry.Gauge(
+            "bursar_budget_forecast",
+            "Forecast of the spending at the end of the current window with workloads to come, in the currency: bound is low, likely or high; low and high are absent while there is too little history.",
+            "namespace",
+            "budget",
+            "currency",
+            "bound"
+        );
+        var forecastExhausted = _registry.Gauge(
+            "bursar_budget_forecast_exhausted_timestamp_seconds",
+            "When the limit is reached by the forecast, as Unix time, with low the earliest; absent if the window ends first.",
+            "namespace",
+            "budget",
+            "bound"
+        );
+        _ofBudgets.Add(
+            (ns, name, decision) =>
+            {
+                if (decision.Forecast is not { } end)
+                    return;
+                ReadOnlySpan<(string Bound, Amount? Amount, DateTimeOffset? At)> bounds =
+                [
+                    ("low", end.Low, end.EarliestExhaustedAt),
+                    ("likely", end.Likely, end.LikelyExhaustedAt),
+                    ("high", end.High, end.LatestExhaustedAt),
+                ];
+                foreach (var (bound, amount, at) in bounds)
+                {
+                    if (amount is { } sum)
+                        forecast.Report(sum.ToDouble(), ns, name, decision.Currency, bound);
+                    if (at is { } time)
+                        forecastExhausted.Report(time.ToUnixTimeMilliseconds() / 1000.0, ns, name, bound);
+                }
+            }
+        );
+        Budget(
+            "bursar_budget_forecast_past_error_ratio",
+            "Mean absolute error of the forecast in past windows, as a share of their spending; absent while there is too little history.",
+            d => d.Forecast?.PastErrorPercent / 100.0
         );
         Budget(
             "bursar_budget_remaining",

@@ -362,6 +362,15 @@ internal static class BudgetMessages
         table.Add(Reasons.ThresholdReached, Messages.Threshold("projected", 50, Money(26), November, balance));
         table.Add(Reasons.ThresholdReached, Messages.Threshold("spent", 50, Money(26), OfLimit("user=alice"), balance));
         table.Add(Reasons.TooManyLabelValues, Messages.TooManyLabelValues("user", 12, 1000));
+        WindowForecast forecast = new()
+        {
+            Method = SpendingMethod.Seasonal,
+            Low = Money(52),
+            Likely = Money(61),
+            High = Money(70),
+            LikelyExhaustedAt = Now.AddDays(14),
+        };
+        table.Add(Reasons.ForecastOverBudget, Messages.ForecastOverBudget(November, balance, forecast));
     }
 
     /// <summary>Returns the budget's limit of that name on GPU-hours.</summary>

@@ -42,6 +42,12 @@ internal static class ReasonReference
         ),
         ("GpuBudget", ConditionTypes.MinimumReplicasExceedLimit, "Inference that keeps running costs more than is left of the limit.", ""),
         (
+            "GpuBudget",
+            ConditionTypes.ForecastOverBudget,
+            "The window is [forecast](../concepts/forecasts.md#the-forecast-for-the-window) to cost more than the limit, with workloads that have not started yet. The forecast suspends nothing.",
+            ""
+        ),
+        (
             "ClusterGpuBudget",
             ConditionTypes.Overcommitted,
             "The limits of the budgets directly below it exceed its own together. Only budgets with the same window count.",
@@ -121,6 +127,10 @@ internal static class ReasonReference
                 (
                     Reasons.ChildLimitsExceedLimit,
                     "The limits of the budgets below a ClusterGpuBudget exceed its own together. Nothing is refused: workloads run while they fit every budget that selects them."
+                ),
+                (
+                    Reasons.ForecastOverBudget,
+                    "A condition, and an Event once per window. With the workloads that usually follow, the window is forecast to cost more than the limit. Nothing is suspended for it. See [the forecast for the window](../concepts/forecasts.md#the-forecast-for-the-window)."
                 ),
                 (
                     Reasons.MinimumReplicasExceedLimit,

@@ -60,6 +60,9 @@ public sealed class OperatorMetricsTests : IDisposable
             .Should()
             .BeApproximately(decision.Projected.ToDouble(), 1e-9)
             .And.BeGreaterThan(50);
+        Value("bursar_budget_forecast", ("budget", "nlp"), ("bound", "likely"))
+            .Should()
+            .BeApproximately(decision.Forecast!.Likely.ToDouble(), 1e-9);
         Value("bursar_budget_remaining", ("budget", "nlp")).Should().Be(80);
         Value("bursar_budget_burn_rate", ("budget", "nlp")).Should().Be(3.06);
         Value("bursar_budget_spent_ratio", ("budget", "nlp")).Should().Be(0.2);

@@ -53,6 +53,9 @@ public sealed class BudgetStatusTests
             { "another namespace", With(Covering("a")), With(Covering("a", "b")), 0, 0 },
             { "the same namespaces", With(Covering("a", "b")), With(Covering("a", "b")), 3600, null },
             { "a namespace in place of another", With(Covering("a")), With(Covering("b")), 0, 0 },
+            { "a forecast that moved by 1 % of the limit", With(Forecast("8")), With(Forecast("8.1")), 0, 0 },
+            { "a forecast that moved by less", With(Forecast("8")), With(Forecast("8.05")), 3600, null },
+            { "the first forecast", With(), With(Forecast("8")), 0, 0 },
             { "a budget above", With(), With(s => s.Parents = ["research"]), 0, 0 },
             { "another limit below", With(Below("50")), With(Below("60")), 0, 0 },
             { "the same budget below", With(Below("50")), With(Below("50")), 3600, null },
@@ -65,6 +68,14 @@ public sealed class BudgetStatusTests
                 null
             },
         };
+
+    private static Action<GpuBudgetStatus> Forecast(string likely) =>
+        status =>
+            status.Forecast = new()
+            {
+                Method = "Trend",
+                WindowEnd = new() { Likely = likely },
+            };
 
     private static Action<GpuBudgetStatus> Because(string reason) =>
         status =>
