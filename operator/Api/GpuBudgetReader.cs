@@ -234,6 +234,7 @@ public static class GpuBudgetReader
                 errors
             ),
             NewPods = ReadEnum(spec.Interactive?.WhenExhausted, NewPodsWhenExhausted.Report, "spec.interactive.whenExhausted", errors),
+            Idle = spec.Idle is null ? null : ReadIdle(spec.Idle, errors),
         };
         if (settle > TimeSpan.FromHours(24))
             errors.Add(new("spec.training.settle", "must be at most 24h"));
@@ -250,6 +251,17 @@ public static class GpuBudgetReader
         if (errors.Count == 0)
             terms = read;
         return errors;
+    }
+
+    private static IdleTerms ReadIdle(GpuBudgetIdle idle, List<FieldError> errors)
+    {
+        var (before, after) = (errors.Count, ReadDuration(idle.After ?? "2h", "spec.idle.after", errors));
+        if (errors.Count == before && (after < TimeSpan.FromMinutes(5) || after > TimeSpan.FromDays(30)))
+            errors.Add(new("spec.idle.after", "must be from 5m to 30d"));
+        var below = idle.BelowPercent ?? 3;
+        if (below is < 1 or > 100)
+            errors.Add(new("spec.idle.belowPercent", "must be from 1 to 100"));
+        return new(after, below, ReadEnum(idle.Action, IdleAction.Report, "spec.idle.action", errors));
     }
 
     public static bool TryReadSelector(BudgetObject budget, out LabelSelector selector)

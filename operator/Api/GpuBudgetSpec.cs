@@ -93,6 +93,9 @@ public class GpuBudgetSpec
     [DefaultJson("{}")]
     [Description("How workloads that Bursar cannot suspend are kept within the limit.")]
     public GpuBudgetInteractive? Interactive { get; set; } = new();
+
+    [Description("What to do with workloads whose GPUs are idle. Default: nothing; {} reports them.")]
+    public GpuBudgetIdle? Idle { get; set; }
 }
 
 /// <summary>The spec of a budget of several namespaces.</summary>
@@ -388,4 +391,29 @@ public sealed class GpuBudgetInteractive
         "What to do with new GPU pods that Bursar cannot suspend (bare pods, replicas of inference that keeps running, unsupported kinds) once the budget is used up. Report: they start, and are counted and reported. Gate: the admission webhook refuses them until the limit is raised or the next window begins; running pods are not changed."
     )]
     public string? WhenExhausted { get; set; } = "Report";
+}
+
+public sealed class GpuBudgetIdle
+{
+    [Length(2, 32)]
+    [Pattern(GoDuration.Pattern)]
+    [ValidationRule(DurationRule.Seconds + " >= 300 && " + DurationRule.Seconds + " <= 2592000", message: "after must be from 5m to 30d")]
+    [DefaultJson("\"2h\"")]
+    [Description(
+        "How long all GPUs of a workload must have been idle, from 5m to 30d. Only time counts that an agent or a dcgm-exporter measured without a gap while the pods ran. A restart of the operator begins it again."
+    )]
+    public string? After { get; set; } = "2h";
+
+    [RangeMinimum(1)]
+    [RangeMaximum(100)]
+    [DefaultJson("3")]
+    [Description("A GPU is idle while it works for less than this percentage of each measured minute.")]
+    public int? BelowPercent { get; set; } = 3;
+
+    [AllowedValues("Report", "Suspend")]
+    [DefaultJson("\"Report\"")]
+    [Description(
+        "Report: an Event, status.workloads[].idleSince and a metric. Suspend: suspend the workload too, until a user resumes it. Exempt workloads, inference that keeps its replicas (inference.whenExhausted: MinReplicas) and workloads that cannot be suspended are only reported."
+    )]
+    public string? Action { get; set; } = "Report";
 }

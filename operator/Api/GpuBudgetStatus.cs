@@ -178,6 +178,7 @@ public sealed class GpuBudgetStatus
                 Namespace = w.Namespace,
                 Name = w.Name,
                 State = w.State,
+                IdleSince = w.IdleSince,
                 Reason = Mark(w.Reason),
             })
             .ToArray();
@@ -304,6 +305,11 @@ public sealed class GpuBudgetWorkload
         "The source of its GPU usage while it runs: agent, dcgm-exporter, or api if only the times of the API server are known; several if its nodes differ."
     )]
     public string? MeteredBy { get; set; }
+
+    [Format("date-time")]
+    [Length(0, 64)]
+    [Description("Since when all its GPUs have been idle; absent if they are not, or for less than spec.idle.after.")]
+    public string? IdleSince { get; set; }
 
     [Length(0, 1024)]
     [Description("The reason for its state.")]

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Bursar.Api;
+using Bursar.Core.Decisions;
 using Bursar.Core.Ledger;
 using Bursar.Core.State;
 using Bursar.Kubernetes.Client;
@@ -328,6 +329,37 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
         (await GuardedTeam.SendAsync(team.Tenant, HttpMethod.Delete, team.Budgets + "?labelSelector=budget%3Dprobe"))
             .Should()
             .Match<Answer>(a => a.Code == 403 && a.Message.Contains("GpuBudget probe"));
+    }
+
+    [SkippableFact]
+    public async Task Tenant_resumes_what_was_suspended_because_its_GPUs_were_idle()
+    {
+        var server = await cluster.OpenAsync(Ct);
+        using var team = await GuardedTeam.CreateAsync(server, "guard-idle");
+        await SuspendJobAsync(server, team, "sleeps", Reasons.SuspendedIdle);
+        await SuspendJobAsync(server, team, "works");
+        foreach (var name in (string[])["idle", "chat"])
+            await team.DeploymentAsync(name, 0);
+        (
+            await GuardedTeam.SendAsync(
+                team.Bursar,
+                HttpMethod.Patch,
+                team.Budgets + "/probe/status",
+                """
+                {"status": {"suspended": [{"kind": "Deployment", "name": "idle", "since": "2026-11-21T10:00:00Z", "reason": "Idle"},
+                   {"kind": "Deployment", "name": "chat", "since": "2026-11-21T10:00:00Z", "reason": "BudgetExhausted"}]}}
+                """
+            )
+        ).Code.Should().Be(0);
+        Task<Answer> ResumeAsync(string job) =>
+            GuardedTeam.SendAsync(team.Tenant, HttpMethod.Patch, $"{team.Jobs}/{job}", """{"spec": {"suspend": false}}""");
+        Task<Answer> ScaleUpAsync(string deployment) =>
+            GuardedTeam.SendAsync(team.Tenant, HttpMethod.Patch, $"{team.Deployments}/{deployment}/scale", """{"spec": {"replicas": 1}}""");
+
+        (await ResumeAsync("works")).Code.Should().Be(403);
+        (await ResumeAsync("sleeps")).Code.Should().Be(0);
+        await server.UntilAsync("the policy knows what is suspended", async () => (await ScaleUpAsync("chat")).Code == 403, Ct);
+        (await ScaleUpAsync("idle")).Code.Should().Be(0);
     }
 
     [SkippableFact]
@@ -1205,7 +1237,7 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
     }
 
     /// <summary>A job of the tenant's, suspended by the operator's actor under the operator's account.</summary>
-    private static async Task SuspendJobAsync(InstallServer server, GuardedTeam team, string name)
+    private static async Task SuspendJobAsync(InstallServer server, GuardedTeam team, string name, string reason = "BudgetExhausted")
     {
         await team.JobAsync(name, suspended: false);
         var record = Record(
@@ -1215,7 +1247,10 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
             "/spec/suspend",
             "false",
             "true"
-        );
+        ) with
+        {
+            Reason = reason,
+        };
         (await new WorkloadActor(team.Bursar).SuspendAsync(record, Ct)).Should().Be(WriteResult.Done);
     }
 

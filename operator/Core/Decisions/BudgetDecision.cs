@@ -153,6 +153,9 @@ public sealed record WorkloadVerdict
     /// <summary>The source of its GPU usage. Null: none of its pods runs.</summary>
     public string? MeteredBy { get; init; }
 
+    /// <summary>Since when its GPUs have been idle. Null: they are not, or not for as long as the budget's <c>idle.after</c>.</summary>
+    public DateTimeOffset? IdleSince { get; init; }
+
     public required string Reason { get; init; }
 
     public required string Sentence { get; init; }

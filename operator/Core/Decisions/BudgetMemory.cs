@@ -75,6 +75,9 @@ public sealed record BudgetMemory
     public IReadOnlyDictionary<string, DateTimeOffset> SuspensionsAnnounced { get; set; } =
         new SortedDictionary<string, DateTimeOffset>(StringComparer.Ordinal);
 
+    /// <summary>Since when each workload that was reported as idle has been so, by UID. Kept across windows. Null: none is.</summary>
+    public IReadOnlyDictionary<string, DateTimeOffset>? Idle { get; init; }
+
     /// <summary>In Observe mode: the reported actions of this window, as <c>uid/kind/reason</c>.</summary>
     public IReadOnlyList<string> Observed { get; set; } = [];
 

@@ -271,6 +271,12 @@ public sealed record WorkloadSnapshot
     /// <summary>The present value of <c>bursar.dev/checkpoint-requested</c> on the object, which may be out of date.</summary>
     public string? CheckpointAnnotation { get; init; }
 
+    /// <summary>
+    /// Since when each of its GPUs has been measured below <see cref="IdleTerms.BelowPercent"/> without a gap, at the earliest since its
+    /// pods run. Null: one of them is not measured now, a pod does not run, or the budget does not ask for it.
+    /// </summary>
+    public DateTimeOffset? QuietSince { get; init; }
+
     /// <summary>Since when it has had no bound pod although it may run.</summary>
     public DateTimeOffset? NoPodSince { get; init; }
 

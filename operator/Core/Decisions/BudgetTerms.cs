@@ -50,6 +50,18 @@ public enum NewPodsWhenExhausted
     Gate,
 }
 
+/// <summary>What happens to a workload whose GPUs are idle.</summary>
+public enum IdleAction
+{
+    Report,
+    Suspend,
+}
+
+/// <summary>When a workload is idle, and what happens then.</summary>
+/// <param name="After">How long all its GPUs must have been idle.</param>
+/// <param name="BelowPercent">A GPU is idle while it works less than this share of the time.</param>
+public sealed record IdleTerms(TimeSpan After, int BelowPercent, IdleAction Action);
+
 /// <summary>Budget added to one window only, identified by the window's key (<c>2026-11</c>).</summary>
 public sealed record TopUp(Amount Amount, string Window, string Reason);
 
@@ -100,4 +112,7 @@ public sealed record BudgetTerms
     public WhenExhausted WhenExhausted { get; set; } = WhenExhausted.MinReplicas;
 
     public NewPodsWhenExhausted NewPods { get; set; } = NewPodsWhenExhausted.Report;
+
+    /// <summary>Null: idle workloads are neither reported nor suspended.</summary>
+    public IdleTerms? Idle { get; init; }
 }

@@ -37,8 +37,11 @@ internal static class CheckpointRule
             return;
         if (!workload.Suspendable || workload.Snapshot.State is not (WorkloadState.Running or WorkloadState.Pending))
             return;
+        var isIdle = request.For.Reason == Reasons.SuspendedIdle;
+        if (isIdle && !WorkloadCost.IsSuspendableWhenIdle(workload.Snapshot, budget))
+            return;
         // A paused forecast also pauses its requests. Otherwise they would end in a suspension on untrusted figures.
-        if (request.For.ByForecast && budget.ForecastDoubt is not null)
+        if (request.For.ByForecast && !isIdle && budget.ForecastDoubt is not null)
             return;
         if (ResumeRule.Cause(workload.Snapshot with { Suspension = request.For }, budget, plan.Totals, plan.Memory) is not null)
             return;

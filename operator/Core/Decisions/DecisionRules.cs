@@ -19,6 +19,7 @@ internal static class DecisionRules
         Each(UnfinishedRule.Evaluate), // a suspension that a crash interrupted: carried out as decided
         LimitRule.Evaluate, // the limit: suspends everything that can be suspended, and depends on no estimate
         Each(CheckpointRule.Evaluate), // a workload with a checkpoint request: stays selected for suspension
+        Each(IdleRule.Evaluate), // a workload whose GPUs are idle: suspended if the budget says so
         Each(UnknownDurationRule.Evaluate), // a new job of unknown duration: suspended if the budget says Hold
         ForecastRule.Evaluate, // the forecast: suspends the jobs that exceed the limit, and admits the others
         ResumeRule.Evaluate, // suspended workloads that fit again: resumes them one at a time
@@ -42,6 +43,7 @@ internal static class DecisionRules
         PriceTrust.Evaluate, // prices that are not trusted, or are again
         ForecastPauses.Evaluate, // forecasts that pause or continue
         SuspensionCheck.Announce, // suspensions that have no effect
+        IdleRule.Announce, // workloads whose GPUs are idle and that keep running
         ReleaseAnnouncement.Evaluate, // a budget that its user released, or that enforces again
         AnnounceWarnings, // jobs that the forecast suspends after the settle time
         LimitWarnings.AnnounceNextWindow, // jobs that the next window does not cover

@@ -279,7 +279,7 @@ public static class Messages
         $"{suspended.RevertedBy ?? "Another user or controller"} keeps resuming it; Bursar tries again every 5 minutes.";
 
     public const string BreakerOpen =
-        "The forecast would suspend it, but too many of the cluster's workloads were suspended within minutes. To go on, run 'bursar reset-breaker'.";
+        "It would be suspended, but too many of the cluster's workloads were suspended within minutes. To go on, run 'bursar reset-breaker'.";
 
     public static string Paused(BudgetSnapshot budget) => $"Forecasts paused: {budget.ForecastDoubt}.";
 
@@ -337,6 +337,22 @@ public static class Messages
     public static string DurationUnknown(CostedWorkload workload, BudgetSnapshot budget) =>
         $"Suspended: its duration is unknown, and {budget.DisplayName} suspends such workloads (unknownDuration: Hold). It costs {workload.Snapshot.Rate} {budget.RateUnit}. "
         + "Set bursar.dev/expected-duration on it to let it run.";
+
+    public static string IdleSuspended(CostedWorkload workload, BudgetSnapshot budget, DateTimeOffset since) =>
+        $"Suspended: {Idle(workload, budget, since)}, and {budget.DisplayName} suspends idle workloads after {GoDuration.Format(budget.Terms.Idle!.After)} (idle.action: Suspend). It cost {workload.Snapshot.Rate} {budget.Currency}/h. {OnlyUserResumes(workload.Snapshot.ResumeApproved)}";
+
+    public static string IdleGpus(CostedWorkload workload, BudgetSnapshot budget, DateTimeOffset since) =>
+        $"{Capital(Idle(workload, budget, since))}. It costs {workload.Snapshot.Rate} {budget.Currency}/h. Stop it if it is not needed, or give it fewer GPUs.";
+
+    private static string Idle(CostedWorkload workload, BudgetSnapshot budget, DateTimeOffset since) =>
+        $"its GPUs ({workload.Snapshot.Gpus}) have worked less than {budget.Terms.Idle!.BelowPercent} % of the time for {Span(budget.Now - since)} (since {Time(since)})";
+
+    public static string WaitsForUser(CostedWorkload workload) =>
+        $"Suspended since {Time(workload.Snapshot.Suspension!.Since)}, because its GPUs were idle. {OnlyUserResumes(workload.Snapshot.Suspension.Approved)}";
+
+    /// <param name="wasApproved">Whether the annotation was already set when it was suspended, so that it approves nothing.</param>
+    private static string OnlyUserResumes(bool wasApproved) =>
+        $"It resumes only when a user resumes it{(wasApproved ? "." : ", or sets bursar.dev/resume: approved on it and the budget covers it.")}";
 
     public static string Settling(BudgetSnapshot budget, BudgetMemory memory) =>
         $"It exceeds {budget.DisplayName} and was running before the budget was created or lowered: it keeps running until {Time(memory.SettleUntil!.Value)}.";

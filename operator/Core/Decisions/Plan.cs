@@ -208,9 +208,9 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals totals, IReadOnly
             : new()
             {
                 // The first suspension's time and reason stay, so that another actor cannot change the resume order by resuming the
-                // workload.
+                // workload. A workload that was suspended as idle had to be resumed by its user, so its next suspension has its own reason.
                 Since = previous?.Since ?? budget.Now,
-                Reason = previous?.Reason ?? reason,
+                Reason = previous is { Reason: not Reasons.SuspendedIdle } ? previous.Reason : reason,
                 WindowKey = budget.Window.Key,
                 Limit = totals.Limit,
                 Freed = Memory.Freed,
@@ -414,6 +414,7 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals totals, IReadOnly
                     Projected = counts ? workload.Snapshot.Spent + toCome : workload.Snapshot.Spent,
                     Estimate = workload.Snapshot.Estimate,
                     MeteredBy = workload.Snapshot.MeteredBy,
+                    IdleSince = IdleRule.IdleSince(workload.Snapshot, budget),
                     Reason = reason,
                     Sentence =
                         workload.Snapshot.State == WorkloadState.SuspendedByBudget

@@ -13,6 +13,9 @@ public static class Reasons
     /// <summary>Its duration is unknown and the budget suspends such jobs.</summary>
     public const string UnknownDuration = "UnknownDuration";
 
+    /// <summary>All its GPUs were idle, and the budget suspends such workloads.</summary>
+    public const string SuspendedIdle = "Idle";
+
     /// <summary>The amount spent plus the stop cost has reached the limit.</summary>
     public const string BudgetExhausted = "BudgetExhausted";
 
@@ -134,6 +137,9 @@ public static class Reasons
 
     /// <summary>On an object and on its budget: a field has an unexpected JSON type and is read as absent.</summary>
     public const string Unreadable = "Unreadable";
+
+    /// <summary>An Event: all GPUs of a running workload have been idle for as long as the budget allows.</summary>
+    public const string IdleGpus = "IdleGpus";
 
     // Events on the budget only.
     public const string ThresholdReached = "ThresholdReached";

@@ -42,9 +42,11 @@ internal static class ResumeRule
             var cause = Cause(workload.Snapshot, budget, totals, plan.Memory);
             var needed = LimitToResume(workload, plan);
             var fits = canResume && needed <= totals.Limit;
+            var waitsForUser = IdleRule.WaitsForUser(workload.Snapshot.Suspension!, workload.Snapshot);
             if (
                 fits
                 && cause is null
+                && !waitsForUser
                 && budget.ForecastDoubt is null
                 && HasImproved(workload.Snapshot.Suspension!, totals, LimitAlone(workload, plan))
             )
@@ -57,7 +59,9 @@ internal static class ResumeRule
                 if (budget.Now - since >= WaitOf(workload.Snapshot.Suspension!))
                     cause = Reasons.FitsAgain;
             }
-            if (workload.Snapshot.Rate is null)
+            if (waitsForUser)
+                plan.Keep(workload, Reasons.SuspendedIdle, Messages.WaitsForUser(workload));
+            else if (workload.Snapshot.Rate is null)
                 plan.Keep(workload, Reasons.Unpriced, Messages.Kept(workload, Reasons.Unpriced, budget));
             else if (NeverFits(workload, totals))
                 plan.Keep(
@@ -439,10 +443,14 @@ internal static class ResumeRule
     }
 
     /// <summary>
-    /// Whether the workload became exempt while suspended, or is inference that the budget now keeps at minimum replicas.
+    /// Whether the workload became exempt while suspended, or is inference that the budget now keeps at minimum replicas. An interactive
+    /// workload that was idle stays suspended.
     /// </summary>
     internal static bool IsNoLongerEligible(WorkloadSnapshot workload, BudgetSnapshot budget) =>
-        workload.Exempt || workload.Class != WorkloadClass.Training && budget.Terms.WhenExhausted == WhenExhausted.MinReplicas;
+        workload.Exempt
+        || workload.Class != WorkloadClass.Training
+            && budget.Terms.WhenExhausted == WhenExhausted.MinReplicas
+            && !(workload is { Class: WorkloadClass.Interactive, Suspension.Reason: Reasons.SuspendedIdle });
 
     /// <summary>
     /// Returns the reason to resume at once: an event since the suspension that makes budget available and is no estimate. Null if there
@@ -452,6 +460,7 @@ internal static class ResumeRule
     {
         var suspended = workload.Suspension!;
         return workload.ResumeApproved && !suspended.Approved ? Reasons.Approved
+            : suspended.Reason == Reasons.SuspendedIdle ? null
             : suspended.WindowKey != budget.Window.Key ? Reasons.NewWindow
             : totals.Limit > suspended.Limit || memory.Raised > suspended.Raised ? Reasons.BudgetRaised
             : memory.Freed > suspended.Freed ? Reasons.BudgetAvailable

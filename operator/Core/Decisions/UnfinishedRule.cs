@@ -9,8 +9,11 @@ internal static class UnfinishedRule
     public static void Evaluate(Plan plan, CostedWorkload workload)
     {
         if (
-            workload.Suspendable
-            && workload.Snapshot is { State: WorkloadState.Running or WorkloadState.Pending, Suspension: { Confirmed: false } suspended }
+            (
+                workload.Suspendable
+                || workload.Snapshot.Suspension?.Reason == Reasons.SuspendedIdle
+                    && WorkloadCost.IsSuspendableWhenIdle(workload.Snapshot, plan.Budget)
+            ) && workload.Snapshot is { State: WorkloadState.Running or WorkloadState.Pending, Suspension: { Confirmed: false } suspended }
         )
             plan.Suspend(workload, suspended.Reason, Messages.Unfinished(workload, plan.Budget), byForecast: false);
     }

@@ -142,9 +142,7 @@ public sealed record WorkloadCost(
 
     /// <summary>Whether this budget may suspend the workload at all.</summary>
     public static bool IsSuspendable(WorkloadSnapshot workload, BudgetSnapshot budget) =>
-        !workload.Exempt
-        && workload.NotSuspendable is null
-        && workload.TerminationGrace <= LongestGrace
+        CanBeStopped(workload)
         && workload.Class switch
         {
             WorkloadClass.Training => true,
@@ -152,6 +150,15 @@ public sealed record WorkloadCost(
             // the budget.
             _ => budget.Terms.WhenExhausted == WhenExhausted.Zero,
         };
+
+    /// <summary>Whether the budget may suspend the workload while its GPUs are idle. Interactive workloads are included.</summary>
+    public static bool IsSuspendableWhenIdle(WorkloadSnapshot workload, BudgetSnapshot budget) =>
+        CanBeStopped(workload)
+        && budget.Terms.Idle?.Action == IdleAction.Suspend
+        && (workload.Class != WorkloadClass.Inference || budget.Terms.WhenExhausted == WhenExhausted.Zero);
+
+    private static bool CanBeStopped(WorkloadSnapshot workload) =>
+        !workload.Exempt && workload.NotSuspendable is null && workload.TerminationGrace <= LongestGrace;
 
     /// <summary>Returns the time to stop it, including the remaining wait for its checkpoint.</summary>
     public static TimeSpan StopTime(WorkloadSnapshot workload, BudgetSnapshot budget) =>

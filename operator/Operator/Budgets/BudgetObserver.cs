@@ -22,6 +22,7 @@ internal sealed class BudgetObserver(
     OperatorState state,
     WorkloadObserver workloads,
     MeteringObserver metering,
+    IdleObserver idle,
     ObserveOnlyMode control,
     DecisionStore decisions,
     TimeProvider time
@@ -130,7 +131,7 @@ internal sealed class BudgetObserver(
             Spent = spends.Values.Aggregate(Amount.Zero, (sum, s) => sum + s.Spent),
             OutsideSelector = budget.Object.PartOf is null ? Outside(budget, window.Start, to, now) : Amount.Zero,
             BurnRate = spends.Values.Aggregate(HourlyCost.Zero, (sum, s) => sum + s.RatePerHour),
-            Workloads = work,
+            Workloads = idle.AddTo(work, budget, now),
             RollingSpend =
                 budget.Terms.Window.Period == WindowPeriod.Rolling
                     ? [.. budget.Namespaces.SelectMany(ns => ledger.Segments(ns, budget.Selector, window.Start, now, budget.Terms.Counted))]

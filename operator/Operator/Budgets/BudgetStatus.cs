@@ -231,9 +231,9 @@ internal static class BudgetStatus
                 .Select(c => (c.Type, c.Status, c.Reason))
                 .SequenceEqual((next.Conditions ?? []).Select(c => (c.Type, c.Status, c.Reason)))
             || !(written.Workloads ?? [])
-                .Select(w => (w.Namespace, w.Name, w.State))
+                .Select(w => (w.Namespace, w.Name, w.State, w.IdleSince))
                 .Order()
-                .SequenceEqual((next.Workloads ?? []).Select(w => (w.Namespace, w.Name, w.State)).Order())
+                .SequenceEqual((next.Workloads ?? []).Select(w => (w.Namespace, w.Name, w.State, w.IdleSince)).Order())
             || written.NamespaceCount != next.NamespaceCount
             || !(written.Namespaces ?? []).SequenceEqual(next.Namespaces ?? [])
             || !(written.Grants ?? [])
@@ -414,6 +414,7 @@ internal static class BudgetStatus
                     }
                     : new() { Source = verdict.Estimate.Source.ToString().ToLowerInvariant() },
             MeteredBy = verdict.MeteredBy,
+            IdleSince = verdict.IdleSince is { } idle ? Rfc3339.Format(Seconds(idle)) : null,
             Reason = $"{verdict.Reason}: {verdict.Sentence}",
             UnitCosts = verdict.UnitCosts is { } costs ? UnitCosts(costs) : null,
         };

@@ -200,6 +200,8 @@ internal static class ExplainText
                 );
                 if (one.Eta is { Likely: { } likely } eta)
                     text.Append(CultureInfo.InvariantCulture, $", done about {likely} (by {eta.Source}; {eta.Low} to {eta.High})");
+                if (one.IdleSince is { } idle)
+                    text.Append(CultureInfo.InvariantCulture, $", GPUs idle since {idle}");
                 text.Append(CultureInfo.InvariantCulture, $"\n    {one.Reason}\n");
             }
     }

@@ -47,6 +47,7 @@ internal sealed class BudgetsModule : IDisposable
             state,
             new WorkloadObserver(stores, ledger, state, billing.Rates, telemetry.Progress, telemetry.Agents.CheckpointAt, Elastic),
             new MeteringObserver(stores, ledger, billing.Prices, billing.Nodes, telemetry.Sources.Get, () => store.Fault),
+            new IdleObserver(stores, telemetry.Activity),
             safety.Control,
             context.Decisions,
             time
@@ -166,7 +167,11 @@ internal sealed class BudgetsModule : IDisposable
             {
                 Added = _annotations.Observe,
                 Updated = (_, pod) => _annotations.Observe(pod),
-                Deleted = pod => _annotations.Forget(pod.Metadata.Uid),
+                Deleted = pod =>
+                {
+                    _annotations.Forget(pod.Metadata.Uid);
+                    _telemetry.Activity.Forget(pod.Metadata.Uid);
+                },
             }
         );
         // A CronJob's status changes with each run, but only its annotations matter for its runs.

@@ -39,6 +39,9 @@ internal sealed class TelemetryModule : IDisposable
             context.Time,
             context.Logger<ExporterReader>()
         );
+        Activity = new(uid => context.Stores.Pods.Store.GetByUid(uid)?.Spec.NodeName);
+        Agents.Measured += Activity.Record;
+        Exporters.Measured += Activity.Record;
         Sources = new(Agents, Exporters, context.Time);
         Series = new(context.Ledger, context.State, Progress);
     }
@@ -52,6 +55,8 @@ internal sealed class TelemetryModule : IDisposable
     public AgentCollector Agents { get; }
 
     public ExporterReader Exporters { get; }
+
+    public GpuActivity Activity { get; }
 
     public MeteringSources Sources { get; }
 

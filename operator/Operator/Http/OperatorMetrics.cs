@@ -189,6 +189,12 @@ internal sealed class OperatorMetrics : IDisposable
             w => w.UnitCosts?.Step?.ToDouble()
         );
 
+        Workload(
+            "bursar_workload_idle_since_timestamp_seconds",
+            "Since when all GPUs of the workload have been idle, as Unix time; absent if they are not, or for less than spec.idle.after.",
+            w => w.IdleSince?.ToUnixTimeSeconds()
+        );
+
         Scaler("bursar_scaler_replicas", "Replicas set on the scaler's target.", d => d.Replicas);
         Scaler("bursar_scaler_wanted_replicas", "Replicas that demand asks for.", d => d.Wanted);
         Scaler("bursar_scaler_affordable_replicas", "Replicas that the budget and the cost cap cover; absent if neither limits them.", d =>

@@ -82,6 +82,9 @@ internal sealed partial class AgentCollector
     /// <summary>Raised with a node and the driver's name of its GPUs.</summary>
     public event Action<string, string>? Named;
 
+    /// <summary>Raised with a node and the usage that its agent reported.</summary>
+    public event Action<string, IReadOnlyList<UsageInterval>>? Measured;
+
     /// <summary>Raised with a node and its signals. Only nodes with scaled pods are queried.</summary>
     public event Action<string, SignalReport>? Signalled;
 
@@ -326,6 +329,7 @@ internal sealed partial class AgentCollector
         }
         if (outcome.Applied > 0)
             Counted?.Invoke(node);
+        Measured?.Invoke(node, settled.Intervals);
         var moved = new HashSet<string>(StringComparer.Ordinal);
         foreach (var sample in report.Progress)
             if (Progress(node, sample) is { } ns)

@@ -3,6 +3,7 @@ using Bursar.Concurrency;
 using Bursar.Core.Ledger;
 using Bursar.Core.Prices;
 using Bursar.Core.Text;
+using Bursar.Core.Usage;
 using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Http;
@@ -75,6 +76,9 @@ internal sealed partial class ExporterReader : IDisposable
 
     /// <summary>Raised with a node and the driver's name of its GPUs.</summary>
     public event Action<string, string>? Named;
+
+    /// <summary>Raised with a node and the usage that its exporter showed.</summary>
+    public event Action<string, IReadOnlyList<UsageInterval>>? Measured;
 
     /// <summary>Returns when the node's exporter last reported pods; null if it does not.</summary>
     public DateTimeOffset? ServedAt(string node)
@@ -176,7 +180,9 @@ internal sealed partial class ExporterReader : IDisposable
             )
                 Named?.Invoke(node, product);
             var pods = _pods.On(node);
-            _ledger.RecordSeen(node, account.Accept(page, pods, now));
+            var seen = account.Accept(page, pods, now);
+            _ledger.RecordSeen(node, seen);
+            Measured?.Invoke(node, seen);
             if (page.Pods.Count > 0)
             {
                 lock (_gate)

@@ -129,6 +129,13 @@ internal static class BudgetMessages
         table.Add(Reasons.SuspendedAgain, Messages.SuspendedAgain(null, Messages.DurationUnknown(train, November)));
         table.Add(Reasons.DoesNotFit, Messages.MinimumReplicasKeepRunning(train, november, Money(66)));
         table.Add(Reasons.UnknownDuration, Messages.DurationUnknown(train, November));
+        var idle = With(November, terms => terms with { Idle = new(TimeSpan.FromHours(2), 3, IdleAction.Suspend) });
+        table.Add(Reasons.SuspendedIdle, Messages.IdleSuspended(train, idle, Now.AddMinutes(-150)));
+        var (_, approved) = Begin(Budget(50, Train with { ResumeApproved = true }));
+        table.Add(Reasons.SuspendedIdle, Messages.IdleSuspended(approved, idle, Now.AddMinutes(-150)));
+        var (_, stopped) = Begin(Budget(50, Train.Suspended(50, Reasons.SuspendedIdle)));
+        table.Add(Reasons.SuspendedIdle, Messages.WaitsForUser(stopped));
+        table.Add(Reasons.IdleGpus, Messages.IdleGpus(train, idle, Now.AddMinutes(-150)));
         var (suspended, again) = Begin(Budget(50, Train with { Suspension = Suspended with { Confirmed = false } }));
         table.Add(Reasons.ProjectedOverBudget, Messages.Unfinished(again, suspended.Budget));
         table.Add("in Observe mode", Messages.Observed(Messages.Overrun(train, november, Money(64), Money(66))));

@@ -56,7 +56,7 @@ internal static class ReasonReference
         (
             "GpuBudget",
             ConditionTypes.BreakerOpen,
-            "The [circuit breaker](../tasks/operate.md#reset-the-circuit-breaker) is open: forecasts suspend nothing.",
+            "The [circuit breaker](../tasks/operate.md#reset-the-circuit-breaker) is open: forecasts and idle GPUs suspend nothing.",
             ""
         ),
         ("GpuBudget", ConditionTypes.Contested, "Another client keeps resuming a workload that Bursar suspends.", ""),
@@ -225,6 +225,10 @@ internal static class ReasonReference
                     Reasons.UnknownDuration,
                     "The duration is unknown and the budget sets `unknownDuration: Hold`. Set `bursar.dev/expected-duration`, or report progress."
                 ),
+                (
+                    Reasons.SuspendedIdle,
+                    "All its GPUs were idle for as long as `idle.after`, and the budget sets `idle.action: Suspend`. It resumes only when a user resumes it, or sets `bursar.dev/resume: approved` on it and the budget covers it. See [idle GPUs](../concepts/suspension.md#idle-gpus)."
+                ),
                 (Reasons.BudgetExhausted, "The amount spent, plus the cost of stopping everything, reached the limit."),
                 (
                     Reasons.SuspendedAgain,
@@ -279,7 +283,11 @@ internal static class ReasonReference
                 ),
                 (Reasons.AlmostDone, "The job's remaining time is shorter than stopping it would take."),
                 (Reasons.ForecastPaused, "Progress or metering is stale. Only the hard limit applies."),
-                (Reasons.BreakerOpen, "The forecast would suspend the workload, but the circuit breaker is open."),
+                (
+                    Reasons.IdleGpus,
+                    "An Event: all GPUs of the workload have been idle for as long as `spec.idle.after`, and it keeps running. Stop it, or give it fewer GPUs. See [idle GPUs](../concepts/suspension.md#idle-gpus)."
+                ),
+                (Reasons.BreakerOpen, "A forecast or idle GPUs would suspend the workload, but the circuit breaker is open."),
                 (
                     Reasons.CheckpointRequested,
                     "The workload will be suspended and was asked for a checkpoint first. Bursar waits up to `training.checkpoint.grace`. See [checkpoints](../tasks/checkpoints.md)."
@@ -401,7 +409,7 @@ internal static class ReasonReference
             | reason | meaning |
             | --- | --- |
             | `Suspended` | The workload, or the CronJob that creates it, was suspended. |
-            | `ScaledToZero` | The Deployment, StatefulSet, LeaderWorkerSet or InferenceService was scaled to zero or stopped. |
+            | `ScaledToZero` | The Deployment, StatefulSet, LeaderWorkerSet, InferenceService or Notebook was scaled to zero or stopped. |
             | `Resumed` | The workload was resumed or scaled to the replicas that it had. |
 
             """.ReplaceLineEndings("\n")
