@@ -249,6 +249,12 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
                 {"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService", "metadata": {"name": "llama"}, "spec": {"predictor": {"model": {"resources": {"limits": {"nvidia.com/gpu": "1"}}}}}}
                 """
             );
+            await others.CreateAsync(
+                V1Notebook.EntityKind.Path(Other),
+                """
+                {"apiVersion": "kubeflow.org/v1", "kind": "Notebook", "metadata": {"name": "lab"}, "spec": {"template": {"spec": {"containers": [{"name": "lab", "image": "example/jupyter", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}}
+                """
+            );
             await world.CreateJobAsync(
                 Team,
                 "finetune",
@@ -285,6 +291,14 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
                 async () =>
                     (await server.Client.GetAsync<V1Beta1InferenceService>("llama", Other, ct)).Metadata.Annotations.ContainsKey(
                         "serving.kserve.io/stop"
+                    ),
+                ct
+            );
+            await world.UntilAsync(
+                "the Notebook is stopped",
+                async () =>
+                    (await server.Client.GetAsync<V1Notebook>("lab", Other, ct)).Metadata.Annotations.ContainsKey(
+                        NotebookKind.StopAnnotation
                     ),
                 ct
             );

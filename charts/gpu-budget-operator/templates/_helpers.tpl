@@ -124,6 +124,7 @@ Kinds that the policies in guard.yaml cover, one per line: each kind that Bursar
 - {group: ray.io, version: v1, resource: rayjobs, kind: RayJob, markedBy: annotation, classFrom: [self], suspended: "has(self.spec) && has(self.spec.suspend) && self.spec.suspend"}
 - {group: apps, version: v1, resource: deployments, kind: Deployment, markedBy: status, suspended: "!has(self.spec) || !has(self.spec.replicas) || self.spec.replicas == 0"}
 - {group: serving.kserve.io, version: v1beta1, resource: inferenceservices, kind: InferenceService, markedBy: annotation, suspended: "has(self.metadata.annotations) && 'serving.kserve.io/stop' in self.metadata.annotations && self.metadata.annotations['serving.kserve.io/stop'] == 'true'"}
+- {group: kubeflow.org, version: v1, resource: notebooks, kind: Notebook, markedBy: annotation, suspended: "has(self.metadata.annotations) && 'kubeflow-resource-stopped' in self.metadata.annotations"}
 - {group: kueue.x-k8s.io, version: v1beta2, resource: workloads, kind: Workload, markedBy: annotation, suspended: "has(self.spec) && has(self.spec.active) && !self.spec.active"}
 - {group: keda.sh, version: v1alpha1, resource: scaledobjects, kind: ScaledObject, markedBy: annotation, suspended: "has(self.metadata.annotations) && 'autoscaling.keda.sh/paused-replicas' in self.metadata.annotations && self.metadata.annotations['autoscaling.keda.sh/paused-replicas'] == '0'"}
 - {group: apps, version: v1, resource: statefulsets, kind: StatefulSet, markedBy: status, suspended: "!has(self.spec) || !has(self.spec.replicas) || self.spec.replicas == 0"}

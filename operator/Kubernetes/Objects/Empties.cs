@@ -60,6 +60,7 @@ internal static class Empties
         V1LeaderWorkerSetSpec.Empty,
         V1LeaderWorkerTemplate.Empty,
         V1LeaderWorkerSetStatus.Empty,
+        V1NotebookSpec.Empty,
         V1Beta1InferenceServiceStatus.Empty,
         V1StatefulSetUpdateStrategy.Empty,
         V1RollingUpdateStatefulSet.Empty,

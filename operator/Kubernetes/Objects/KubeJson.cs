@@ -46,6 +46,7 @@ namespace Bursar.Kubernetes.Objects;
 [JsonSerializable(typeof(V1RayJob))]
 [JsonSerializable(typeof(V1RayCluster))]
 [JsonSerializable(typeof(V1LeaderWorkerSet))]
+[JsonSerializable(typeof(V1Notebook))]
 [JsonSerializable(typeof(V1Alpha1Rollout))]
 [JsonSerializable(typeof(V1Alpha1DynamoScalingAdapter))]
 [JsonSerializable(typeof(V1CustomResourceDefinition))]

@@ -42,6 +42,11 @@ internal abstract class WorkloadKind(EntityKind entity, WorkloadClass @class, st
     /// <summary>The field's value while it is suspended, as JSON.</summary>
     public virtual string Stopped => Scales ? "0" : "true";
 
+    /// <summary>Returns the value that suspends an object, as JSON. It differs from <see cref="Stopped"/> only if any value does.</summary>
+    /// <param name="work">The object as cached; null if it is not.</param>
+    /// <param name="at">The time of the suspension.</param>
+    public virtual string StopValue(WorkloadObject? work, DateTimeOffset at) => Stopped;
+
     /// <summary>
     /// A label of its pods, if its objects create other objects; otherwise null. A pod with the label waits until its chain of owners is
     /// cached.

@@ -47,6 +47,7 @@ internal static class WorkloadKinds
         new StatefulSetKind(),
         new LeaderWorkerSetKind(),
         new InferenceServiceKind(),
+        new NotebookKind(),
     ];
 
     private static readonly WorkloadKindIndex Table = new(All);

@@ -72,6 +72,7 @@ namespace Bursar.Operator.Commands;
     typeof(V1RayJob),
     typeof(V1RayCluster),
     typeof(V1LeaderWorkerSet),
+    typeof(V1Notebook),
     Verbs = RbacVerb.List | RbacVerb.Watch
 )]
 // Other scaled kinds.
@@ -104,6 +105,7 @@ namespace Bursar.Operator.Commands;
     Verbs = RbacVerb.Get | RbacVerb.Patch
 )]
 [EntityRbac(typeof(V1Beta1InferenceService), Option = "InferenceService", Verbs = RbacVerb.Get | RbacVerb.Patch)]
+[EntityRbac(typeof(V1Notebook), Option = "Notebook", Verbs = RbacVerb.Get | RbacVerb.Patch)]
 // Suspension through managers, by the chart's operator.managers: objects of Kueue and KEDA, and Kueue's AdmissionCheck.
 [EntityRbac(typeof(V1Workload), Option = "Kueue", Verbs = RbacVerb.Get | RbacVerb.Patch)]
 [EntityRbac(typeof(V1ScaledObject), Option = "KEDA", Verbs = RbacVerb.Get | RbacVerb.Patch)]

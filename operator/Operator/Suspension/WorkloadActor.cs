@@ -44,7 +44,7 @@ internal sealed class WorkloadActor(KubeClient client)
                 ? work!.Field
                 : work is not null && AdmissionGate.IsGated(work)
                     ? AdmissionGate.OriginalOf(work)
-                    : work?.Field == WorkloadObject.Absent
+                    : work?.Field == WorkloadObject.Absent || !kind.Suspends
                         ? WorkloadObject.Absent
                         : "false";
         return new()
@@ -55,7 +55,7 @@ internal sealed class WorkloadActor(KubeClient client)
                 through?.Target ?? kind.ObjectOf(workload.Name, workload.Uid),
                 through?.Field ?? kind.Field,
                 original,
-                through?.Stopped ?? kind.Stopped
+                through?.Stopped ?? kind.StopValue(work, action.Suspension!.Since)
             ),
             IsThroughManager = through is not null,
             Also = [.. (through?.Also ?? []).Select(one => through!.Target with { Name = one.Name, Uid = one.Uid })],
@@ -274,7 +274,7 @@ internal sealed class WorkloadActor(KubeClient client)
                     if (work.IsStopped && !AdmissionGate.IsGated(work))
                         return WriteOutcome.AlreadySo;
                     return FieldChange.Set([
-                        new(kind.Field, "true"),
+                        new(kind.Field, record.Field.Value),
                         .. FieldWriter.Mirror(record.BudgetReference, record.Reason),
                         new FieldValue(Requested, WorkloadObject.Absent, IsTested: false),
                         new(FieldWriter.Annotation(AdmissionGate.NameOn(work)), WorkloadObject.Absent, IsTested: false),

@@ -231,6 +231,7 @@ public class MistypedFieldTests
         ["RayJob"] = Trial.Of<V1RayJob>(),
         ["RayCluster"] = Trial.Of<V1RayCluster>(),
         ["LeaderWorkerSet"] = Trial.Of<V1LeaderWorkerSet>(),
+        ["Notebook"] = Trial.Of<V1Notebook>(),
         ["Rollout"] = Trial.Of<V1Alpha1Rollout>(),
         ["DynamoGraphDeploymentScalingAdapter"] = Trial.Of<V1Alpha1DynamoScalingAdapter>(),
         ["ResourceClaim"] = Trial.Of<V1ResourceClaim>(),

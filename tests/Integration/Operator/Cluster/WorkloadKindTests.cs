@@ -111,6 +111,20 @@ public sealed class WorkloadKindTests
                 false
             },
             {
+                "Notebook",
+                $$$$$$$$"""{"metadata": {"name": "nb", "labels": {"team": "vision"}}, "spec": {"template": {{{{{{{{Pods}}}}}}}}}}""",
+                "null",
+                4,
+                false
+            },
+            {
+                "Notebook",
+                $$$$$$$$"""{"metadata": {"name": "nb", "labels": {"team": "vision"}, "annotations": {"kubeflow-resource-stopped": "2026-11-10T12:00:00Z"}}, "spec": {"template": {{{{{{{{Pods}}}}}}}}}}""",
+                "\"stopped\"",
+                4,
+                false
+            },
+            {
                 "InferenceService",
                 """{"metadata": {"name": "llama", "annotations": {"serving.kserve.io/stop": "true"}}, "spec": {"predictor": {"containers": [{"name": "kserve-container", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}""",
                 "\"true\"",
@@ -289,7 +303,7 @@ public sealed class WorkloadKindTests
         work.Gpus.Should().Be(gpus);
         work.HasGpus.Should().Be(gpus > 0);
         work.IsFinished.Should().Be(finished);
-        work.IsStopped.Should().Be(switched.Trim('"') == "true");
+        work.IsStopped.Should().Be(switched.Trim('"') is "true" or "stopped");
     }
 
     /// <summary>While it is stopped, its Deployments are gone and only the predictor declares what will be restored.</summary>
@@ -785,6 +799,7 @@ public sealed class WorkloadKindTests
             "JAXJob" => Read<V1JAXJob>(kind, json),
             "MPIJob" => Read<V2Beta1MPIJob>(kind, json),
             "InferenceService" => Read<V1Beta1InferenceService>(kind, json),
+            "Notebook" => Read<V1Notebook>(kind, json),
             _ => Read<V1RayJob>(kind, json),
         };
 

@@ -170,6 +170,7 @@ public sealed class UnreadableWorkloadsTests
             "StatefulSet" => SampleObjects.Of<V1StatefulSet>(),
             "LeaderWorkerSet" => SampleObjects.Of<V1LeaderWorkerSet>(),
             "InferenceService" => SampleObjects.Of<V1Beta1InferenceService>(),
+            "Notebook" => SampleObjects.Of<V1Notebook>(),
             _ => throw new ArgumentOutOfRangeException(nameof(kind)),
         };
 
