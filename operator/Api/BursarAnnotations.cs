@@ -35,6 +35,11 @@ public static class BursarAnnotations
     /// <summary>The pending checkpoint request: the budget, a slash and the time.</summary>
     public const string CheckpointRequested = "bursar.dev/checkpoint-requested";
 
+    /// <summary>The cost in the budget's window and the expected cost of the whole run, for people, if the budget asks for them.</summary>
+    public const string Cost = "bursar.dev/cost";
+
+    public const string ProjectedCost = "bursar.dev/projected-cost";
+
     /// <summary>Returns the trimmed value on the workload, else on its pod template; null if neither has the annotation.</summary>
     public static string? Read(V1ObjectMeta workload, V1PodTemplateSpec? template, string name) =>
         workload.Annotations.TryGetValue(name, out var value)

@@ -96,6 +96,11 @@ public class GpuBudgetSpec
 
     [Description("What to do with workloads whose GPUs are idle. Default: nothing; {} reports them.")]
     public GpuBudgetIdle? Idle { get; set; }
+
+    [Description(
+        "Writes the annotations bursar.dev/cost and bursar.dev/projected-cost on the jobs of the budget, such as \"12.34 USD\": what each has cost in this window, and the expected cost of its run. At most every five minutes. Only kinds with a suspend field are annotated. Default: false."
+    )]
+    public bool? CostAnnotations { get; set; }
 }
 
 /// <summary>The spec of a budget of several namespaces.</summary>

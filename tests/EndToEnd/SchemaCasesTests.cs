@@ -40,6 +40,9 @@ public sealed class SchemaCasesTests(InstallServers servers)
             """{limit: {cost: "2"}, limits: [{name: a, match: {product: "*"}, cost: "1"}, {name: a, match: {product: "*"}, cost: "1"}]}""",
             "Duplicate value"
         ),
+        ("idle GPUs by default", """{limit: {cost: "2"}, idle: {}, costAnnotations: true}""", null),
+        ("idle GPUs below nothing", """{limit: {cost: "2"}, idle: {belowPercent: 0}}""", "spec.idle.belowPercent"),
+        ("an action that does not exist", """{limit: {cost: "2"}, idle: {action: Delete}}""", "spec.idle.action"),
         ("no limit", """{mode: Observe}""", "spec.limit"),
         ("a negative amount", """{limit: {cost: "-2"}}""", "spec.limit.cost"),
         ("an amount with a comma", """{limit: {cost: "2,50"}}""", "spec.limit.cost"),
@@ -77,6 +80,8 @@ public sealed class SchemaCasesTests(InstallServers servers)
 
     private static readonly (string Name, string Spec, string? Refusal)[] Rules =
     [
+        ("idle GPUs for a minute", """{limit: {cost: "2"}, idle: {after: 1m}}""", "spec.idle.after"),
+        ("idle GPUs for a year", """{limit: {cost: "2"}, idle: {after: 365d}}""", "spec.idle.after"),
         ("Rolling without length", """{limit: {cost: "2"}, window: {period: Rolling}}""", "spec.window.length"),
         ("Rolling for more than a year", """{limit: {cost: "2"}, window: {period: Rolling, length: 9999h}}""", "spec.window.length"),
         (

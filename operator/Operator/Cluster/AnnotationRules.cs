@@ -51,6 +51,8 @@ internal static class AnnotationRules
         BursarAnnotations.SuspendedBy,
         BursarAnnotations.SuspendedReason,
         BursarAnnotations.CheckpointRequested,
+        BursarAnnotations.Cost,
+        BursarAnnotations.ProjectedCost,
         AdmissionGate.Annotation,
         AdmissionGate.FormerAnnotation,
     };

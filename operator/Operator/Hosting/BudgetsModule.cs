@@ -29,6 +29,7 @@ internal sealed class BudgetsModule : IDisposable
     private readonly UnreadableObjects _unreadable;
     private readonly GatedWorkloadActor _gated;
     private readonly OrphanReleaser _orphans;
+    private readonly CostAnnotator _costs;
 
     public BudgetsModule(LeaderContext context, SafetyModule safety, TelemetryModule telemetry, BillingModule billing)
     {
@@ -104,6 +105,7 @@ internal sealed class BudgetsModule : IDisposable
             client,
             context.Logger<OrphanReleaser>()
         );
+        _costs = new(stores, context.Decisions, client, safety.RateLimiter, safety.Control, context.Logger<CostAnnotator>());
         _annotations = new(context.Recorder, stores.Gpus);
         _unreadable = new(stores, context.Recorder);
 
@@ -156,7 +158,14 @@ internal sealed class BudgetsModule : IDisposable
     public ElasticTargets Elastic { get; } = new();
 
     public IEnumerable<Func<CancellationToken, Task>> Loops =>
-        [_orphans.RunAsync, _gated.RunAsync, _runner.RunAsync, _clusterRunner.RunAsync, _requestRunner.RunAsync];
+        [
+            _orphans.RunAsync,
+            _gated.RunAsync,
+            _runner.RunAsync,
+            _clusterRunner.RunAsync,
+            _requestRunner.RunAsync,
+            _costs.RunAsync,
+        ];
 
     public void Start()
     {

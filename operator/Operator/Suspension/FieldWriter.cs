@@ -95,6 +95,42 @@ internal sealed class FieldWriter(KubeClient client)
             ? $"get and patch {kind.Plural}.{kind.Group}"
             : $"get and patch {target.Kind} of {target.ApiVersion}";
 
+    /// <summary>
+    /// Sets the annotations of a field manager by server-side apply, and removes all others that it has set. Fails with a conflict if the
+    /// object is gone or another one has its name.
+    /// </summary>
+    public async Task ApplyAnnotationsAsync(
+        EntityKind kind,
+        WorkloadKey workload,
+        string manager,
+        IReadOnlyDictionary<string, string> annotations,
+        CancellationToken cancellationToken
+    )
+    {
+        var own = new JsonObject();
+        foreach (var (name, value) in annotations)
+            own[name] = value;
+        var body = new JsonObject
+        {
+            ["apiVersion"] = kind.ApiVersion,
+            ["kind"] = kind.Kind,
+            ["metadata"] = new JsonObject
+            {
+                ["name"] = workload.Name,
+                ["namespace"] = workload.Namespace,
+                ["uid"] = workload.Uid,
+                ["annotations"] = own,
+            },
+        };
+        using var content = new StringContent(body.ToJsonString(), System.Text.Encoding.UTF8, "application/apply-patch+yaml");
+        await client.RequestAsync(
+            HttpMethod.Patch,
+            $"{kind.Path(workload.Namespace, workload.Name)}?fieldManager={manager}&force=true",
+            content,
+            cancellationToken
+        );
+    }
+
     /// <summary>Reads an object; null if it is gone or another object has its name.</summary>
     public async Task<JsonObject?> ReadAsync(string ns, ObjectRef target, CancellationToken cancellationToken) =>
         (await FindAsync(VersionsOf(target), ns, target, null, cancellationToken)).Object;
