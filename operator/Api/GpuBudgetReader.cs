@@ -141,7 +141,7 @@ public static class GpuBudgetReader
             : (ReadAmount(gpuHours, $"{path}.gpuHours", errors), UsageUnit.GpuHours);
     }
 
-    /// <summary>Top-ups, grants and rollover belong to the budget's own limit.</summary>
+    /// <summary>Top-ups, grants, rollover and the rule for idle GPUs belong to the budget itself.</summary>
     private static BudgetTerms Partial(BudgetTerms whole, Amount limit, CountedUsage counted) =>
         whole with
         {
@@ -150,6 +150,7 @@ public static class GpuBudgetReader
             TopUps = [],
             RolloverPercent = 0,
             AutoApprove = null,
+            Idle = null,
         };
 
     private static List<FieldError> Read(

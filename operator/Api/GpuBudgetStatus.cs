@@ -146,6 +146,12 @@ public sealed class GpuBudgetStatus
     [Description("The workloads with the highest projected cost, at most 20.")]
     public IReadOnlyList<GpuBudgetWorkload>? Workloads { get; set; }
 
+    [Items(0, 5)]
+    [Description(
+        "Advice for running workloads by what their GPUs did in the last seven days, the most expensive workload first, at most 5; absent if there is none. It is renewed every ten minutes."
+    )]
+    public IReadOnlyList<GpuBudgetAdvice>? Advice { get; set; }
+
     [Items(0, 10)]
     [Description("Workloads with spending in this window that use no GPUs any more, the most expensive first, at most 10.")]
     public IReadOnlyList<GpuBudgetEnded>? Ended { get; set; }
@@ -182,6 +188,7 @@ public sealed class GpuBudgetStatus
                 Reason = Mark(w.Reason),
             })
             .ToArray();
+        Advice = Advice?.Select(one => new GpuBudgetAdvice { Name = one.Name, Text = Mark(one.Text) }).ToArray();
         Ended = Ended?.Select(one => new GpuBudgetEnded { Name = one.Name, Steps = one.Steps }).ToArray();
         Decisions = Decisions?.Take(1).Select(d => new GpuBudgetDecision { Time = d.Time }).ToArray();
     }
@@ -354,6 +361,25 @@ public sealed class GpuBudgetGrant
     [Length(0, 512)]
     [Description("The user who approved the request.")]
     public string? ApprovedBy { get; set; }
+}
+
+public sealed class GpuBudgetAdvice
+{
+    [Length(0, 63)]
+    [Description("The namespace of the workload, in the status of a ClusterGpuBudget.")]
+    public string? Namespace { get; set; }
+
+    [Length(0, 63)]
+    [Description("The kind of the top-level workload.")]
+    public string? Kind { get; set; }
+
+    [Length(0, 253)]
+    [Description("The name of the workload.")]
+    public string? Name { get; set; }
+
+    [Length(0, 1024)]
+    [Description("What its GPUs did, and what to change.")]
+    public string? Text { get; set; }
 }
 
 public sealed class GpuBudgetChild

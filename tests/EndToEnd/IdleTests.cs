@@ -91,6 +91,20 @@ public sealed class IdleTests
         await kubeflow.UntilAsync("it is restored", async () => await StopOf(kubeflow) is null, TimeSpan.FromMinutes(2));
     }
 
+    [Fact]
+    public async Task Advice_of_the_report_is_in_the_status()
+    {
+        var scene = await AgentsAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("100");
+        await RunAsync(scene, "sleeps", busy: "0.05");
+        await RunAsync(scene, "works", busy: "0.7");
+
+        await scene.UntilAsync("the status advises", async () => (await scene.StatusAsync())?.Advice is not null, TimeSpan.FromMinutes(30));
+        var advice = (await scene.StatusAsync())!.Advice!.Where(one => one.Text!.Contains("give it fewer GPUs", StringComparison.Ordinal));
+        advice.Should().ContainSingle().Which.Should().Match<GpuBudgetAdvice>(one => one.Kind == "Job" && one.Name == "sleeps");
+    }
+
     private static async Task<string?> StopOf(FakeKubeflow kubeflow) =>
         (string?)(await kubeflow.GetAsync(V1Notebook.EntityKind, "lab"))!["metadata"]!["annotations"]?[Stopped];
 

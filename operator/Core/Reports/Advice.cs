@@ -1,4 +1,5 @@
 using System.Globalization;
+using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.Prices;
 
@@ -69,6 +70,18 @@ public static class Advice
         if (Smaller(row, model, activity, rateOf) is { } smaller)
             advice.Add(smaller);
         return advice;
+    }
+
+    /// <summary>Returns the lowest price of a model in this cluster, otherwise in the price book.</summary>
+    public static GpuHourPrice? RateOf(GpuLedger ledger, PriceBook? book, GpuModel model, DateTimeOffset now)
+    {
+        var here = ledger
+            .PricedProducts()
+            .Where(known => GpuModel.Find(PriceClassName.ProductOf(known)) == model)
+            .Select(known => ledger.RateOf(known, now))
+            .OfType<GpuHourPrice>()
+            .ToArray();
+        return here.Length > 0 ? here.Min() : book?.RuleFor(new(model.Product), now)?.RateFor(model.Product);
     }
 
     /// <summary>

@@ -15,6 +15,7 @@ internal sealed partial class BudgetReporter(
     LedgerStore store,
     BudgetEvents events,
     WriteRateLimiter rateLimiter,
+    AdviceTracker advice,
     ILogger<BudgetReporter> logger
 )
 {
@@ -54,7 +55,7 @@ internal sealed partial class BudgetReporter(
     )
     {
         var budget = read.Object;
-        var status = BudgetStatus.From(read, decision, limits, store.Ledger, store.State);
+        var status = BudgetStatus.From(read, decision, limits, store.Ledger, store.State, advice.For);
         if (valuesWithoutLimit > 0)
         {
             status.PerLabelWithoutLimit = valuesWithoutLimit;

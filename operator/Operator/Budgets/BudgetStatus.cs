@@ -25,6 +25,9 @@ internal static class BudgetStatus
     /// <summary>Number of ended workloads that the status lists.</summary>
     public const int MostEnded = 10;
 
+    /// <summary>Number of sentences of advice that the status lists.</summary>
+    private const int MostAdvice = 5;
+
     /// <summary>Number of values of a label whose limits the status lists.</summary>
     private const int MostLabelValues = 20;
 
@@ -43,12 +46,14 @@ internal static class BudgetStatus
     /// <param name="limits">The limits inside it, with the latest decision on each.</param>
     /// <param name="ledger">The ledger.</param>
     /// <param name="state">The suspensions and the latest decisions.</param>
+    /// <param name="adviceFor">Returns the advice for a workload.</param>
     public static GpuBudgetStatus From(
         ReadBudget read,
         BudgetDecision decision,
         IReadOnlyList<(BudgetObject Limit, BudgetDecision Decision)> limits,
         GpuLedger ledger,
-        OperatorState state
+        OperatorState state,
+        Func<WorkloadKey, IReadOnlyList<string>> adviceFor
     )
     {
         var (budget, namespaces) = (read.Object, read.Namespaces);
@@ -124,6 +129,7 @@ internal static class BudgetStatus
                     .Take(20)
                     .Select(w => Workload(w, NamespaceIn(budget, w.Key.Namespace), decision.At)),
             ],
+            Advice = Advice(budget, decision, adviceFor),
             Ended =
             [
                 .. decision
@@ -183,6 +189,35 @@ internal static class BudgetStatus
             is { Length: > 0 } all
             ? all
             : null;
+
+    /// <summary>Returns the advice for running workloads, the most expensive first; null if there is none.</summary>
+    private static IReadOnlyList<GpuBudgetAdvice>? Advice(
+        BudgetObject budget,
+        BudgetDecision decision,
+        Func<WorkloadKey, IReadOnlyList<string>> adviceFor
+    )
+    {
+        GpuBudgetAdvice[] advice =
+        [
+            .. decision
+                .Workloads.Where(work => work.State == WorkloadState.Running)
+                .Select(work => (Work: work, Sentences: adviceFor(work.Key)))
+                .Where(one => one.Sentences.Count > 0)
+                .OrderByDescending(one => one.Work.Spent)
+                .ThenBy(one => one.Work.Key.Name, StringComparer.Ordinal)
+                .SelectMany(one =>
+                    one.Sentences.Select(sentence => new GpuBudgetAdvice
+                    {
+                        Namespace = NamespaceIn(budget, one.Work.Key.Namespace),
+                        Kind = one.Work.Key.Kind,
+                        Name = one.Work.Key.Name,
+                        Text = sentence,
+                    })
+                )
+                .Take(MostAdvice),
+        ];
+        return advice.Length > 0 ? advice : null;
+    }
 
     private static string? NamespaceIn(BudgetObject budget, string ns) => budget is V1Alpha1ClusterGpuBudget ? ns : null;
 
@@ -261,9 +296,13 @@ internal static class BudgetStatus
         var sameReasons = (written.Workloads ?? [])
             .Select(w => (w.Name, GpuBudgetStatus.Mark(w.Reason)))
             .SequenceEqual((next.Workloads ?? []).Select(w => (w.Name, GpuBudgetStatus.Mark(w.Reason))));
+        var sameAdvice = (written.Advice ?? [])
+            .Select(one => (one.Name, GpuBudgetStatus.Mark(one.Text)))
+            .SequenceEqual((next.Advice ?? []).Select(one => (one.Name, GpuBudgetStatus.Mark(one.Text))));
         if (
             !soon
             && sameReasons
+            && sameAdvice
             && written.Spent == next.Spent
             && written.Projected == next.Projected
             && AmountsOf(written).SequenceEqual(AmountsOf(next))
@@ -305,6 +344,7 @@ internal static class BudgetStatus
                 [
                     "exhaustedAt",
                     "workloads",
+                    "advice",
                     "ended",
                     "suspended",
                     "decisions",

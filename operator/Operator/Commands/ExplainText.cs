@@ -204,6 +204,19 @@ internal static class ExplainText
                     text.Append(CultureInfo.InvariantCulture, $", GPUs idle since {idle}");
                 text.Append(CultureInfo.InvariantCulture, $"\n    {one.Reason}\n");
             }
+        Advice(text, status);
+    }
+
+    private static void Advice(StringBuilder text, GpuBudgetStatus status)
+    {
+        if (status.Advice is not { Count: > 0 } advice)
+            return;
+        Heading(text, "Advice, by what the GPUs did in the last seven days");
+        foreach (var one in advice)
+            text.Append(
+                CultureInfo.InvariantCulture,
+                $"  {(one.Namespace is { Length: > 0 } ns ? ns + "/" : "")}{one.Kind}/{one.Name}: {one.Text}\n"
+            );
     }
 
     private static string LimitParts(GpuBudgetStatus status) =>

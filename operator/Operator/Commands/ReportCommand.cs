@@ -127,7 +127,9 @@ internal static class ReportCommand
         else
         {
             var book = await DefaultBook.ReadAsync(client, cancellationToken);
-            await output.WriteAsync(ReportText.Table(report, query.Namespace, currency, now, model => RateOf(ledger, book, model, now)));
+            await output.WriteAsync(
+                ReportText.Table(report, query.Namespace, currency, now, model => Advice.RateOf(ledger, book, model, now))
+            );
         }
         // Exit with 1 for an incomplete report, for scripts that read only the CSV.
         if (StoredLedger.Missing(unreadable) is not { } missing)
@@ -151,18 +153,6 @@ internal static class ReportCommand
                     steps[ended.Uid] = ended.Step;
         }
         return steps;
-    }
-
-    /// <summary>Returns the lowest price of a model in this cluster, otherwise in the price book.</summary>
-    private static GpuHourPrice? RateOf(GpuLedger ledger, PriceBook? book, GpuModel model, DateTimeOffset now)
-    {
-        var here = ledger
-            .PricedProducts()
-            .Where(known => GpuModel.Find(PriceClassName.ProductOf(known)) == model)
-            .Select(known => ledger.RateOf(known, now))
-            .OfType<GpuHourPrice>()
-            .ToArray();
-        return here.Length > 0 ? here.Min() : book?.RuleFor(new(model.Product), now)?.RateFor(model.Product);
     }
 
     private static DateTimeOffset? ReadMoment(ArgumentResult result)

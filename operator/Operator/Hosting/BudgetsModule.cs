@@ -30,6 +30,7 @@ internal sealed class BudgetsModule : IDisposable
     private readonly GatedWorkloadActor _gated;
     private readonly OrphanReleaser _orphans;
     private readonly CostAnnotator _costs;
+    private readonly AdviceTracker _advice;
 
     public BudgetsModule(LeaderContext context, SafetyModule safety, TelemetryModule telemetry, BillingModule billing)
     {
@@ -53,6 +54,7 @@ internal sealed class BudgetsModule : IDisposable
             context.Decisions,
             time
         );
+        _advice = new(ledger, billing.Prices, time);
         var events = new BudgetEvents(context.Recorder);
         var expectations = new Expectations(stores, time);
         var workloads = new WorkloadActor(client);
@@ -76,7 +78,7 @@ internal sealed class BudgetsModule : IDisposable
             new BudgetRecorder(stores, ledger, state, telemetry.Progress, safety.Control, requests, context.Options.LedgerSumDays, time),
             new SpendingRecorder(ledger, state, time),
             actor,
-            new BudgetReporter(client, store, events, safety.RateLimiter, context.Logger<BudgetReporter>()),
+            new BudgetReporter(client, store, events, safety.RateLimiter, _advice, context.Logger<BudgetReporter>()),
             requestReporter,
             _gated,
             context.Decisions,
@@ -165,6 +167,7 @@ internal sealed class BudgetsModule : IDisposable
             _clusterRunner.RunAsync,
             _requestRunner.RunAsync,
             _costs.RunAsync,
+            _advice.RunAsync,
         ];
 
     public void Start()

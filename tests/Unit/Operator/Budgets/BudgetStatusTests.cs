@@ -60,6 +60,9 @@ public sealed class BudgetStatusTests
             { "another limit below", With(Below("50")), With(Below("60")), 0, 0 },
             { "the same budget below", With(Below("50")), With(Below("50")), 3600, null },
             { "the next window", With(Window("2026-11-01", "2026-12-01")), With(Window("2026-12-01", "2027-01-01")), 0, 0 },
+            { "other advice", With(Advising("feed it faster")), With(Advising("batch")), 10, 50 },
+            { "the same advice", With(Advising("batch")), With(Advising("batch")), 3600, null },
+            { "work that became idle", With(), With(s => s.Workloads![0].IdleSince = "2026-11-01T00:00:00Z"), 0, 0 },
             {
                 "a rolling window that rolled on",
                 With(Window("2026-11-20", "2026-11-21")),
@@ -87,6 +90,8 @@ public sealed class BudgetStatusTests
                     Reason = reason,
                 },
             ];
+
+    private static Action<GpuBudgetStatus> Advising(string text) => status => status.Advice = [new() { Name = "train", Text = text }];
 
     private static Action<GpuBudgetStatus> Covering(params string[] namespaces) =>
         status => (status.NamespaceCount, status.Namespaces) = (namespaces.Length, namespaces);
