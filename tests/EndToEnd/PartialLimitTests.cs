@@ -7,6 +7,95 @@ using Bursar.Tests.EndToEnd.Worlds;
 
 namespace Bursar.Tests.EndToEnd;
 
+/// <summary>Budgets with limits inside, on the embedded cluster and a real API server.</summary>
+internal static class PartialLimits
+{
+    private static CancellationToken Ct => CancellationToken.None;
+
+    /// <summary>The second job of a user waits, and those of another user and without a user run.</summary>
+    public static async Task EachValueHasALimitAsync(Scene scene)
+    {
+        var world = scene.World;
+        await scene.BudgetAsync("1000", """{"perLabel": {"key": "user", "limit": {"cost": "20"}}}""");
+        await JobAsync(scene, "alice-1", "4h", "alice");
+        await scene.UntilRunsAsync("alice-1");
+        await JobAsync(scene, "alice-2", "4h", "alice");
+        await JobAsync(scene, "bob-1", "4h", "bob");
+        await scene.JobAsync("nobodys", declared: "20h");
+
+        await scene.UntilSuspendedAsync("alice-2");
+        await scene.UntilRunsAsync("bob-1");
+        await scene.UntilRunsAsync("nobodys");
+        await scene.UntilAsync("the status shows both users", async () =>
+            await scene.StatusAsync() is { SuspendedCount: 1, PerLabel: { Count: 2 } users } && users.Sum(one => one.SuspendedCount) == 1
+        );
+        var status = (await scene.StatusAsync())!;
+        status.PerLabelCount.Should().Be(2);
+        status
+            .PerLabel!.Select(one => (one.Name, one.State, one.Limit, one.SuspendedCount))
+            .Should()
+            .BeEquivalentTo([("alice", "WorkloadsSuspended", "20.000000", 1), ("bob", "OnTrack", "20.000000", 0)]);
+        status.Suspended!.Select(one => (one.Name, one.Limit)).Should().Equal(("alice-2", "user=alice"));
+        (await scene.UntilEventAsync("Suspended", "alice-2")).Note.Should().Contain("imit user=alice of budget b has");
+        (await world.MetricsAsync(Ct))
+            .Where(sample => sample.Name == "bursar_sublimit_limit")
+            .Select(sample => (sample.Label("budget"), sample.Label("limit"), sample.Label("unit"), sample.Value))
+            .Should()
+            .BeEquivalentTo([("b", "user=alice", "USD", 20d), ("b", "user=bob", "USD", 20d)]);
+
+        await PatchAsync(scene, """{"perLabel": null}""");
+        await scene.UntilResumedAsync("alice-2");
+        await scene.UntilAsync("the status shows no user", async () => await scene.StatusAsync() is { PerLabel: null });
+    }
+
+    public static Task CreateBudgetAsync(Scene scene, string spec) =>
+        scene.CreateAsync(
+            $"/apis/bursar.dev/v1alpha1/namespaces/{scene.Team}/gpubudgets",
+            $$"""{"apiVersion": "bursar.dev/v1alpha1", "kind": "GpuBudget", "metadata": {"name": "b"}, "spec": {{spec}}}"""
+        );
+
+    public static Task PatchAsync(Scene scene, string spec) =>
+        scene.World.Client.PatchAsync<V1Alpha1GpuBudget>(
+            "b",
+            scene.Team,
+            KubePatch.Merge((JsonObject)JsonNode.Parse($$"""{"spec": {{spec}}}""")!),
+            Ct
+        );
+
+    /// <summary>Creates a job of one GPU.</summary>
+    public static Task JobAsync(Scene scene, string name, string declared, string? user, string? product = null, string? queue = null)
+    {
+        var pods = (JsonObject)
+            JsonNode.Parse(
+                """{"restartPolicy": "Never", "containers": [{"name": "main", "image": "example/trainer", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}"""
+            )!;
+        if (product is not null)
+            pods["nodeSelector"] = new JsonObject { ["nvidia.com/gpu.product"] = product };
+        return scene.CreateAsync(
+            $"/apis/batch/v1/namespaces/{scene.Team}/jobs",
+            new JsonObject
+            {
+                ["apiVersion"] = "batch/v1",
+                ["kind"] = "Job",
+                ["metadata"] = new JsonObject
+                {
+                    ["name"] = name,
+                    ["labels"] = queue is null ? [] : new JsonObject { ["kueue.x-k8s.io/queue-name"] = queue },
+                    ["annotations"] = new JsonObject { ["bursar.dev/expected-duration"] = declared },
+                },
+                ["spec"] = new JsonObject
+                {
+                    ["template"] = new JsonObject
+                    {
+                        ["metadata"] = new JsonObject { ["labels"] = user is null ? [] : new JsonObject { ["user"] = user } },
+                        ["spec"] = pods,
+                    },
+                },
+            }.ToJsonString()
+        );
+    }
+}
+
 /// <summary>The limits inside a budget: of GPU-hours, of a product, and of each value of a label.</summary>
 public sealed class PartialLimitTests
 {
@@ -17,7 +106,7 @@ public sealed class PartialLimitTests
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
-        await CreateBudgetAsync(scene, """{"limit": {"cost": "1000", "gpuHours": "10"}}""");
+        await PartialLimits.CreateBudgetAsync(scene, """{"limit": {"cost": "1000", "gpuHours": "10"}}""");
         await scene.JobAsync("first", declared: "6h");
         await scene.UntilRunsAsync("first");
         await scene.JobAsync("second", declared: "6h");
@@ -49,7 +138,7 @@ public sealed class PartialLimitTests
             .And.Contain("at 1.00 GPUs");
         (await scene.UntilEventAsync("Suspended", "b")).Note.Should().StartWith("Job/second: ");
 
-        await PatchAsync(scene, """{"limit": {"gpuHours": "20"}}""");
+        await PartialLimits.PatchAsync(scene, """{"limit": {"gpuHours": "20"}}""");
         await scene.UntilResumedAsync("second");
         await scene.PassAsync(60);
         (await scene.StatusAsync())!.State.Should().Be("OnTrack");
@@ -69,9 +158,9 @@ public sealed class PartialLimitTests
             }
         );
         await using var world = scene.World;
-        await CreateBudgetAsync(scene, """{"limit": {"gpuHours": "5"}}""");
-        await JobAsync(scene, "unpriced", "6h", user: null, SimulatedGpuModel.A100.Product);
-        await JobAsync(scene, "fits", "4h", user: null, SimulatedGpuModel.A100.Product);
+        await PartialLimits.CreateBudgetAsync(scene, """{"limit": {"gpuHours": "5"}}""");
+        await PartialLimits.JobAsync(scene, "unpriced", "6h", user: null, SimulatedGpuModel.A100.Product);
+        await PartialLimits.JobAsync(scene, "fits", "4h", user: null, SimulatedGpuModel.A100.Product);
 
         await scene.UntilSuspendedAsync("unpriced");
         await scene.UntilRunsAsync("fits");
@@ -96,14 +185,14 @@ public sealed class PartialLimitTests
             }
         );
         await using var world = scene.World;
-        await CreateBudgetAsync(
+        await PartialLimits.CreateBudgetAsync(
             scene,
             """{"limit": {"gpuHours": "1000"}, "limits": [{"name": "h100", "match": {"product": "*H100*"}, "gpuHours": "8"}]}"""
         );
-        await JobAsync(scene, "scarce", "6h", user: null, SimulatedGpuModel.H100.Product);
+        await PartialLimits.JobAsync(scene, "scarce", "6h", user: null, SimulatedGpuModel.H100.Product);
         await scene.UntilRunsAsync("scarce");
-        await JobAsync(scene, "also-scarce", "6h", user: null, SimulatedGpuModel.H100.Product);
-        await JobAsync(scene, "other", "60h", user: null, SimulatedGpuModel.V100.Product);
+        await PartialLimits.JobAsync(scene, "also-scarce", "6h", user: null, SimulatedGpuModel.H100.Product);
+        await PartialLimits.JobAsync(scene, "other", "60h", user: null, SimulatedGpuModel.V100.Product);
 
         await scene.UntilSuspendedAsync("also-scarce");
         await scene.PassAsync(3600);
@@ -120,35 +209,7 @@ public sealed class PartialLimitTests
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
-        await CreateBudgetAsync(scene, """{"limit": {"cost": "1000"}, "perLabel": {"key": "user", "limit": {"cost": "20"}}}""");
-        await JobAsync(scene, "alice-1", "4h", "alice");
-        await scene.UntilRunsAsync("alice-1");
-        await JobAsync(scene, "alice-2", "4h", "alice");
-        await JobAsync(scene, "bob-1", "4h", "bob");
-        await scene.JobAsync("nobodys", declared: "20h");
-
-        await scene.UntilSuspendedAsync("alice-2");
-        await scene.UntilRunsAsync("bob-1");
-        await scene.UntilRunsAsync("nobodys");
-        await scene.PassAsync(60);
-        var status = (await scene.StatusAsync())!;
-        status.PerLabelCount.Should().Be(2);
-        status
-            .PerLabel!.Select(one => (one.Name, one.State, one.Limit, one.SuspendedCount))
-            .Should()
-            .BeEquivalentTo([("alice", "WorkloadsSuspended", "20.000000", 1), ("bob", "OnTrack", "20.000000", 0)]);
-        status.Suspended!.Select(one => (one.Name, one.Limit)).Should().Equal(("alice-2", "user=alice"));
-        (await scene.UntilEventAsync("Suspended", "alice-2")).Note.Should().Contain("imit user=alice of budget b has");
-        (await world.MetricsAsync(Ct))
-            .Where(sample => sample.Name == "bursar_sublimit_limit")
-            .Select(sample => (sample.Label("budget"), sample.Label("limit"), sample.Label("unit"), sample.Value))
-            .Should()
-            .BeEquivalentTo([("b", "user=alice", "USD", 20d), ("b", "user=bob", "USD", 20d)]);
-
-        await PatchAsync(scene, """{"perLabel": null}""");
-        await scene.UntilResumedAsync("alice-2");
-        await scene.PassAsync(60);
-        (await scene.StatusAsync())!.PerLabel.Should().BeNull();
+        await PartialLimits.EachValueHasALimitAsync(scene);
     }
 
     [Fact]
@@ -156,13 +217,13 @@ public sealed class PartialLimitTests
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
-        await CreateBudgetAsync(
+        await PartialLimits.CreateBudgetAsync(
             scene,
             """{"limit": {"cost": "1000"}, "perLabel": {"key": "kueue.x-k8s.io/queue-name", "limit": {"gpuHours": "8"}}}"""
         );
         foreach (var name in (string[])["first", "second"])
         {
-            await JobAsync(scene, name, "6h", user: null, queue: "night");
+            await PartialLimits.JobAsync(scene, name, "6h", user: null, queue: "night");
             await scene.PassAsync(10);
         }
 
@@ -192,12 +253,15 @@ public sealed class PartialLimitTests
             ]
         );
         await using var world = scene.World;
-        await CreateBudgetAsync(scene, """{"limit": {"gpuHours": "100000"}, "perLabel": {"key": "user", "limit": {"gpuHours": "8"}}}""");
+        await PartialLimits.CreateBudgetAsync(
+            scene,
+            """{"limit": {"gpuHours": "100000"}, "perLabel": {"key": "user", "limit": {"gpuHours": "8"}}}"""
+        );
         for (var i = 0; i < users; i++)
-            await JobAsync(scene, $"job-{i}", "6h", $"user-{i}");
+            await PartialLimits.JobAsync(scene, $"job-{i}", "6h", $"user-{i}");
         await scene.UntilAsync("all users have a limit", async () => (await scene.StatusAsync())?.PerLabelCount == users);
         for (var i = 0; i < greedy; i++)
-            await JobAsync(scene, $"second-{i}", "6h", $"user-{i}");
+            await PartialLimits.JobAsync(scene, $"second-{i}", "6h", $"user-{i}");
 
         await scene.UntilAsync("the second jobs are suspended", async () => (await scene.StatusAsync())?.SuspendedCount == greedy);
         await scene.PassAsync(120);
@@ -215,10 +279,13 @@ public sealed class PartialLimitTests
     {
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
-        await CreateBudgetAsync(scene, """{"limit": {"cost": "1000"}, "perLabel": {"key": "user", "limit": {"gpuHours": "8"}}}""");
-        await JobAsync(scene, "alice-1", "6h", "alice");
+        await PartialLimits.CreateBudgetAsync(
+            scene,
+            """{"limit": {"cost": "1000"}, "perLabel": {"key": "user", "limit": {"gpuHours": "8"}}}"""
+        );
+        await PartialLimits.JobAsync(scene, "alice-1", "6h", "alice");
         await scene.UntilRunsAsync("alice-1");
-        await JobAsync(scene, "alice-2", "6h", "alice");
+        await PartialLimits.JobAsync(scene, "alice-2", "6h", "alice");
         await scene.UntilSuspendedAsync("alice-2");
 
         await world.AbandonOperatorAsync();
@@ -232,51 +299,12 @@ public sealed class PartialLimitTests
     }
 
     private static decimal Number(string? amount) => decimal.Parse(amount!, System.Globalization.CultureInfo.InvariantCulture);
+}
 
-    private static Task CreateBudgetAsync(Scene scene, string spec) =>
-        scene.CreateAsync(
-            $"/apis/bursar.dev/v1alpha1/namespaces/{scene.Team}/gpubudgets",
-            $$"""{"apiVersion": "bursar.dev/v1alpha1", "kind": "GpuBudget", "metadata": {"name": "b"}, "spec": {{spec}}}"""
-        );
-
-    private static Task PatchAsync(Scene scene, string spec) =>
-        scene.World.Client.PatchAsync<V1Alpha1GpuBudget>(
-            "b",
-            scene.Team,
-            KubePatch.Merge((JsonObject)JsonNode.Parse($$"""{"spec": {{spec}}}""")!),
-            Ct
-        );
-
-    /// <summary>Creates a job of one GPU.</summary>
-    private static Task JobAsync(Scene scene, string name, string declared, string? user, string? product = null, string? queue = null)
-    {
-        var pods = (JsonObject)
-            JsonNode.Parse(
-                """{"restartPolicy": "Never", "containers": [{"name": "main", "image": "example/trainer", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}"""
-            )!;
-        if (product is not null)
-            pods["nodeSelector"] = new JsonObject { ["nvidia.com/gpu.product"] = product };
-        return scene.CreateAsync(
-            $"/apis/batch/v1/namespaces/{scene.Team}/jobs",
-            new JsonObject
-            {
-                ["apiVersion"] = "batch/v1",
-                ["kind"] = "Job",
-                ["metadata"] = new JsonObject
-                {
-                    ["name"] = name,
-                    ["labels"] = queue is null ? [] : new JsonObject { ["kueue.x-k8s.io/queue-name"] = queue },
-                    ["annotations"] = new JsonObject { ["bursar.dev/expected-duration"] = declared },
-                },
-                ["spec"] = new JsonObject
-                {
-                    ["template"] = new JsonObject
-                    {
-                        ["metadata"] = new JsonObject { ["labels"] = user is null ? [] : new JsonObject { ["user"] = user } },
-                        ["spec"] = pods,
-                    },
-                },
-            }.ToJsonString()
-        );
-    }
+/// <summary>Limits per label on the real control plane.</summary>
+[Collection(RealClusterCollection.Name)]
+public sealed class RealPartialLimitTests(RealCluster cluster)
+{
+    [SkippableFact]
+    public Task Each_value_of_a_label_has_a_limit_of_its_own() => cluster.PlayAsync("limits", PartialLimits.EachValueHasALimitAsync);
 }

@@ -169,10 +169,15 @@ public abstract class ClusterWorld : IAsyncDisposable
             ct
         );
 
+    /// <summary>The period of budgets that name none; null for the default of the schema.</summary>
+    protected virtual string? WindowPeriod => null;
+
     public Task CreateBudgetAsync(string ns, string name, string cost, CancellationToken ct, JsonObject? spec = null)
     {
         spec ??= [];
         spec["limit"] = new JsonObject { ["cost"] = cost };
+        if (WindowPeriod is { } period && !spec.ContainsKey("window"))
+            spec["window"] = new JsonObject { ["period"] = period };
         return PostJsonAsync(
             $"/apis/bursar.dev/v1alpha1/namespaces/{ns}/gpubudgets",
             new()
@@ -439,6 +444,22 @@ public sealed class RealWorld : ClusterWorld
     public required ControlPlane Plane { get; init; }
 
     protected override bool HasScheduler => Plane.HasScheduler;
+
+    /// <summary>
+    /// A period that lasts for some days more. In the last hours of a month, most of a job's cost would fall into the next window.
+    /// </summary>
+    protected override string? WindowPeriod
+    {
+        get
+        {
+            var (now, enough) = (DateTime.UtcNow, TimeSpan.FromDays(3));
+            var month = new DateTime(now.Year, now.Month, 1).AddMonths(1) - now;
+            var week = TimeSpan.FromDays(7 - ((int)now.DayOfWeek + 6) % 7) - now.TimeOfDay;
+            return month > enough ? null
+                : week > enough ? "Week"
+                : "Year";
+        }
+    }
 
     public static async Task<RealWorld> StartAsync(CancellationToken ct, TimeSpan? autoscalerSync = null)
     {
