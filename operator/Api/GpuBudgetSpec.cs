@@ -30,7 +30,9 @@ namespace Bursar.Api;
 public class GpuBudgetSpec
 {
     [Required]
-    [Description("The amount that may be spent in one window. If both cost and gpuHours are set, both apply.")]
+    [Description(
+        "The amount that may be spent in one window. If both cost and gpuHours are set, both apply. Without cost, all amounts in the status and the top-ups are GPU-hours."
+    )]
     public GpuBudgetLimit? Limit { get; set; }
 
     [Items(0, 16)]
@@ -144,9 +146,7 @@ public sealed class GpuBudgetLimit
     [RangeMinimum(0)]
     [RangeMaximum(999_999_999_999)]
     [Length(1, 22)]
-    [Description(
-        "The hours of reserved GPUs per window, whatever they cost. A slice of a GPU counts as its part. Without cost, all amounts in the status and the top-ups are GPU-hours."
-    )]
+    [Description("The hours of reserved GPUs per window, whatever they cost. A slice of a GPU counts as its part.")]
     public string? GpuHours { get; set; }
 }
 
@@ -194,7 +194,8 @@ public sealed class GpuBudgetPerLabel
 {
     [Required]
     [Length(1, 317)]
-    [Description("The key of the label on the pod template, such as user.")]
+    [Pattern("^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$")]
+    [Description("The key of the label on the pod template, such as user. An empty value counts as no label.")]
     public string? Key { get; set; }
 
     [Required]

@@ -247,6 +247,9 @@ public sealed class GpuBudgetLimitStatus
 
     [Description("The number of workloads that this limit has suspended.")]
     public int? SuspendedCount { get; set; }
+
+    [Description("For a limit on a product: the number of GPUs in the cluster that match. With 0, the pattern may be wrong.")]
+    public int? Gpus { get; set; }
 }
 
 public sealed class GpuBudgetUnstoppable
@@ -493,6 +496,10 @@ public sealed class GpuBudgetSuspended
     [Length(0, 381)]
     [Description("The limit inside the budget that suspended it: its name, or the label and the value. Absent: the budget's own limit.")]
     public string? Limit { get; set; }
+
+    [Length(0, 16)]
+    [Description("The unit of costToFinish, if such a limit suspended it.")]
+    public string? Unit { get; set; }
 
     [Length(0, 40)]
     [Description("The cost to complete.")]

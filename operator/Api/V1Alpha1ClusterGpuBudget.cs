@@ -46,6 +46,13 @@ namespace Bursar.Api;
     Priority = 1,
     Description = "The likely spending at the end of the window, with workloads that have not started yet."
 )]
+[GenericAdditionalPrinterColumn(
+    ".status.currency",
+    "Unit",
+    "string",
+    Priority = 1,
+    Description = "The unit of the amounts: the currency of the price book, or GPU-hours."
+)]
 [GenericAdditionalPrinterColumn(".status.state", "State", "string", Description = "The reason of the condition Ready.")]
 [GenericAdditionalPrinterColumn(".metadata.creationTimestamp", "Age", "date")]
 public sealed class V1Alpha1ClusterGpuBudget : BudgetObject, IKubernetesEntity<V1Alpha1ClusterGpuBudget>

@@ -62,13 +62,22 @@ internal static class PartialLimits
             Ct
         );
 
-    /// <summary>Creates a job of one GPU.</summary>
-    public static Task JobAsync(Scene scene, string name, string declared, string? user, string? product = null, string? queue = null)
+    /// <summary>Creates a job of one pod.</summary>
+    public static Task JobAsync(
+        Scene scene,
+        string name,
+        string declared,
+        string? user,
+        string? product = null,
+        string? queue = null,
+        int gpus = 1
+    )
     {
         var pods = (JsonObject)
             JsonNode.Parse(
-                """{"restartPolicy": "Never", "containers": [{"name": "main", "image": "example/trainer", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}"""
+                """{"restartPolicy": "Never", "containers": [{"name": "main", "image": "example/trainer", "resources": {"limits": {}}}]}"""
             )!;
+        pods["containers"]![0]!["resources"]!["limits"]!["nvidia.com/gpu"] = gpus;
         if (product is not null)
             pods["nodeSelector"] = new JsonObject { ["nvidia.com/gpu.product"] = product };
         return scene.CreateAsync(
@@ -210,6 +219,79 @@ public sealed class PartialLimitTests
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
         await PartialLimits.EachValueHasALimitAsync(scene);
+    }
+
+    /// <summary>A job that could run elsewhere got a GPU of the product. It is suspended once, and does not come back to it.</summary>
+    [Fact]
+    public async Task Job_without_a_node_selector_is_suspended_once_by_a_limit_on_a_product()
+    {
+        var scene = await Scene.SandboxAsync(
+            more: new FleetNode
+            {
+                Name = "gpu-2",
+                Gpu = SimulatedGpuModel.H100,
+                Gpus = 32,
+            }
+        );
+        await using var world = scene.World;
+        await PartialLimits.CreateBudgetAsync(
+            scene,
+            """{"limit": {"gpuHours": "1000"}, "limits": [{"name": "h100", "match": {"product": "*H100*"}, "gpuHours": "30"}, {"name": "typo", "match": {"product": "H100"}, "gpuHours": "1"}]}"""
+        );
+        // Only the H100 node has that many.
+        await PartialLimits.JobAsync(scene, "large", "10h", user: null, gpus: 20);
+
+        await scene.UntilSuspendedAsync("large");
+        await scene.PassAsync(900);
+        (await scene.IsSuspendedAsync("large")).Should().BeTrue();
+        (await world.JobAsync(scene.Team, "large", Ct)).Metadata.Generation.Should().Be(2, "one suspension");
+        (await scene.StatusAsync())!
+            .Limits!.Select(one => (one.Name, one.Gpus, one.SuspendedCount))
+            .Should()
+            .Equal(("h100", 32, 1), ("typo", 0, 0));
+
+        await PartialLimits.PatchAsync(scene, """{"limits": [{"name": "h100", "match": {"product": "*H100*"}, "gpuHours": "500"}]}""");
+        await scene.UntilResumedAsync("large");
+        await scene.PassAsync(300);
+        (await world.JobAsync(scene.Team, "large", Ct)).Metadata.Generation.Should().Be(3, "one suspension and one resume");
+    }
+
+    [Fact]
+    public async Task Empty_value_of_the_label_has_no_limit_and_the_status_is_written()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await PartialLimits.CreateBudgetAsync(
+            scene,
+            """{"limit": {"cost": "1000"}, "perLabel": {"key": "user", "limit": {"gpuHours": "1"}}}"""
+        );
+        await PartialLimits.JobAsync(scene, "unnamed", "10h", user: "");
+        await PartialLimits.JobAsync(scene, "named", "10h", user: "alice");
+
+        await scene.UntilSuspendedAsync("named");
+        await scene.UntilAsync("the status shows it", async () => await scene.StatusAsync() is { SuspendedCount: 1, PerLabelCount: 1 });
+        (await scene.RunsAsync("unnamed")).Should().BeTrue();
+        (await scene.ConditionAsync("Ready"))!.Message.Should().StartWith("Limit user=alice: ");
+    }
+
+    /// <summary>Between the end of its pod and the Job's status, the job must not seem to run again.</summary>
+    [Fact]
+    public async Task Job_that_ends_when_declared_is_neither_suspended_nor_announced()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("1");
+        await scene.JobAsync("train", declared: "15m", runFor: "15m");
+        await scene.UntilAsync(
+            "it is complete",
+            async () => (await world.JobAsync(scene.Team, "train", Ct)).Status.Succeeded == 1,
+            TimeSpan.FromMinutes(30)
+        );
+
+        await scene.PassAsync(60);
+        (await scene.IsSuspendedAsync("train")).Should().BeFalse();
+        foreach (var reason in (string[])["Suspended", "WillSuspend", "AtRisk"])
+            (await scene.EventsAsync(reason)).Should().BeEmpty();
     }
 
     [Fact]

@@ -61,7 +61,7 @@ public static class Messages
                         : ""
                 ) + Approve(budget);
         var others = totals.Unstoppable.RatePerHour;
-        return $" To resume it now, raise the limit of {budget.DisplayName} to at least {limit.ToShortString()} {budget.Currency} ({Covers(workload, plan)}).{Approve(budget)}"
+        return $" To resume it now, raise {(budget.LimitName is null ? "the limit of " : "")}{budget.DisplayName} to at least {limit.ToShortString()} {budget.Currency} ({Covers(workload, plan)}).{Approve(budget)}"
             + (
                 !(others > HourlyCost.Zero)
                     ? ""

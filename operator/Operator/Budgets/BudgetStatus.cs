@@ -63,17 +63,22 @@ internal static class BudgetStatus
             .Select(w => w.Key.Uid)
             .Except(decision.Actions.Where(a => a.Kind == ActionKind.Suspend).Select(a => a.Workload.Uid))
             .ToHashSet(StringComparer.Ordinal);
+        var severe = limits
+            .Where(one => SeverityOf(one.Decision) > SeverityOf(decision) && SeverityOf(decision) >= 0)
+            .Select(one => ((BudgetObject Limit, BudgetDecision Decision)?)one)
+            .MaxBy(one => SeverityOf(one!.Value.Decision));
         string[] uids = [budget.Metadata.Uid, .. limits.Select(one => one.Limit.Metadata.Uid)];
         var suspended = uids.SelectMany(state.SuspensionsBy)
             .Where(p => p.BudgetUid != budget.Metadata.Uid || !running.Contains(p.Uid))
             .OrderBy(p => p.Since)
             .ThenBy(p => p.Name, StringComparer.Ordinal)
             .ToArray();
+        var units = limits.ToDictionary(one => one.Limit.Metadata.Uid, one => one.Decision.Currency, StringComparer.Ordinal);
         var counted = ledger.DetailSince;
         return new()
         {
             ObservedGeneration = budget.Metadata.Generation,
-            State = limits.Select(one => one.Decision.State).Aggregate(decision.State, MoreSevere),
+            State = severe?.Decision.State ?? decision.State,
             Currency = decision.Currency,
             Window = new() { Start = Rfc3339.Format(decision.WindowStart), End = Rfc3339.Format(decision.WindowEnd) },
             CountingSince = Rfc3339.Format(counted is { } at && at > decision.WindowStart ? at : decision.WindowStart),
@@ -111,14 +116,15 @@ internal static class BudgetStatus
                             .Select(child => new GpuBudgetChild { Name = child.Name, Limit = child.Limit.ToString() }),
                     ]
                     : null,
-            Limits = LimitsIn(limits.Where(one => !one.Limit.IsOfLabel), state),
+            Limits = LimitsIn(limits.Where(one => !one.Limit.IsOfLabel), state, ledger),
             PerLabel = LimitsIn(
                 limits
                     .Where(one => one.Limit.IsOfLabel)
                     .OrderByDescending(one => one.Decision.Projected)
                     .ThenBy(one => one.Limit.Metadata.Name, StringComparer.Ordinal)
                     .Take(MostLabelValues),
-                state
+                state,
+                ledger
             ),
             PerLabelCount = limits.Count(one => one.Limit.IsOfLabel) is > 0 and var values ? values : null,
             Workloads =
@@ -157,21 +163,29 @@ internal static class BudgetStatus
                         Since = Rfc3339.Format(p.Since),
                         Reason = p.Reason,
                         Limit = BudgetObject.LimitIn(p.Budget),
+                        Unit = units.GetValueOrDefault(p.BudgetUid),
                         CostToFinish = p.CostToFinish.ToString(),
                     }),
             ],
             SuspendedCount = suspended.DistinctBy(p => p.Uid).Count(),
             Decisions = [.. uids.SelectMany(state.Decisions).Reverse().OrderByDescending(one => one.Time).Take(10).Select(Decision)],
-            Conditions = Conditions(budget, decision),
+            Conditions = Conditions(budget, decision, severe),
         };
     }
 
-    private static string MoreSevere(string left, string right) =>
-        Array.IndexOf(Severities, left) is >= 0 and var known && Array.IndexOf(Severities, right) > known ? right : left;
+    /// <summary>Returns the rank of a decision's state; negative for a state that says more than the amounts do.</summary>
+    private static int SeverityOf(BudgetDecision decision) => Array.IndexOf(Severities, decision.State);
+
+    /// <summary>Returns how many GPUs of the cluster a limit on a product counts; null for other limits.</summary>
+    private static int? GpusOf(BudgetObject limit, GpuLedger ledger) =>
+        GpuBudgetReader.Read(limit, out var terms, out _, out _).Count == 0 && terms!.Counted is { Product: not null } counted
+            ? ledger.Nodes().Select(ledger.LastStatement).Where(node => counted.Counts(node.Product)).Sum(node => node.Gpus)
+            : null;
 
     private static IReadOnlyList<GpuBudgetLimitStatus>? LimitsIn(
         IEnumerable<(BudgetObject Limit, BudgetDecision Decision)> limits,
-        OperatorState state
+        OperatorState state,
+        GpuLedger ledger
     ) =>
         limits
             .Select(one => new GpuBudgetLimitStatus
@@ -184,6 +198,7 @@ internal static class BudgetStatus
                 Projected = one.Decision.Projected.ToString(),
                 ExhaustedAt = one.Decision.ExhaustedAt is { } at ? Rfc3339.Format(Seconds(at)) : null,
                 SuspendedCount = state.SuspensionsBy(one.Limit.Metadata.Uid).Count,
+                Gpus = GpusOf(one.Limit, ledger),
             })
             .ToArray()
             is { Length: > 0 } all
@@ -405,12 +420,29 @@ internal static class BudgetStatus
         && Math.Abs(now - old) >= whole / 100
         && now != old;
 
-    private static IReadOnlyList<V1Condition> Conditions(BudgetObject budget, BudgetDecision decision)
+    /// <param name="budget">The budget.</param>
+    /// <param name="decision">The decision on it.</param>
+    /// <param name="severe">The limit inside it that is in the most severe state, if that is more severe than the budget's own.</param>
+    private static IReadOnlyList<V1Condition> Conditions(
+        BudgetObject budget,
+        BudgetDecision decision,
+        (BudgetObject Limit, BudgetDecision Decision)? severe
+    )
     {
         var conditions =
             (budget.Status?.Conditions ?? []).Where(c => decision.Conditions.Any(d => d.Type == c.Type)).ToArray()
             as IReadOnlyList<V1Condition>;
-        foreach (var value in decision.Conditions)
+        foreach (var own in decision.Conditions)
+        {
+            var value =
+                own.Type == ConditionTypes.Ready
+                && severe is { } one
+                && one.Decision.Conditions.FirstOrDefault(condition => condition.Type == own.Type) is { } ready
+                    ? ready with
+                    {
+                        Message = $"Limit {one.Limit.LimitName}: {ready.Message}",
+                    }
+                    : own;
             conditions = Bursar.Kubernetes.Conditions.Conditions.Set(
                 conditions,
                 new()
@@ -428,6 +460,7 @@ internal static class BudgetStatus
                 },
                 decision.At
             );
+        }
         return [.. conditions.OrderBy(c => c.Type == ConditionTypes.Ready ? 0 : 1).ThenBy(c => c.Type, StringComparer.Ordinal)];
     }
 

@@ -122,14 +122,16 @@ internal sealed partial class CostAnnotator(
         )
             if (decisions.Get(budget) is { } decision)
                 foreach (var work in decision.Workloads)
-                    wanted.TryAdd(
-                        work.Key,
-                        new(StringComparer.Ordinal)
-                        {
-                            [BursarAnnotations.Cost] = $"{work.Spent.ToShortString()} {decision.Currency}",
-                            [BursarAnnotations.ProjectedCost] = $"{work.Projected.ToShortString()} {decision.Currency}",
-                        }
-                    );
+                {
+                    var values = new Dictionary<string, string>(StringComparer.Ordinal)
+                    {
+                        [BursarAnnotations.Cost] = $"{work.Spent.ToShortString()} {decision.Currency}",
+                    };
+                    // Nothing more is spent on a suspended job until it resumes.
+                    if (work.State == WorkloadState.Running)
+                        values[BursarAnnotations.ProjectedCost] = $"{work.Projected.ToShortString()} {decision.Currency}";
+                    wanted.TryAdd(work.Key, values);
+                }
         return wanted;
     }
 

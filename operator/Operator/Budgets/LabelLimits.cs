@@ -9,7 +9,7 @@ namespace Bursar.Operator.Budgets;
 
 /// <summary>
 /// Finds the values of the label in <c>spec.perLabel</c>: of workloads that exist or are suspended, and of pods that were billed in the
-/// window. Each has a limit of its own.
+/// window. Each has a limit of its own, except for an empty value.
 /// </summary>
 internal sealed class LabelLimits(ClusterStores stores, GpuLedger ledger, OperatorState state, DecisionStore decisions, TimeProvider time)
 {
@@ -43,6 +43,7 @@ internal sealed class LabelLimits(ClusterStores stores, GpuLedger ledger, Operat
             if (
                 work is { HasGpus: true, IsFinished: false }
                 && work.Labels.TryGetValue(key, out var value)
+                && value.Length > 0
                 && budget.Selector.Matches(work.Labels)
             )
                 current.Add(value);
@@ -54,6 +55,7 @@ internal sealed class LabelLimits(ClusterStores stores, GpuLedger ledger, Operat
         var past = budget
             .Namespaces.SelectMany(ns => ledger.LabelValues(ns, budget.Selector, key, window.Start, window.End))
             .Except(current, StringComparer.Ordinal)
+            .Where(value => value.Length > 0)
             .Order(StringComparer.Ordinal);
         return [.. current, .. past];
     }

@@ -45,6 +45,15 @@ internal sealed class WorkloadObserver(
         IReadOnlyList<V1Pod> pods = serves ? [] : PodsOf(uid);
         V1Pod[] live = [.. pods.Where(p => PodTimes.ScheduledAt(p) is not null && !PodTimes.IsOver(p))];
         var runs = serves ? spend is { Gpus: > 0 } : live.Length > 0;
+        // The pod of a Job ends before its status says so. It must not seem to run again.
+        if (
+            work.Kind.Name == "Job"
+            && record is null
+            && !runs
+            && work.Pieces.Count == 0
+            && pods.Any(pod => pod.Status.Phase == "Succeeded" && pod.Metadata.DeletionTimestamp is null)
+        )
+            return null;
         var suspension = SuspensionState.From(work, facts, runs, stores);
         // A scaled kind without replicas that no budget suspended is no workload once its pods have ended.
         if (work.IsStopped && (serves || work.Kind.Scales) && suspension.AnyRecord is null && !runs)
@@ -55,9 +64,13 @@ internal sealed class WorkloadObserver(
         var rate = suspension.IsIgnored
             ? spend?.RatePerHour
             : rates.RateOf(sets, gpus, live, spend, work.Namespace, uid, facts.Now, counted);
-        // A limit on a product does not concern workloads on other GPUs.
-        if (counted.Product is not null && rate is not { NanoPerHour: > 0 } && record is null)
-            return null;
+        // A limit on a product does not concern workloads on other GPUs. One that it suspended used its GPUs, and would again.
+        if (counted.Product is not null && rate is not { NanoPerHour: > 0 })
+        {
+            if (record is null)
+                return null;
+            rate = record.Cause.Rate;
+        }
         var burn = spend?.RatePerHour ?? HourlyCost.Zero;
         var snapshot = new WorkloadSnapshot
         {

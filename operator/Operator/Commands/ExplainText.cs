@@ -58,7 +58,9 @@ internal static class ExplainText
                             one.Projected ?? "",
                             one.Limit ?? "",
                             one.Unit ?? "",
-                            one.State + (one.SuspendedCount > 0 ? $", {one.SuspendedCount} suspended" : ""),
+                            one.State
+                                + (one.SuspendedCount > 0 ? $", {one.SuspendedCount} suspended" : "")
+                                + (one.Gpus == 0 ? ", no GPU of the cluster matches its product" : ""),
                         ]
                 ),
             ]
