@@ -61,7 +61,14 @@ public sealed class KillWithTwoTests
         await scene.PassAsync(10);
 
         await KillAsync(scene, await PatchOfAsync(scene, "b", happens, write), () => scene.SetLimitAsync("100", "b"));
-        (await SuspendedAsync(world)).Should().Equal(write == 2 && happens ? ["a/shared"] : ["a/shared", "b/shared"]);
+        // On a busy machine, a may leave as soon as b has decided. Then b is the last of them and resumes the workload before its record goes.
+        var left = await SuspendedAsync(world);
+        if (write == 2 && happens)
+            left.Should().NotContain("b/shared");
+        else
+            left.Should().Contain("b/shared");
+        if (left.Count == 0)
+            (await scene.IsSuspendedAsync("shared")).Should().BeFalse("no record is left");
         await world.StartOperatorAsync(Ct, Second);
 
         await BothResumeAsync(scene);
