@@ -21,11 +21,11 @@ internal static class PartialLimits
         await scene.UntilRunsAsync("alice-1");
         await JobAsync(scene, "alice-2", "4h", "alice");
         await JobAsync(scene, "bob-1", "4h", "bob");
-        await scene.JobAsync("nobodys", declared: "20h");
+        await scene.JobAsync("without-user", declared: "20h");
 
         await scene.UntilSuspendedAsync("alice-2");
         await scene.UntilRunsAsync("bob-1");
-        await scene.UntilRunsAsync("nobodys");
+        await scene.UntilRunsAsync("without-user");
         await scene.UntilAsync("the status shows both users", async () =>
             await scene.StatusAsync() is { SuspendedCount: 1, PerLabel: { Count: 2 } users } && users.Sum(one => one.SuspendedCount) == 1
         );

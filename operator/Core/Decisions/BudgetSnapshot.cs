@@ -50,7 +50,7 @@ public sealed record BudgetSnapshot
     [JsonIgnore]
     public IReadOnlyList<GrantRecord> Grants { get; init; } = [];
 
-    /// <summary>What happened to grants and requests in this pass.</summary>
+    /// <summary>The announcements about grants and requests of this pass.</summary>
     [JsonIgnore]
     public IReadOnlyList<Announcement> GrantNews { get; init; } = [];
 

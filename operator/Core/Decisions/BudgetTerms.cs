@@ -50,7 +50,7 @@ public enum NewPodsWhenExhausted
     Gate,
 }
 
-/// <summary>What happens to a workload whose GPUs are idle.</summary>
+/// <summary>The treatment of a workload whose GPUs are idle.</summary>
 public enum IdleAction
 {
     Report,

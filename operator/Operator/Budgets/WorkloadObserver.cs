@@ -93,7 +93,7 @@ internal sealed class WorkloadObserver(
             Gpus = gpus,
             Rate = rate,
             BurnRate = burn,
-            // What scalers can remove is known as cost only. Other limits count the present replicas.
+            // Scalers know the replicas that they can remove as a cost only. Other limits count all present replicas.
             MinReplicasRate =
                 !serves || suspension.IsIgnored || counted != CountedUsage.Cost ? null : elastic.MinimumReplicasRateOf(uid, burn),
             Spent = spend?.Spent ?? Amount.Zero,

@@ -452,7 +452,7 @@ public sealed class RealWorld : ClusterWorld
     {
         get
         {
-            var (now, enough) = (DateTime.UtcNow, TimeSpan.FromDays(3));
+            var (now, enough) = (Time.GetUtcNow().UtcDateTime, TimeSpan.FromDays(3));
             var month = new DateTime(now.Year, now.Month, 1).AddMonths(1) - now;
             var week = TimeSpan.FromDays(7 - ((int)now.DayOfWeek + 6) % 7) - now.TimeOfDay;
             return month > enough ? null
