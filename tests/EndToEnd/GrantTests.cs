@@ -2,6 +2,7 @@ using Bursar.Api;
 using Bursar.Kubernetes.Client;
 using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Commands;
+using Bursar.Sandbox.ApiServer;
 using Bursar.Tests.EndToEnd.Worlds;
 
 namespace Bursar.Tests.EndToEnd;
@@ -197,6 +198,32 @@ public sealed class GrantTests
         await scene.PassAsync(90);
         (await ClusterBudgets.StatusAsync(world, "research"))!.Limit.Should().Be("60.000000");
         (await Grants.GetAsync(other, "more")).Status!.State.Should().Be("Pending");
+    }
+
+    [Theory]
+    [InlineData(true, 3)]
+    [InlineData(false, 1)]
+    public async Task Answer_is_written_although_the_status_changes_meanwhile(bool approves, int conflicts)
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await scene.BudgetAsync("5");
+        await Grants.CreateAsync(scene, "more", """ "budget": "b", "amount": "10" """);
+        await Grants.UntilAsync(scene, "more", "Pending", "WaitingForApproval");
+        scene.Sandbox.Server.Faults.Add(
+            new FaultRule(new Fault.Answer(409))
+            {
+                Client = ClusterWorld.OwnAgent,
+                Verb = "patch",
+                Resource = "gpubudgetrequests",
+                Times = conflicts,
+            }
+        );
+        await Grants.AnswerAsync(scene, "more", approves);
+        scene.Sandbox.Server.Faults.Shown.Should().Be(conflicts);
+        await scene.UntilAsync("it is answered", async () =>
+            (await Grants.GetAsync(scene, "more")).Status!.State == (approves ? "Approved" : "Denied")
+        );
     }
 
     [Fact]

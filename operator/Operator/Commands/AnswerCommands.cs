@@ -63,6 +63,32 @@ internal static class AnswerCommands
         CancellationToken cancellationToken
     )
     {
+        const int mostTries = 5;
+        for (var tried = 1; ; tried++)
+        {
+            try
+            {
+                var user = await AnswerAsync(client, ns, name, approves, reason, cancellationToken);
+                await output.WriteLineAsync($"GpuBudgetRequest {ns}/{name} is {(approves ? "approved" : "denied")} by {user}.");
+                return 0;
+            }
+            catch (ApiException raced) when (raced.IsConflict && tried < mostTries)
+            {
+                // The operator wrote its part of the status, or another user answered. Read the request again.
+            }
+        }
+    }
+
+    /// <summary>Writes the answer on the version of the request that was read, and returns the user in whose name it is written.</summary>
+    private static async Task<string> AnswerAsync(
+        KubeClient client,
+        string ns,
+        string name,
+        bool approves,
+        string? reason,
+        CancellationToken cancellationToken
+    )
+    {
         var request = await ClusterAccess.GetOrNullAsync<V1Alpha1GpuBudgetRequest>(client, name, ns, cancellationToken)
             ?? throw new CommandException($"there is no GpuBudgetRequest {name} in namespace {ns}.");
         var read = GpuBudgetRequestReader.Read(request);
@@ -113,8 +139,7 @@ internal static class AnswerCommands
                 cancellationToken
             )
         );
-        await output.WriteLineAsync($"GpuBudgetRequest {ns}/{name} is {(approves ? "approved" : "denied")} by {user}.");
-        return 0;
+        return user;
     }
 
     private static string By(GrantRequest request) => request.AnsweredBy is { } who ? $" by {who}" : "";

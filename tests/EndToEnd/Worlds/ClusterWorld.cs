@@ -41,7 +41,7 @@ public abstract class ClusterWorld : IAsyncDisposable
     public Task<List<PrometheusSample>> MetricsAsync(CancellationToken ct) => _replica!.MetricsAsync(ct);
 
     /// <summary>The user agent of the world's own client (the test, the nodes, the controllers), never that of an operator.</summary>
-    protected const string OwnAgent = "kubectl-world/1";
+    public const string OwnAgent = "kubectl-world/1";
 
     public NodeSimulator Nodes => _nodes!;
 
