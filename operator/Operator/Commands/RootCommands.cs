@@ -11,6 +11,7 @@ internal static class RootCommands
             OperatorCommand.Create(),
             ExplainCommand.Create(),
             ReportCommand.Create(),
+            PlanCommand.Create(),
             ReleaseCommand.Create(),
             RequestCommand.Create(),
             AnswerCommands.CreateApprove(),
