@@ -558,8 +558,10 @@ public sealed class KindTests
             "stays",
             """{"rayClusterSpec": {"workerGroupSpecs": [{"replicas": 1, "template": {"spec": {"containers": [{"name": "main", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}]}}"""
         );
-        await scene.SetLimitAsync("1");
+        // The watches of the kinds and of budgets are not ordered, so the operator must have seen the end before the limit.
         await scene.UntilAsync("the RayJob alone is there", async () => (await scene.StatusAsync())?.Workloads is [{ Kind: "RayJob" }]);
+        await scene.SetLimitAsync("1");
+        await scene.UntilAsync("the limit is seen", async () => (await scene.StatusAsync())?.Limit == "1.000000");
         await scene.PassAsync(12);
         (await Kinds.SuspendFieldAsync(scene, "PyTorchJob", "over")).Should().BeFalse();
         (await Kinds.SuspendFieldAsync(scene, "RayJob", "stays")).Should().BeNull();

@@ -160,7 +160,7 @@ public static class Plans
                                 $"{Show(card.TokensPerSecond)} × 3600 / {Show(card.PerHour)}"
                             ),
                             new(
-                                $"{card.Name}, a million tokens",
+                                $"{card.Name}: a million tokens",
                                 1_000_000 * card.PerHour / (card.TokensPerSecond * SecondsPerHour),
                                 currency,
                                 $"1000000 × {Show(card.PerHour)} / ({Show(card.TokensPerSecond)} × 3600)"

@@ -246,9 +246,9 @@ internal static class PlanCommand
         }
         if (form == "csv")
         {
-            text.Append("name,value,unit,formula\n");
+            RowText.AppendCsv(text, ["name", "value", "unit", "formula"]);
             foreach (var line in plan.Lines)
-                text.Append($"\"{line.Name}\",{Exact(line)},\"{line.Unit}\",\"{line.Formula}\"\n");
+                RowText.AppendCsv(text, [line.Name, Exact(line), line.Unit, line.Formula]);
             return text.ToString();
         }
         var node = new JsonObject

@@ -32,7 +32,7 @@ internal static class ReportText
         foreach (var (name, cost) in Rest(report).Zip(costs.Skip(report.Rows.Count)))
             rows.Add([name, .. Enumerable.Repeat("", blank), cost]);
         rows.Add(["total", .. Enumerable.Repeat("", blank), report.Total.ToString()]);
-        Align(text, rows, KeysOf(report.By).Length);
+        RowText.Align(text, rows, KeysOf(report.By).Length);
 
         var unpriced = report.Rows.Aggregate((Int128)0, (sum, row) => sum + row.UnpricedGpuMs);
         if (unpriced > 0)
@@ -103,7 +103,7 @@ internal static class ReportText
             Line([name, .. Enumerable.Repeat("", blank), cost, currency, "", "", .. measures.Select(_ => ""), asOf]);
         return text.ToString();
 
-        void Line(IEnumerable<string> cells) => text.AppendJoin(',', cells.Select(Quoted)).Append("\r\n");
+        void Line(IEnumerable<string> cells) => RowText.AppendCsv(text, cells);
     }
 
     /// <summary>
@@ -214,22 +214,6 @@ internal static class ReportText
         return shown;
     }
 
-    private static void Align(StringBuilder text, List<string[]> rows, int keys)
-    {
-        var widths = Enumerable
-            .Range(0, rows[0].Length)
-            .Select(column => rows.Max(row => column < row.Length ? row[column].Length : 0))
-            .ToArray();
-        foreach (var row in rows)
-        {
-            var line = string.Join(
-                "   ",
-                row.Select((cell, column) => column < keys ? cell.PadRight(widths[column]) : cell.PadLeft(widths[column]))
-            );
-            text.Append(line.TrimEnd()).Append('\n');
-        }
-    }
-
     private static string Unit(Amount? cost) => cost?.ToString(9) ?? "";
 
     private static string Hours(Int128 milliseconds) => Number((double)milliseconds / 3_600_000, "0.####");
@@ -237,7 +221,4 @@ internal static class ReportText
     private static string Count(long count) => count.ToString(CultureInfo.InvariantCulture);
 
     private static string Number(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);
-
-    private static string Quoted(string cell) =>
-        cell.AsSpan().ContainsAny(",\"\r\n") ? $"\"{cell.Replace("\"", "\"\"", StringComparison.Ordinal)}\"" : cell;
 }

@@ -10,6 +10,7 @@ internal static class RootCommands
         {
             OperatorCommand.Create(),
             ExplainCommand.Create(),
+            TopCommand.Create(),
             ReportCommand.Create(),
             PlanCommand.Create(),
             ReleaseCommand.Create(),

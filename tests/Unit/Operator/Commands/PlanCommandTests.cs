@@ -85,9 +85,9 @@ public sealed class PlanCommandTests
 
         var lines = JsonNode.Parse(json)!["lines"]!.AsArray();
         JsonNode.DeepEquals(Bursar.Kubernetes.Crds.YamlReader.ReadAll(yaml).Single(), JsonNode.Parse(json)).Should().BeTrue();
-        csv.TrimEnd().Split('\n').Skip(1).Should().HaveCount(lines.Count);
+        csv.TrimEnd().Split("\r\n").Skip(1).Should().HaveCount(lines.Count);
         foreach (var one in lines)
-            csv.Should().Contain($"\"{one!["name"]}\",{one["value"]},\"{one["unit"]}\",\"{one["formula"]}\"\n");
+            csv.Should().Contain($"{one!["name"]},{one["value"]},{one["unit"]},{one["formula"]}\r\n");
     }
 
     [Fact]
@@ -111,7 +111,7 @@ public sealed class PlanCommandTests
 
             error.Should().BeEmpty();
             code.Should().Be(0);
-            output.Should().Contain("\"cost per request\",1.8,\"EUR\"");
+            output.Should().Contain("cost per request,1.8,EUR,");
         }
         finally
         {
