@@ -18,8 +18,18 @@ public static class GpuBudgetReader
     private const int MostNamespaces = 1000;
     private const int MostLimits = 16;
 
-    /// <summary>The name of the limit on GPU-hours beside one on the cost. The names in <c>spec.limits</c> have no capital letters.</summary>
-    public const string GpuHoursLimit = "gpuHours";
+    /// <summary>
+    /// The measures of <c>spec.limit</c>. The first one that is set is the budget's own. Each other one is a limit inside it with the name of
+    /// the field.
+    /// </summary>
+    private static readonly (string Field, UsageUnit Unit, Func<GpuBudgetLimit, string?> Value)[] Measures =
+    [
+        ("cost", UsageUnit.Cost, limit => limit.Cost),
+        ("gpuHours", UsageUnit.GpuHours, limit => limit.GpuHours),
+        ("energyKWh", UsageUnit.Energy, limit => limit.EnergyKWh),
+        ("co2eKg", UsageUnit.Co2e, limit => limit.Co2eKg),
+        ("tokens", UsageUnit.Tokens, limit => limit.Tokens),
+    ];
 
     /// <summary>Reads the spec in force. The result is cached on the object until its spec changes.</summary>
     public static IReadOnlyList<FieldError> Read(
@@ -98,26 +108,37 @@ public static class GpuBudgetReader
     )
     {
         var limits = new List<(string, BudgetTerms)>();
-        if (spec?.Limit is { Cost: not null, GpuHours: { } hours } && whole is not null)
-            limits.Add((GpuHoursLimit, Partial(whole, ReadAmount(hours, "spec.limit.gpuHours", errors), new(UsageUnit.GpuHours))));
+        foreach (var (field, unit, value) in MeasuresOf(spec?.Limit).Skip(1))
+        {
+            var amount = ReadAmount(value, $"spec.limit.{field}", unit, errors);
+            if (whole is not null)
+                limits.Add((field, Partial(whole, amount, new(unit))));
+        }
         var list = spec?.Limits ?? [];
         if (list.Count > MostLimits)
             errors.Add(new("spec.limits", $"has {list.Count} entries, at most {MostLimits} are allowed"));
         for (var i = 0; i < Math.Min(list.Count, MostLimits); i++)
         {
             var (one, path) = (list[i], $"spec.limits[{i}]");
-            var (amount, unit) = ReadOneLimit(one.Cost, one.GpuHours, path, errors);
+            var (amount, unit) = ReadOneLimit(
+                new() { Cost = one.Cost, GpuHours = one.GpuHours },
+                path,
+                "set either cost or gpuHours",
+                errors
+            );
             if (
                 one.Name is not { Length: > 0 and <= 63 } name
                 || name.Any(c => c is not ((>= 'a' and <= 'z') or (>= '0' and <= '9') or '-'))
             )
                 errors.Add(new($"{path}.name", "must consist of lower case letters, digits and dashes"));
+            else if (MeasuresOf(spec!.Limit).Skip(1).Any(measure => measure.Field == name))
+                errors.Add(new($"{path}.name", $"\"{name}\" is the name of the limit of that field in spec.limit"));
             else if (list.Take(i).Any(other => other.Name == name))
                 errors.Add(new($"{path}.name", $"\"{name}\" is there twice"));
-            else if (one.Match?.Product is not { Length: > 0 } product)
-                errors.Add(new($"{path}.match.product", "is required"));
+            else if (one.Match is not { Product.Length: > 0 } and not { CapacityType.Length: > 0 })
+                errors.Add(new($"{path}.match", "set product, capacityType or both"));
             else if (whole is not null)
-                limits.Add((name, Partial(whole, amount, new(unit, product))));
+                limits.Add((name, Partial(whole, amount, new(unit, one.Match.Product, one.Match.CapacityType))));
         }
         return limits;
     }
@@ -126,20 +147,52 @@ public static class GpuBudgetReader
     {
         if (spec?.PerLabel is not { } perLabel)
             return null;
-        var (amount, unit) = ReadOneLimit(perLabel.Limit?.Cost, perLabel.Limit?.GpuHours, "spec.perLabel.limit", errors);
+        var (amount, unit) = ReadOneLimit(
+            perLabel.Limit,
+            "spec.perLabel.limit",
+            "set exactly one of cost, gpuHours, energyKWh, co2eKg and tokens",
+            errors
+        );
         if (LabelSyntax.KeyError(perLabel.Key ?? "") is { } bad)
             errors.Add(new("spec.perLabel.key", $"\"{Shorten(perLabel.Key ?? "")}\" {bad}"));
         return whole is null ? null : (perLabel.Key ?? "", Partial(whole, amount, new(unit)));
     }
 
-    private static (Amount Amount, UsageUnit Unit) ReadOneLimit(string? cost, string? gpuHours, string path, List<FieldError> errors)
+    private static (Amount Amount, UsageUnit Unit) ReadOneLimit(
+        GpuBudgetLimit? limit,
+        string path,
+        string exactlyOne,
+        List<FieldError> errors
+    )
     {
-        if (cost is null == gpuHours is null)
-            errors.Add(new(path, "set either cost or gpuHours"));
-        return cost is not null || gpuHours is null
-            ? (cost is null ? Amount.Zero : ReadAmount(cost, $"{path}.cost", errors), UsageUnit.Cost)
-            : (ReadAmount(gpuHours, $"{path}.gpuHours", errors), UsageUnit.GpuHours);
+        if (MeasuresOf(limit).ToArray() is not [var (field, unit, value)])
+        {
+            errors.Add(new(path, exactlyOne));
+            return (Amount.Zero, UsageUnit.Cost);
+        }
+        return (ReadAmount(value, $"{path}.{field}", unit, errors), unit);
     }
+
+    private static IEnumerable<(string Field, UsageUnit Unit, string Value)> MeasuresOf(GpuBudgetLimit? limit)
+    {
+        foreach (var (field, unit, value) in Measures)
+            if (limit is not null && value(limit) is { } text)
+                yield return (field, unit, text);
+    }
+
+    /// <summary>Whether the budget or a limit inside it counts what agents measure.</summary>
+    public static bool CountsMeasured(BudgetObject budget) => Counts(budget, counted => counted.IsMeasured);
+
+    /// <summary>Whether the budget or a limit inside it counts CO2e.</summary>
+    public static bool CountsCo2e(BudgetObject budget) => Counts(budget, counted => counted.Unit == UsageUnit.Co2e);
+
+    private static bool Counts(BudgetObject budget, Func<CountedUsage, bool> counts) =>
+        Read(budget, out var terms, out _, out _).Count == 0
+        && (
+            counts(terms!.Counted)
+            || budget.Read!.Limits.Any(limit => counts(limit.Terms.Counted))
+            || budget.Read.PerLabel is { } perLabel && counts(perLabel.Terms.Counted)
+        );
 
     /// <summary>Top-ups, grants, rollover and the rule for idle GPUs belong to the budget itself.</summary>
     private static BudgetTerms Partial(BudgetTerms whole, Amount limit, CountedUsage counted) =>
@@ -173,11 +226,16 @@ public static class GpuBudgetReader
             return errors;
         }
 
-        var isGpuHours = spec.Limit is { Cost: null, GpuHours: not null };
-        var limit = isGpuHours
-            ? ReadAmount(spec.Limit!.GpuHours, "spec.limit.gpuHours", errors)
-            : ReadAmount(spec.Limit?.Cost, "spec.limit.cost", errors);
+        var own = MeasuresOf(spec.Limit).Append(("cost", UsageUnit.Cost, null!)).First();
+        var limit = ReadAmount(own.Value, $"spec.limit.{own.Field}", own.Unit, errors);
         var window = ReadWindow(spec.Window, errors);
+        if (
+            window is { Period: WindowPeriod.Rolling }
+            && MeasuresOf(spec.Limit).Concat(MeasuresOf(spec.PerLabel?.Limit)).Any(one => new CountedUsage(one.Unit).IsMeasured)
+        )
+            errors.Add(
+                new("spec.window.period", "energyKWh, co2eKg and tokens are counted from fixed times, which a Rolling window has not")
+            );
         var topUps = new List<TopUp>();
         if (spec.TopUps is { } list)
         {
@@ -213,7 +271,7 @@ public static class GpuBudgetReader
         var read = new BudgetTerms
         {
             Limit = limit,
-            Counted = isGpuHours ? new(UsageUnit.GpuHours) : CountedUsage.Cost,
+            Counted = own.Unit == UsageUnit.Cost ? CountedUsage.Cost : new(own.Unit),
             TopUps = topUps,
             Window = window ?? new(WindowPeriod.Month),
             RolloverPercent = spec.Rollover is null ? 0 : ReadPercent(spec.Rollover.MaxPercent ?? 0, "spec.rollover.maxPercent", errors),
@@ -287,6 +345,13 @@ public static class GpuBudgetReader
             names.ToHashSet(StringComparer.Ordinal),
             cluster.NamespaceSelector is null ? null : WorkloadSelectors.Read(cluster.NamespaceSelector, "spec.namespaceSelector", errors)
         );
+    }
+
+    private static Amount ReadAmount(string? text, string path, UsageUnit unit, List<FieldError> errors)
+    {
+        if (unit == UsageUnit.Tokens && text?.Contains('.', StringComparison.Ordinal) == true)
+            errors.Add(new(path, $"\"{Shorten(text)}\" is not a whole number"));
+        return ReadAmount(text, path, errors);
     }
 
     private static Amount ReadAmount(string? text, string path, List<FieldError> errors)

@@ -27,17 +27,26 @@ namespace Bursar.Api;
     message: "rollover needs windows that follow each other: Hour, Day, Week, Month, Quarter or Year",
     fieldPath: ".rollover"
 )]
+[ValidationRule(
+    "self.window.period != 'Rolling' || "
+        + "!(has(self.limit.energyKWh) || has(self.limit.co2eKg) || has(self.limit.tokens)) && "
+        + "(!has(self.perLabel) || !(has(self.perLabel.limit.energyKWh) || has(self.perLabel.limit.co2eKg) || has(self.perLabel.limit.tokens)))",
+    message: "energyKWh, co2eKg and tokens are counted from fixed times, which a Rolling window has not",
+    fieldPath: ".window.period"
+)]
 public class GpuBudgetSpec
 {
     [Required]
     [Description(
-        "The amount that may be spent in one window. If both cost and gpuHours are set, both apply. Without cost, all amounts in the status and the top-ups are GPU-hours."
+        "The amounts that may be used in one window. All that are set apply. The first of cost, gpuHours, energyKWh, co2eKg and tokens that is set is the budget's own: the amounts in the status and the top-ups are in its unit. The others are limits inside the budget."
     )]
     public GpuBudgetLimit? Limit { get; set; }
 
     [Items(0, 16)]
     [ListType("map", "name")]
-    [Description("Further limits inside the budget, each on the GPUs of some products. A workload runs while it fits all of them.")]
+    [Description(
+        "Further limits inside the budget, each on the GPUs of some products or capacity types. A workload runs while it fits all of them."
+    )]
     public IReadOnlyList<GpuBudgetPartialLimit>? Limits { get; set; }
 
     [Description(
@@ -128,7 +137,10 @@ public sealed class ClusterGpuBudgetSpec : GpuBudgetSpec
     public WorkloadSelector? NamespaceSelector { get; set; }
 }
 
-[ValidationRule("has(self.cost) || has(self.gpuHours)", message: "set cost, gpuHours or both")]
+[ValidationRule(
+    "has(self.cost) || has(self.gpuHours) || has(self.energyKWh) || has(self.co2eKg) || has(self.tokens)",
+    message: "set at least one of cost, gpuHours, energyKWh, co2eKg and tokens"
+)]
 public sealed class GpuBudgetLimit
 {
     [Pattern(DecimalText.Pattern)]
@@ -148,6 +160,32 @@ public sealed class GpuBudgetLimit
     [Length(1, 22)]
     [Description("The hours of reserved GPUs per window, whatever they cost. A slice of a GPU counts as its part.")]
     public string? GpuHours { get; set; }
+
+    [Pattern(DecimalText.Pattern)]
+    [IntOrString]
+    [RangeMinimum(0)]
+    [RangeMaximum(999_999_999_999)]
+    [Length(1, 22)]
+    [Description("The energy per window in kilowatt-hours that the GPUs may use, as the nodes' agents measure it.")]
+    public string? EnergyKWh { get; set; }
+
+    [Pattern(DecimalText.Pattern)]
+    [IntOrString]
+    [RangeMinimum(0)]
+    [RangeMaximum(999_999_999_999)]
+    [Length(1, 22)]
+    [Description(
+        "The CO2e per window in kilograms of that energy, at the grid intensity of the price book. Without a grid intensity it is not counted, and the condition PricesTrusted says so."
+    )]
+    public string? Co2eKg { get; set; }
+
+    [Pattern("^[0-9]{1,12}$")]
+    [IntOrString]
+    [RangeMinimum(0)]
+    [RangeMaximum(999_999_999_999)]
+    [Length(1, 12)]
+    [Description("The prompt and generated tokens per window that the model servers report.")]
+    public string? Tokens { get; set; }
 }
 
 [ValidationRule("has(self.cost) != has(self.gpuHours)", message: "set either cost or gpuHours")]
@@ -180,14 +218,20 @@ public sealed class GpuBudgetPartialLimit
     public string? GpuHours { get; set; }
 }
 
+[ValidationRule("has(self.product) || has(self.capacityType)", message: "set product, capacityType or both")]
 public sealed class GpuBudgetLimitMatch
 {
-    [Required]
     [Length(1, 253)]
     [Description(
         "A pattern for the product of the GPU, as in a price book: * stands for any characters, ? for one, and case is ignored; for example *H100*. A workload without pods counts if its node selector allows no other product."
     )]
     public string? Product { get; set; }
+
+    [Length(1, 63)]
+    [Description(
+        "A pattern for the capacity type of the node, as in a price book: on-demand, spot or reserved, read from the labels of the node. A node without such a label is on-demand. If both are set, both must match."
+    )]
+    public string? CapacityType { get; set; }
 }
 
 public sealed class GpuBudgetPerLabel
@@ -199,7 +243,10 @@ public sealed class GpuBudgetPerLabel
     public string? Key { get; set; }
 
     [Required]
-    [ValidationRule("has(self.cost) != has(self.gpuHours)", message: "set either cost or gpuHours")]
+    [ValidationRule(
+        "[has(self.cost), has(self.gpuHours), has(self.energyKWh), has(self.co2eKg), has(self.tokens)].exists_one(x, x)",
+        message: "set exactly one of cost, gpuHours, energyKWh, co2eKg and tokens"
+    )]
     [Description("The limit for each value.")]
     public GpuBudgetLimit? Limit { get; set; }
 }

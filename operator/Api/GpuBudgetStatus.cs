@@ -19,7 +19,7 @@ public sealed class GpuBudgetStatus
     public string? State { get; set; }
 
     [Length(0, 16)]
-    [Description("The currency of all amounts here, from the price book; GPU-hours if spec.limit has no cost.")]
+    [Description("The currency of all amounts here, from the price book. If spec.limit has no cost: GPU-hours, kWh, kg CO2e or tokens.")]
     public string? Currency { get; set; }
 
     [Description("The window of the amounts. A rolling window is shown as it was when this status was written.")]
@@ -225,7 +225,7 @@ public sealed class GpuBudgetLimitStatus
     public string? State { get; set; }
 
     [Length(0, 16)]
-    [Description("The unit of the amounts: the currency of the price book, or GPU-hours.")]
+    [Description("The unit of the amounts: the currency of the price book, GPU-hours, kWh, kg CO2e or tokens.")]
     public string? Unit { get; set; }
 
     [Length(0, 40)]

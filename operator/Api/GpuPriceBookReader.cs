@@ -1,4 +1,6 @@
 using System.Globalization;
+using Bursar.Core.Budgets;
+using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.Prices;
 using Bursar.Core.Text;
@@ -46,6 +48,7 @@ public static class GpuPriceBookReader
         for (var i = 0; i < Math.Min(rates.Count, MostRates); i++)
             rules.Add(ReadRule(rates[i], $"spec.rates[{i}]", errors));
         var guard = ReadGuard(spec.Guard ?? new(), errors);
+        var intensity = spec.GridIntensity is null ? null : ReadIntensity(spec.GridIntensity, "spec.gridIntensity", errors);
         long? accepted = null;
         if (book.Metadata.Annotations.TryGetValue(BursarAnnotations.AcceptGeneration, out var text))
         {
@@ -54,8 +57,49 @@ public static class GpuPriceBookReader
             // An invalid annotation accepts nothing, but the prices stay in use.
         }
         if (errors.Count == 0)
-            read = new(book.Metadata.Name, book.Metadata.Generation, currency, rules) { Guard = guard, AcceptedGeneration = accepted };
+            read = new(book.Metadata.Name, book.Metadata.Generation, currency, rules)
+            {
+                Guard = guard,
+                AcceptedGeneration = accepted,
+                GridIntensity = intensity,
+            };
         return errors;
+    }
+
+    private static GridIntensity? ReadIntensity(GpuPriceGridIntensity intensity, string path, List<FieldError> errors)
+    {
+        var before = errors.Count;
+        var zone = intensity.TimeZone ?? "UTC";
+        if (new WindowSpec(WindowPeriod.Day, zone).Validate(path) is { Count: > 0 } wrong)
+            errors.AddRange(wrong);
+        var hours = new List<(int, long)>();
+        if (intensity.GramsPerKWh is null == intensity.Hours is not { Count: > 0 })
+            errors.Add(new(path, "needs either gramsPerKWh or hours, and not both"));
+        else if (intensity.GramsPerKWh is { } all)
+            hours.Add((0, ReadGrams(all, $"{path}.gramsPerKWh", errors)));
+        else
+            for (var i = 0; i < intensity.Hours!.Count; i++)
+            {
+                var one = intensity.Hours[i];
+                if (one.From is not (>= 0 and <= 23))
+                    errors.Add(new($"{path}.hours[{i}].from", "is required: an hour from 0 to 23"));
+                else if (intensity.Hours.Take(i).Any(other => other.From >= one.From))
+                    errors.Add(new($"{path}.hours[{i}].from", "must be later than the hour before it"));
+                hours.Add((one.From ?? 0, ReadGrams(one.GramsPerKWh, $"{path}.hours[{i}].gramsPerKWh", errors)));
+            }
+        return errors.Count == before ? new(zone, hours) : null;
+    }
+
+    private static long ReadGrams(string? text, string path, List<FieldError> errors)
+    {
+        if (DecimalText.TryParse(text, out var grams) && grams <= 9_999 && grams * 1000 == decimal.Truncate(grams * 1000))
+            return (long)(grams * 1000);
+        errors.Add(
+            text is null
+                ? new(path, "is required")
+                : new(path, $"\"{Shorten(text)}\" is not a number up to 9999 with at most three decimal places")
+        );
+        return 0;
     }
 
     /// <summary>Creates the object of a price book, for the default book of the operator and for imports.</summary>

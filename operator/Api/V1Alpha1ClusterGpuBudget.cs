@@ -51,7 +51,7 @@ namespace Bursar.Api;
     "Unit",
     "string",
     Priority = 1,
-    Description = "The unit of the amounts: the currency of the price book, or GPU-hours."
+    Description = "The unit of the amounts: the currency of the price book, GPU-hours, kWh, kg CO2e or tokens."
 )]
 [GenericAdditionalPrinterColumn(".status.state", "State", "string", Description = "The reason of the condition Ready.")]
 [GenericAdditionalPrinterColumn(".metadata.creationTimestamp", "Age", "date")]

@@ -74,6 +74,9 @@ public sealed class GpuPriceBookSpec
     )]
     public IReadOnlyList<GpuPriceRate>? Rates { get; set; }
 
+    [Description("The CO2e of the electricity, for budgets with limit.co2eKg. Default: CO2e is not counted.")]
+    public GpuPriceGridIntensity? GridIntensity { get; set; }
+
     [DefaultJson("{}")]
     [Description(
         "Bounds for prices. A price outside of them is not used until the annotation bursar.dev/accept-generation names this book's generation; meanwhile the last trusted price applies, forecasts are paused and PricesTrusted is False. A price of zero is always out of bounds."
@@ -193,6 +196,49 @@ public sealed class GpuPriceOwned
         "The power of one GPU with its share of the machine, in watts. Default: the rated power of the board if Bursar knows it; otherwise the rate has no price."
     )]
     public int? PowerWatts { get; set; }
+}
+
+[ValidationRule("has(self.gramsPerKWh) != has(self.hours)", message: "set either gramsPerKWh or hours")]
+public sealed class GpuPriceGridIntensity
+{
+    [IntOrString]
+    [RangeMinimum(0)]
+    [RangeMaximum(9_999)]
+    [Length(1, 8)]
+    [Pattern(GramsPattern)]
+    [Description("Grams of CO2e per kilowatt-hour at all times, with up to three decimal places, such as 475.")]
+    public string? GramsPerKWh { get; set; }
+
+    [Length(1, 64)]
+    [Pattern("^[A-Za-z0-9_+/-]+$")]
+    [DefaultJson("\"UTC\"")]
+    [Description("The IANA name of the time zone of the hours, such as Europe/Berlin.")]
+    public string? TimeZone { get; set; } = "UTC";
+
+    [Items(1, 24)]
+    [ListType("map", "from")]
+    [Description("Values by the hour of the day, in order. The last one applies until the first one of the next day.")]
+    public IReadOnlyList<GpuPriceHourIntensity>? Hours { get; set; }
+
+    internal const string GramsPattern = @"^[0-9]{1,4}(\.[0-9]{1,3})?$";
+}
+
+public sealed class GpuPriceHourIntensity
+{
+    [Required]
+    [RangeMinimum(0)]
+    [RangeMaximum(23)]
+    [Description("The hour of the day from which the value applies.")]
+    public int? From { get; set; }
+
+    [Required]
+    [IntOrString]
+    [RangeMinimum(0)]
+    [RangeMaximum(9_999)]
+    [Length(1, 8)]
+    [Pattern(GpuPriceGridIntensity.GramsPattern)]
+    [Description("Grams of CO2e per kilowatt-hour.")]
+    public string? GramsPerKWh { get; set; }
 }
 
 [ValidationRule(

@@ -41,6 +41,17 @@ public sealed class PriceBookSchemaTests(InstallServers servers)
             """{currency: USD, rates: [{owned: {capitalCost: "1", lifetime: 9h, powerPricePerKWh: "1", powerWatts: 0}}]}""",
             "spec.rates[0].owned.powerWatts"
         ),
+        ("one grid intensity", """{currency: USD, rates: [], gridIntensity: {gramsPerKWh: 475}}""", null),
+        (
+            "a grid intensity by hour",
+            """{currency: USD, rates: [], gridIntensity: {timeZone: Europe/Berlin, hours: [{from: 7, gramsPerKWh: "210.5"}, {from: 18, gramsPerKWh: 480}]}}""",
+            null
+        ),
+        (
+            "an hour that does not exist",
+            """{currency: USD, rates: [], gridIntensity: {hours: [{from: 24, gramsPerKWh: 1}]}}""",
+            "spec.gridIntensity.hours[0].from"
+        ),
         ("a guard that lets nothing pass", """{currency: USD, rates: [], guard: {maxJumpPercent: 0}}""", "spec.guard.maxJumpPercent"),
     ];
 
@@ -63,6 +74,7 @@ public sealed class PriceBookSchemaTests(InstallServers servers)
             """{currency: USD, rates: [], guard: {minPerGpuHour: "3", maxPerGpuHour: "2.5"}}""",
             "spec.guard.minPerGpuHour"
         ),
+        ("no grid intensity", "{currency: USD, rates: [], gridIntensity: {timeZone: UTC}}", "either gramsPerKWh or hours"),
         ("a time that is none", """{currency: USD, rates: [{perGpuHour: "1", from: soon}]}""", "spec.rates[0].from"),
         (
             "a selector's term without values",

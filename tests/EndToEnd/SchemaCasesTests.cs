@@ -29,6 +29,10 @@ public sealed class SchemaCasesTests(InstallServers servers)
             null
         ),
         ("GPU-hours alone", """{limit: {gpuHours: 20}}""", null),
+        ("all measures", """{limit: {cost: "2", gpuHours: 20, energyKWh: "1.5", co2eKg: 3, tokens: 1000000}}""", null),
+        ("tokens of each user", """{limit: {cost: "2"}, perLabel: {key: user, limit: {tokens: "1000"}}}""", null),
+        ("a limit on spot GPUs", """{limit: {cost: "2"}, limits: [{name: spot, match: {capacityType: spot}, gpuHours: "2"}]}""", null),
+        ("half a token", """{limit: {tokens: "0.5"}}""", "spec.limit.tokens"),
         (
             "limits inside",
             """{limit: {cost: "2", gpuHours: "20"}, limits: [{name: h100, match: {product: "*H100*"}, gpuHours: "2"}], perLabel: {key: user, limit: {cost: "1"}}}""",
@@ -112,16 +116,28 @@ public sealed class SchemaCasesTests(InstallServers servers)
         ("a settle time in days", """{limit: {cost: "2"}, training: {settle: 2d}}""", "spec.training.settle"),
         ("autoApprove without a number", """{limit: {cost: "2"}, autoApprove: {maxPercent: 10}}""", "spec.autoApprove.perWindow"),
         ("autoApprove of all", """{limit: {cost: "2"}, autoApprove: {maxPercent: 101, perWindow: 1}}""", "spec.autoApprove.maxPercent"),
-        ("a limit of nothing", """{limit: {}}""", "set cost, gpuHours or both"),
+        ("a limit of nothing", """{limit: {}}""", "set at least one of cost, gpuHours, energyKWh, co2eKg and tokens"),
+        ("a limit on no GPUs", """{limit: {cost: "2"}, limits: [{name: a, match: {}, cost: "1"}]}""", "set product, capacityType or both"),
+        (
+            "energy in a rolling window",
+            """{limit: {energyKWh: "2"}, window: {period: Rolling, length: 24h}}""",
+            "which a Rolling window has not"
+        ),
+        (
+            "tokens of each user in a rolling window",
+            """{limit: {cost: "2"}, perLabel: {key: user, limit: {tokens: "1"}}, window: {period: Rolling, length: 24h}}""",
+            "which a Rolling window has not"
+        ),
         (
             "a partial limit in two units",
             """{limit: {cost: "2"}, limits: [{name: h100, match: {product: "*H100*"}, cost: "1", gpuHours: "2"}]}""",
             "set either cost or gpuHours"
         ),
+        ("a limit per label without an amount", """{limit: {cost: "2"}, perLabel: {key: user, limit: {}}}""", "set exactly one of cost"),
         (
-            "a limit per label without an amount",
-            """{limit: {cost: "2"}, perLabel: {key: user, limit: {}}}""",
-            "set either cost or gpuHours"
+            "a limit per label in two units",
+            """{limit: {cost: "2"}, perLabel: {key: user, limit: {tokens: "1", cost: "1"}}}""",
+            "set exactly one of cost, gpuHours, energyKWh, co2eKg and tokens"
         ),
         ("the same threshold twice", """{limit: {cost: "2"}, thresholds: [50, 50]}""", "spec.thresholds[1]"),
     ];

@@ -54,15 +54,31 @@ public sealed record BudgetSnapshot
     [JsonIgnore]
     public IReadOnlyList<Announcement> GrantNews { get; init; } = [];
 
-    /// <summary>The unit of all amounts: the currency of the price book, or <see cref="GpuHours"/>.</summary>
+    /// <summary>The unit of all amounts (<see cref="UnitOf"/>).</summary>
     public string Currency { get; set; } = "USD";
 
-    /// <summary>The unit of amounts of a limit on GPU-hours.</summary>
-    public const string GpuHours = "GPU-hours";
+    /// <summary>Returns the unit of amounts: the given currency of the price book, or the unit of what is counted instead.</summary>
+    public static string UnitOf(UsageUnit counted, string currency) =>
+        counted switch
+        {
+            UsageUnit.GpuHours => "GPU-hours",
+            UsageUnit.Energy => "kWh",
+            UsageUnit.Co2e => "kg CO2e",
+            UsageUnit.Tokens => "tokens",
+            _ => currency,
+        };
 
-    /// <summary>The unit of rates: <c>USD/h</c>, or GPUs, because a GPU uses one GPU-hour per hour.</summary>
+    /// <summary>
+    /// The unit of rates: <c>USD/h</c>; GPUs, because a GPU uses one GPU-hour per hour; kW, which are kilowatt-hours per hour.
+    /// </summary>
     [JsonIgnore]
-    public string RateUnit => Terms.Counted.Unit == UsageUnit.GpuHours ? "GPUs" : $"{Currency}/h";
+    public string RateUnit =>
+        Terms.Counted.Unit switch
+        {
+            UsageUnit.GpuHours => "GPUs",
+            UsageUnit.Energy => "kW",
+            _ => $"{Currency}/h",
+        };
 
     /// <summary>The ledger's cost of this budget's workloads in this window, including ended ones.</summary>
     public required Amount Spent { get; init; }
@@ -99,6 +115,10 @@ public sealed record BudgetSnapshot
     /// Why this budget's workloads are charged at the last trusted prices and not at those of the price book. Null: they are not.
     /// </summary>
     public string? PricesUntrusted { get; init; }
+
+    /// <summary>Whether the budget or a limit inside it counts CO2e, and the price book has no grid intensity.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool LacksGridIntensity { get; init; }
 
     /// <summary>Products on spot or reserved nodes for which the book has only an on-demand rate, with the capacity type.</summary>
     public IReadOnlyList<string> ChargedAsOnDemand { get; set; } = [];
@@ -155,7 +175,10 @@ public sealed record BudgetSnapshot
         return name.IndexOf('/') is >= 0 and var at ? $"limit {name[(at + 1)..]} of {kind} {name[..at]}" : $"{kind} {name}";
     }
 
-    /// <summary>The time that an evaluation and a round trip to the API server may take. Part of every stop cost.</summary>
+    /// <summary>
+    /// The time that an evaluation and a round trip to the API server may take. Part of every stop cost. For a limit on measurements, it
+    /// includes the time until they arrive.
+    /// </summary>
     public TimeSpan ReactionTime { get; set; } = TimeSpan.FromSeconds(10);
 }
 

@@ -85,6 +85,8 @@ internal static class ConditionRules
                     Reasons.PricesUntrusted,
                     $"The last trusted prices apply and forecasts are paused: {doubt}."
                 )
+            : budget is { UnpricedProducts.Count: 0, LacksGridIntensity: true }
+                ? new(ConditionTypes.PricesTrusted, false, Reasons.NoGridIntensity, Messages.NoGridIntensity)
             : budget is { UnpricedProducts.Count: 0, ChargedAsOnDemand.Count: > 0 }
                 ? new(ConditionTypes.PricesTrusted, false, Reasons.ChargedAsOnDemand, PriceTrust.AsOnDemand(budget.ChargedAsOnDemand))
             : budget.UnpricedProducts.Count == 0 ? new(ConditionTypes.PricesTrusted, true, Reasons.Priced, "Every GPU in use has a price.")

@@ -12,6 +12,9 @@ namespace Bursar.Core.Decisions;
 /// </summary>
 public static class Messages
 {
+    public const string NoGridIntensity =
+        "The default GpuPriceBook has no gridIntensity, so CO2e is not counted and the limit on it has no effect. Add spec.gridIntensity to the book.";
+
     /// <param name="needed">The cost of all workloads together.</param>
     /// <param name="enough">The limit that is enough to resume the workload. Null: no limit alone is.</param>
     internal static string Overrun(CostedWorkload workload, Plan plan, Amount needed, Amount? enough)
@@ -20,8 +23,8 @@ public static class Messages
         var (spent, whole) = (workload.Snapshot.Spent, workload.Snapshot.Spent + workload.Cost.Planned);
         return (
                 workload.Snapshot.Estimate.IsKnown || workload.Snapshot.Class != WorkloadClass.Training
-                    ? $"Suspended: {Noun(workload)} would cost {Money(whole)} {budget.Currency} {By(workload, budget)} ({Money(spent)} so far; {Length(workload, budget)}). "
-                    : $"Suspended: the duration of {Noun(workload)} is unknown ({workload.Snapshot.Estimate.Detail}), and it counts with {Money(whole)} {budget.Currency} ({Money(spent)} so far; {workload.Snapshot.Rate} {budget.RateUnit}). "
+                    ? $"Suspended: {Noun(workload)} would {(budget.Terms.Counted.IsMeasured ? "use" : "cost")} {Money(whole)} {budget.Currency} {By(workload, budget)} ({Money(spent)} so far; {Length(workload, budget)}). "
+                    : $"Suspended: the duration of {Noun(workload)} is unknown ({workload.Snapshot.Estimate.Detail}), and it counts with {Money(whole)} {budget.Currency} ({Money(spent)} so far; {Rate(workload, budget)}). "
             )
             + $"{Capital(budget.DisplayName)} has {Money(totals.Limit - totals.Spent)} of {Money(totals.Limit)} {budget.Currency} left in {Window.NameOf(budget.Window.Key)}"
             + (
@@ -296,7 +299,7 @@ public static class Messages
     {
         var (budget, totals) = (plan.Budget, plan.Totals);
         return $"Suspended: {budget.DisplayName} is used up: {Money(totals.Spent)} of {Money(totals.Limit)} {budget.Currency} is spent in {Window.NameOf(budget.Window.Key)}, and up to {Money(totals.OverspendBound)} is needed to stop its workloads. "
-            + $"{Capital(Noun(workload))} has cost {Money(workload.Snapshot.Spent)} {budget.Currency} and runs at {workload.Snapshot.Rate} {budget.RateUnit}.{ToResume(workload, plan, enough)}{ResumesOtherwise(budget, enough, null)}";
+            + $"{Capital(Noun(workload))} has {(budget.Terms.Counted.IsMeasured ? "used" : "cost")} {Money(workload.Snapshot.Spent)} {budget.Currency} and runs at {Rate(workload, budget)}.{ToResume(workload, plan, enough)}{ResumesOtherwise(budget, enough, null)}";
     }
 
     internal static string RevertedAtLimit(CostedWorkload workload, Plan plan, Amount bound, Amount? enough)
@@ -335,7 +338,7 @@ public static class Messages
         workload.OtherBudgets is { } others ? $" It is also suspended by {others}." : "";
 
     public static string DurationUnknown(CostedWorkload workload, BudgetSnapshot budget) =>
-        $"Suspended: its duration is unknown, and {budget.DisplayName} suspends such workloads (unknownDuration: Hold). It costs {workload.Snapshot.Rate} {budget.RateUnit}. "
+        $"Suspended: its duration is unknown, and {budget.DisplayName} suspends such workloads (unknownDuration: Hold). It costs {Rate(workload, budget)}. "
         + "Set bursar.dev/expected-duration on it to let it run.";
 
     public static string IdleSuspended(CostedWorkload workload, BudgetSnapshot budget, DateTimeOffset since) =>
@@ -444,11 +447,11 @@ public static class Messages
             { NotSuspendable: { } why } => $"Counted, and cannot be suspended: {why}.",
             { Exempt: true } => $"Counted, never suspended; {Length(workload, budget)}.",
             { Class: WorkloadClass.Interactive } when !workload.Suspendable =>
-                $"Interactive workload: counted at {workload.Snapshot.Rate} {budget.RateUnit}, not suspended.",
+                $"Interactive workload: counted at {Rate(workload, budget)}, not suspended.",
             { Class: WorkloadClass.Inference } when !workload.Suspendable =>
-                $"Runs at {workload.Snapshot.Rate} {budget.RateUnit} to the end of the window, past the limit too (whenExhausted: MinReplicas).",
+                $"Runs at {Rate(workload, budget)} to the end of the window, past the limit too (whenExhausted: MinReplicas).",
             { Class: WorkloadClass.Inference or WorkloadClass.Interactive } =>
-                $"Runs at {workload.Snapshot.Rate} {budget.RateUnit} until the budget is used up.",
+                $"Runs at {Rate(workload, budget)} until the budget is used up.",
             _ when reason == Reasons.Expired => "The budget's window has ended: it admits nothing and suspends nothing.",
             _ when reason == Reasons.NotStarted => "The budget's window has not started.",
             { QueuedIn: { } queue } => $"It waits {queue}: nothing is reserved for it until it is admitted.",
@@ -458,10 +461,10 @@ public static class Messages
         };
 
     private static string Length(CostedWorkload workload, BudgetSnapshot budget) =>
-        workload.Snapshot.Class == WorkloadClass.Inference ? $"{workload.Snapshot.Rate} {budget.RateUnit} for its replicas"
+        workload.Snapshot.Class == WorkloadClass.Inference ? $"{Rate(workload, budget)} for its replicas"
         : workload.Snapshot.Estimate.IsKnown
-            ? $"about {Span(workload.Snapshot.Estimate.Likely)} left at {workload.Snapshot.Rate} {budget.RateUnit}, {(workload.Snapshot.Estimate.Source == EstimateSource.Progress ? "from its progress: " : "")}{workload.Snapshot.Estimate.Detail}"
-        : $"duration unknown: {workload.Snapshot.Estimate.Detail}; {workload.Snapshot.Rate} {budget.RateUnit}";
+            ? $"about {Span(workload.Snapshot.Estimate.Likely)} left at {Rate(workload, budget)}, {(workload.Snapshot.Estimate.Source == EstimateSource.Progress ? "from its progress: " : "")}{workload.Snapshot.Estimate.Detail}"
+        : $"duration unknown: {workload.Snapshot.Estimate.Detail}; {Rate(workload, budget)}";
 
     /// <summary>Says when the workload may resume only because time passes. Null: it may not.</summary>
     private static string? Later(BudgetSnapshot budget) =>
@@ -488,6 +491,11 @@ public static class Messages
         };
 
     private static string Money(Amount amount) => amount.ToShortString();
+
+    private static string Rate(CostedWorkload workload, BudgetSnapshot budget) =>
+        budget.Terms.Counted.IsMeasured && workload.Snapshot.Rate == HourlyCost.Zero
+            ? $"an unknown rate of {budget.Currency}"
+            : $"{workload.Snapshot.Rate} {budget.RateUnit}";
 
     /// <summary>Formats an amount that a limit must cover, rounded up.</summary>
     internal static string Needed(Amount amount) => amount.RoundUpToCent().ToShortString();

@@ -118,6 +118,9 @@ public static class Reasons
     public const string Priced = "Priced";
     public const string Unpriced = "Unpriced";
 
+    /// <summary>A limit counts CO2e, and the price book has no grid intensity.</summary>
+    public const string NoGridIntensity = "NoGridIntensity";
+
     /// <summary>Nodes have a resource that looks like a GPU and is not in the table of GPU resources.</summary>
     public const string UnknownGpuResource = "UnknownGpuResource";
 

@@ -120,7 +120,7 @@ public sealed partial class GpuLedger
             return
             [
                 .. sums.Select(pair => (pair.Key.Value, Spend: pair.Value.ToSpend(pair.Key.Workload)))
-                    .Where(one => counted?.Product is null || one.Spend.Gpus > 0 || one.Spend.Spent > Amount.Zero)
+                    .Where(one => counted?.IsPartial != true || one.Spend.Gpus > 0 || one.Spend.Spent > Amount.Zero)
                     .OrderBy(one => one.Spend.Workload.Kind, StringComparer.Ordinal)
                     .ThenBy(one => one.Spend.Workload.Name, StringComparer.Ordinal)
                     .ThenBy(one => one.Spend.Workload.Uid, StringComparer.Ordinal),
@@ -237,7 +237,7 @@ public sealed partial class GpuLedger
                 foreach (var claim in pod.Claims)
                     claimed.AddRange([(begin, claim, 1), (close, claim, -1)]);
             }
-            foreach (var (at, _, _) in account.Capacity)
+            foreach (var (at, _, _, _) in account.Capacity)
                 Edge(edges, Math.Clamp(at, start, Math.Max(start, end)));
             foreach (var (away, back) in account.Lost)
             {
@@ -448,13 +448,13 @@ public sealed partial class GpuLedger
         }
     }
 
-    /// <summary>Returns a node's latest product and GPU count, or an empty product and zero if unknown.</summary>
-    public (string Product, int Gpus) LastStatement(string node)
+    /// <summary>Returns a node's latest product, GPU count and capacity type: empty, zero and empty if unknown.</summary>
+    public (string Product, int Gpus, string CapacityType) LastStatement(string node)
     {
         lock (_gate)
             return _nodes.TryGetValue(node, out var account) && account.Capacity.Count > 0
-                ? (account.Capacity[^1].Product, Math.Max(0, account.Capacity[^1].Gpus))
-                : ("", 0);
+                ? (account.Capacity[^1].Product, Math.Max(0, account.Capacity[^1].Gpus), account.Capacity[^1].CapacityType)
+                : ("", 0, "");
     }
 
     private List<(LedgerEntry Entry, IReadOnlyDictionary<string, string>? Labels)> EntriesWithLabels(
@@ -494,6 +494,7 @@ public sealed partial class GpuLedger
                             )
                             {
                                 Share = span.Share ?? pod.Share,
+                                CapacityType = CapacityTypeAt(pod.Node, span.From),
                             },
                             pod.Labels
                         )
@@ -528,6 +529,8 @@ public sealed partial class GpuLedger
 
     private Int128 UnitsOf(PodAccount pod, long from, long to, CountedUsage? counted = null)
     {
+        if (counted is { IsMeasured: true })
+            return MeasuredUnits(pod, from, to, counted.Unit);
         SpansOf(pod, from, to, counted);
         Int128 units = 0;
         foreach (var span in _scratch)
@@ -634,20 +637,21 @@ public sealed partial class GpuLedger
             index--;
         while (from < to)
         {
-            var product = ProductOf(node, index);
+            var (product, capacityType) = (ProductOf(node, index), CapacityTypeOf(node, index));
             var end = to;
             while (index + 1 < node.Capacity.Count && node.Capacity[index + 1].At < to)
             {
                 index++;
-                if (ProductOf(node, index) == product)
+                if (ProductOf(node, index) == product && (counted?.CapacityType is null || CapacityTypeOf(node, index) == capacityType))
                     continue;
                 end = Math.Max(from, node.Capacity[index].At);
                 break;
             }
-            if (counted is { Unit: UsageUnit.GpuHours } || counted?.Counts(product) == false)
+            var counts = counted?.Counts(product, capacityType) != false;
+            if (counted is { Unit: not UsageUnit.Cost } || !counts)
             {
                 if (end > from)
-                    _scratch.Add(new(from, end, counted.RateOf(product, null)!.Value.NanoPerGpuHour));
+                    _scratch.Add(new(from, end, counts ? CountedUsage.OnePerGpuHour.NanoPerGpuHour : 0));
             }
             else if (_prices.TryGetValue(product, out var timeline))
                 timeline.Cut(_scratch, from, end);
@@ -661,8 +665,15 @@ public sealed partial class GpuLedger
     private static string ProductOf(NodeAccount node, int statement) =>
         statement >= 0 && node.Capacity[statement].Product.Length > 0 ? node.Capacity[statement].Product : node.PodsProduct;
 
-    private static string ProductAt(NodeAccount node, long at) =>
-        ProductOf(node, node.Capacity.Count == 0 ? -1 : Math.Max(0, node.Capacity.FindLastIndex(statement => statement.At <= at)));
+    private static string ProductAt(NodeAccount node, long at) => ProductOf(node, StatementAt(node, at));
+
+    private static string CapacityTypeOf(NodeAccount node, int statement) => statement >= 0 ? node.Capacity[statement].CapacityType : "";
+
+    private static string CapacityTypeAt(NodeAccount node, long at) => CapacityTypeOf(node, StatementAt(node, at));
+
+    /// <summary>Returns the index of the statement in force, or the first one; -1 if there is none.</summary>
+    private static int StatementAt(NodeAccount node, long at) =>
+        node.Capacity.Count == 0 ? -1 : Math.Max(0, node.Capacity.FindLastIndex(statement => statement.At <= at));
 
     private static bool IsLost(NodeAccount node, long at)
     {
@@ -707,6 +718,11 @@ public sealed partial class GpuLedger
         private Int128 _unpriced;
         private int _gpus;
         private HourlyCost _rate = HourlyCost.Zero;
+        private Int128 _meanUnits;
+        private Int128 _meanGpuMs;
+        private UsageUnit? _measure;
+        private GridIntensity? _intensity;
+        private long _to;
         private long _since = long.MaxValue;
         private Int128 _daysUnits;
         private Int128 _daysReserved;
@@ -728,11 +744,17 @@ public sealed partial class GpuLedger
                 (cost, time, _) = CostOf(ledger, pod, days.From, days.To, counted);
             _daysUnits += cost;
             _daysReserved += time;
-            if (pod.From <= to && !(pod.End <= to) && counted?.Counts(ProductAt(pod.Node, to)) != false)
+            if (pod.From <= to && !(pod.End <= to) && counted?.Counts(ProductAt(pod.Node, to), CapacityTypeAt(pod.Node, to)) != false)
             {
                 _gpus += pod.Gpus;
-                if (ledger.RateAt(pod, to, counted) is { } rate)
+                if (counted is not { IsMeasured: true } && ledger.RateAt(pod, to, counted) is { } rate)
                     _rate += rate;
+            }
+            if (counted is { IsMeasured: true })
+            {
+                ledger.AddMean(pod, counted.Unit, to, ref _meanUnits, ref _meanGpuMs);
+                (_measure, _intensity) = (counted.Unit, ledger._measuring.Intensity);
+                _to = to;
             }
             _since = Math.Min(_since, pod.From);
             foreach (var day in pod.Days)
@@ -772,11 +794,28 @@ public sealed partial class GpuLedger
                 else
                     unpriced += time;
             }
+            if (counted is { IsMeasured: true })
+                units = ledger.MeasuredUnits(pod, from, to, counted.Unit);
             return (
                 units,
                 pod.Claims.Count == 0 && pod.Share is { IsWhole: false, IsKnown: true } share ? held * share.Parts / share.Of : held,
                 unpriced
             );
+        }
+
+        /// <summary>
+        /// Returns the mean use of a GPU per hour, rounded up to a watt, a gram per hour, or a token per hour. CO2e is the mean power at the
+        /// given grid intensity. Null: nothing was measured.
+        /// </summary>
+        private GpuHourPrice? Mean(long? milligrams)
+        {
+            if (_meanUnits <= 0 || _meanGpuMs <= 0)
+                return null;
+            var nano = _meanUnits / _meanGpuMs;
+            if (_measure == UsageUnit.Co2e)
+                nano = nano * (milligrams ?? 0) / 1_000_000;
+            long step = _measure == UsageUnit.Tokens ? 1_000_000_000 : 1_000_000;
+            return new((long)Int128.Min((nano + step - 1) / step * step, long.MaxValue));
         }
 
         public WorkloadSpend ToSpend(WorkloadKey key) =>
@@ -788,7 +827,8 @@ public sealed partial class GpuLedger
                 ReservedGpuMs = _reserved,
                 UnpricedGpuMs = _unpriced,
                 Gpus = _gpus,
-                RatePerHour = _rate,
+                RatePerHour = Mean(_intensity?.Highest(_to)) is { } mean ? mean * _gpus : _rate,
+                MeanRate = Mean(_intensity?.MilligramsInMean),
                 Since = Moment(_since),
                 Usage = new(_measured, _busy, _energy, _memory, _tokens) { NeededMiB = _needed },
                 DaysSpent = new(_daysUnits),

@@ -33,7 +33,7 @@ public sealed partial class GpuLedger
                 // A source that is polled every 15 seconds sees the end of a pod late.
                 if (CutToPod(interval, pod) is not { } own)
                     continue;
-                pod.Add(own);
+                pod.Add(own, _measuring);
                 CloseDays(pod);
                 // The stored form has no usage for a pod without a cursor. This cursor belongs to no agent's journal.
                 pod.Cursor ??= new("", 0);

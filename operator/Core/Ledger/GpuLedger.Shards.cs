@@ -470,7 +470,19 @@ public sealed partial class GpuLedger
                         NullIfZero(entry.Value.Requests)
                     )),
                 ],
-            NullIfZero(usage.NeededMiB)
+            NullIfZero(usage.NeededMiB),
+            NullIfZero(usage.Co2e),
+            usage.Since.Count == 0
+                ? null
+                :
+                [
+                    .. usage.Since.Select(one => new ShardSince(
+                        one.At,
+                        NullIfZero(one.EnergyMj),
+                        NullIfZero(one.Co2e),
+                        NullIfZero(one.Tokens)
+                    )),
+                ]
         );
 
     private static ShardDay ToShard(UsageSums usage) =>
@@ -513,6 +525,8 @@ public sealed partial class GpuLedger
 
     private static long? NullIfZero(long count) => count == 0 ? null : count;
 
+    private static Amount? NullIfZero(Amount amount) => amount == Amount.Zero ? null : amount;
+
     private static DayUsage FromShard(ShardDay stored)
     {
         var usage = new DayUsage(stored.Day)
@@ -522,7 +536,17 @@ public sealed partial class GpuLedger
             EnergyMj = stored.Energy,
             MemoryMiBMs = stored.Memory ?? 0,
             NeededMiB = stored.Needed ?? 0,
+            Co2e = stored.Co2e ?? Amount.Zero,
         };
+        foreach (var since in stored.Since ?? [])
+            usage.Since.Add(
+                new(since.At)
+                {
+                    EnergyMj = since.Energy ?? 0,
+                    Co2e = since.Co2e ?? Amount.Zero,
+                    Tokens = since.Tokens ?? 0,
+                }
+            );
         foreach (var row in stored.Tokens ?? [])
             usage.Add(row.Model, new(row.Prompt, row.Cached, row.Generated, row.Requests ?? 0));
         return usage;
@@ -532,7 +556,15 @@ public sealed partial class GpuLedger
         new()
         {
             Name = node.Name,
-            Capacity = [.. node.Capacity.Select(statement => new ShardCapacity(statement.At, statement.Gpus, statement.Product))],
+            Capacity =
+            [
+                .. node.Capacity.Select(statement => new ShardCapacity(
+                    statement.At,
+                    statement.Gpus,
+                    statement.Product,
+                    statement.CapacityType is "" ? null : statement.CapacityType
+                )),
+            ],
             Lost = node.Lost.Count == 0 ? null : [.. node.Lost.Select(loss => new ShardLoss(loss.From, loss.To))],
             Epoch = node.Offered.Journal.Cursor?.Epoch,
             Seq = node.Offered.Journal.Cursor?.Seq,
@@ -761,7 +793,7 @@ public sealed partial class GpuLedger
         shard.Nodes.Add(node);
         shard.EstimatedBytes += 400 + node.Name.Length;
         foreach (var statement in stored.Capacity)
-            node.Capacity.Add((statement.At, statement.Gpus, statement.Product));
+            node.Capacity.Add((statement.At, statement.Gpus, statement.Product, statement.CapacityType ?? ""));
         foreach (var loss in stored.Lost ?? [])
             node.Lost.Add((loss.From, loss.To));
         node.Journal = node.Durable = new(

@@ -140,13 +140,13 @@ public sealed partial class GpuLedger
         }
     }
 
-    /// <summary>Records the devices of a node from <paramref name="at"/> on. An empty product is unknown.</summary>
-    public bool ObserveNode(string node, string product, int gpus, DateTimeOffset at)
+    /// <summary>Records the devices of a node from <paramref name="at"/> on. An empty product or capacity type is unknown.</summary>
+    public bool ObserveNode(string node, string product, int gpus, DateTimeOffset at, string capacityType = "")
     {
         lock (_gate)
         {
             var account = GetOrAddNode(node);
-            if (gpus == 0 && account.Capacity.Count == 0 || !account.SetCapacity(at.ToUnixTimeMilliseconds(), gpus, product))
+            if (gpus == 0 && account.Capacity.Count == 0 || !account.SetCapacity(at.ToUnixTimeMilliseconds(), gpus, product, capacityType))
                 return false;
             ShardOf(account).Touch();
             return true;
@@ -161,7 +161,7 @@ public sealed partial class GpuLedger
             if (
                 !_nodes.TryGetValue(node, out var account)
                 || account.Capacity.Count == 0
-                || !account.SetCapacity(at.ToUnixTimeMilliseconds(), NodeAccount.Gone, "")
+                || !account.SetCapacity(at.ToUnixTimeMilliseconds(), NodeAccount.Gone, "", "")
             )
                 return false;
             ShardOf(account).Touch();
@@ -279,9 +279,9 @@ public sealed partial class GpuLedger
                     continue;
                 }
                 if (interval is not null)
-                    pod.Add(interval);
+                    pod.Add(interval, _measuring);
                 else if (sample is not null)
-                    pod.Add(sample);
+                    pod.Add(sample, _measuring);
                 else
                 {
                     if (pod.Checkpoint is null)

@@ -22,6 +22,9 @@ public sealed record LedgerEntry(
 {
     /// <summary>The part of a device that each of the <see cref="Gpus"/> is. <see cref="Rate"/> applies to that part.</summary>
     public DeviceShare Share { get; init; } = DeviceShare.Whole;
+
+    /// <summary>The capacity type of the node; empty if unknown.</summary>
+    public string CapacityType { get; init; } = "";
 }
 
 /// <summary>The cost of one workload in an interval, and the usage of its pods.</summary>
@@ -44,6 +47,12 @@ public sealed record WorkloadSpend
     public required int Gpus { get; init; }
 
     public required HourlyCost RatePerHour { get; init; }
+
+    /// <summary>
+    /// For a limit on what is measured: the mean use of one GPU per hour, over all measured days of the pods. CO2e is at the mean grid
+    /// intensity of a day, and <see cref="RatePerHour"/> at the present one. Null: nothing was measured.
+    /// </summary>
+    public GpuHourPrice? MeanRate { get; init; }
 
     /// <summary>The workload's first billed time, independent of the interval.</summary>
     public required DateTimeOffset Since { get; init; }

@@ -214,8 +214,13 @@ public sealed record ShardDay(
     long Energy,
     long? Memory,
     IReadOnlyList<ShardTokens>? Tokens,
-    long? Needed = null
+    long? Needed = null,
+    Amount? Co2e = null,
+    IReadOnlyList<ShardSince>? Since = null
 );
+
+/// <summary>The part of a day from a time on, which a limit counts from.</summary>
+public sealed record ShardSince(long At, long? Energy = null, Amount? Co2e = null, long? Tokens = null);
 
 public sealed record ShardPodDay(string Pod, ShardDay Usage);
 
@@ -263,7 +268,8 @@ public sealed record ShardWork(
 public sealed record ShardRemainder(Amount Total, Amount Unallocated, Amount NodeLost);
 
 /// <param name="Gpus">-1: the node is not in the cluster.</param>
-public sealed record ShardCapacity(long At, int Gpus, string Product);
+/// <param name="CapacityType">Absent in records of earlier versions.</param>
+public sealed record ShardCapacity(long At, int Gpus, string Product, string? CapacityType = null);
 
 public sealed record ShardLoss(long From, long? To);
 

@@ -13,7 +13,7 @@ internal sealed class NodeAccount(string name)
 
     public BillShard? Shard { get; set; }
 
-    public List<(long At, int Gpus, string Product)> Capacity { get; } = [];
+    public List<(long At, int Gpus, string Product, string CapacityType)> Capacity { get; } = [];
 
     /// <summary>Sorted and disjoint. Only the last may be open.</summary>
     public List<(long From, long? To)> Lost { get; } = [];
@@ -152,20 +152,34 @@ internal sealed class NodeAccount(string name)
             PodsProduct = pod.Product;
     }
 
-    public bool SetCapacity(long at, int gpus, string product)
+    /// <param name="product">The product; empty if unknown.</param>
+    /// <param name="capacityType">The capacity type; empty if unknown.</param>
+    public bool SetCapacity(long at, int gpus, string product, string capacityType)
     {
         var index = Capacity.FindLastIndex(statement => statement.At <= at);
         // A node that loses its product label (while its discovery pod restarts) keeps its product.
         if (product.Length == 0)
             product = Capacity.Count == 0 ? "" : Capacity[Math.Max(index, 0)].Product;
-        if (index >= 0 && Capacity[index].Gpus == gpus && Capacity[index].Product == product)
-            return false;
+        if (capacityType.Length == 0)
+            capacityType = Capacity.Count == 0 ? "" : Capacity[Math.Max(index, 0)].CapacityType;
+        // An earlier version did not record the capacity type, which a node keeps.
+        var filled = false;
+        for (var i = 0; i < Capacity.Count && capacityType.Length > 0; i++)
+            if (Capacity[i].CapacityType.Length == 0)
+                (Capacity[i], filled) = (Capacity[i] with { CapacityType = capacityType }, true);
+        var statement = (at, gpus, product, capacityType);
+        if (index >= 0 && Capacity[index] with { At = at } == statement)
+        {
+            if (filled)
+                Changed();
+            return filled;
+        }
         if (index >= 0 && Capacity[index].At == at)
-            Capacity[index] = (at, gpus, product);
-        else if (index < 0 && Capacity.Count > 0 && Capacity[0].Gpus == gpus && Capacity[0].Product == product)
-            Capacity[0] = (at, gpus, product);
+            Capacity[index] = statement;
+        else if (index < 0 && Capacity.Count > 0 && Capacity[0] with { At = at } == statement)
+            Capacity[0] = statement;
         else
-            Capacity.Insert(index + 1, (at, gpus, product));
+            Capacity.Insert(index + 1, statement);
         // The node was the same machine before it had its label.
         for (var i = 0; i < Capacity.Count && Capacity[i].Product.Length == 0; i++)
             Capacity[i] = Capacity[i] with { Product = product };

@@ -92,6 +92,12 @@ internal sealed class PodAccount(string uid)
 
     public long? JournalTo { get; set; }
 
+    /// <summary>The time of the last token sample that this process recorded. Not stored.</summary>
+    public long? TokensTo { get; private set; }
+
+    /// <summary>The time up to which measurements were recorded; null if unknown.</summary>
+    public long? RecordedTo => TokensTo is { } tokens && !(JournalTo >= tokens) ? tokens : JournalTo;
+
     public JournalCursor? Cursor { get; set; }
 
     /// <summary>
@@ -180,10 +186,11 @@ internal sealed class PodAccount(string uid)
         return changed;
     }
 
-    public void Add(UsageInterval interval)
+    public void Add(UsageInterval interval, Measuring measuring)
     {
         var from = interval.From.ToUnixTimeMilliseconds();
         var to = interval.To.ToUnixTimeMilliseconds();
+        var recordedTo = RecordedTo;
         if (!(JournalFrom <= from))
             JournalFrom = from;
         if (!(JournalTo >= to))
@@ -198,34 +205,25 @@ internal sealed class PodAccount(string uid)
             Gpus = Devices.Count;
             Share = DeviceShare.Parse(interval.Share);
         }
-        var day = UtcDay.From(from);
-        if (to <= UtcDay.Start(day + 1) || to - from > MostSplit)
+        var starts = to - from > MostSplit ? [to - 1] : measuring.PartsOf(from, to);
+        if (starts.Count == 1)
         {
-            Add(
-                interval,
-                DayOf(to <= UtcDay.Start(day + 1) ? day : UtcDay.From(to - 1)),
-                to - from,
-                interval.BusyMs,
-                interval.EnergyMj ?? 0,
-                interval.MemoryMiBMs ?? 0
-            );
+            Add(interval, starts[0], to - from, interval.BusyMs, interval.EnergyMj ?? 0, interval.MemoryMiBMs ?? 0, measuring, recordedTo);
             return;
         }
-        // An interval over midnight is divided between the days.
-        var lengths = new List<long>();
-        for (var start = from; start < to; start = UtcDay.Start(day + lengths.Count))
-            lengths.Add(Math.Min(to, UtcDay.Start(day + lengths.Count + 1)) - start);
-        var parts = lengths.ToArray();
+        var parts = new long[starts.Count];
+        for (var i = 0; i < parts.Length; i++)
+            parts[i] = (i + 1 < parts.Length ? starts[i + 1] : to) - starts[i];
         var (busy, energy, memory) = (
             LargestRemainder.Divide(interval.BusyMs, parts),
             LargestRemainder.Divide(interval.EnergyMj ?? 0, parts),
             LargestRemainder.Divide(interval.MemoryMiBMs ?? 0, parts)
         );
         for (var i = 0; i < parts.Length; i++)
-            Add(interval, DayOf(day + i), parts[i], (long)busy[i], (long)energy[i], (long)memory[i]);
+            Add(interval, starts[i], parts[i], (long)busy[i], (long)energy[i], (long)memory[i], measuring, recordedTo);
     }
 
-    public void Add(TokenSample sample)
+    public void Add(TokenSample sample, Measuring measuring)
     {
         Counters ??= new(StringComparer.Ordinal);
         // Each model has its own counter, even if sums are combined: two models on one counter would look like restarts.
@@ -236,8 +234,14 @@ internal sealed class PodAccount(string uid)
         if (!Counters.TryGetValue(name, out var counter))
             Counters.Add(name, counter = new() { IsNamed = Counters.Count < DayUsage.MaxModels });
         // The growth lies before the sample, so a sample at midnight belongs to the day before, like an interval that ends there.
-        DayOf(UtcDay.From(sample.At.ToUnixTimeMilliseconds() - 1))
-            .Add(counter.IsNamed ? name : DayUsage.OtherModels, counter.Grow(sample));
+        var at = sample.At.ToUnixTimeMilliseconds() - 1;
+        var day = DayOf(UtcDay.From(at));
+        day.Cut(measuring.Cuts, RecordedTo);
+        TokensTo = Math.Max(TokensTo ?? long.MinValue, at + 1);
+        var grown = counter.Grow(sample);
+        day.Add(counter.IsNamed ? name : DayUsage.OtherModels, grown);
+        foreach (var since in day.Since.Where(since => since.At <= at))
+            since.Tokens += grown.Both;
     }
 
     public void Add(CheckpointSample sample)
@@ -254,8 +258,19 @@ internal sealed class PodAccount(string uid)
             };
     }
 
-    private static void Add(UsageInterval interval, DayUsage day, long length, long busy, long energy, long memory)
+    private void Add(
+        UsageInterval interval,
+        long at,
+        long length,
+        long busy,
+        long energy,
+        long memory,
+        Measuring measuring,
+        long? recordedTo
+    )
     {
+        var day = DayOf(UtcDay.From(at));
+        day.Cut(measuring.Cuts, recordedTo);
         // An interval with another reason shows that the pod was there, but nothing was measured, which is not idle time.
         if (interval.Reason is null or UsageInterval.NotRequested)
         {
@@ -264,7 +279,15 @@ internal sealed class PodAccount(string uid)
             day.MemoryMiBMs += Math.Max(0, memory);
             day.NeededMiB = Math.Max(day.NeededMiB, interval.NeededMiB ?? 0);
         }
-        day.EnergyMj += Math.Max(0, energy);
+        energy = Math.Max(0, energy);
+        var co2e = measuring.Co2eOf(energy, at);
+        day.EnergyMj += energy;
+        day.Co2e += co2e;
+        foreach (var since in day.Since.Where(since => since.At <= at))
+        {
+            since.EnergyMj += energy;
+            since.Co2e += co2e;
+        }
     }
 
     private DayUsage DayOf(int day)

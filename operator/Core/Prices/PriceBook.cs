@@ -1,3 +1,4 @@
+using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.Text;
 
@@ -68,6 +69,9 @@ public sealed record PriceRule(PriceMatch Match, GpuHourPrice? PerGpuHour, strin
 public sealed record PriceBook(string Name, long Generation, string Currency, IReadOnlyList<PriceRule> Rates)
 {
     public PriceGuard Guard { get; init; } = PriceGuard.Default;
+
+    /// <summary>The CO2e of the electricity. Null: it is not counted.</summary>
+    public GridIntensity? GridIntensity { get; init; }
 
     /// <summary>The generation whose prices the user accepted regardless of the guard.</summary>
     public long? AcceptedGeneration { get; init; }

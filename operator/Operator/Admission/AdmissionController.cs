@@ -141,7 +141,7 @@ internal sealed partial class AdmissionController(
                 terms!.NewPods != NewPodsWhenExhausted.Gate
                 || terms.Mode != EnforcementMode.Enforce
                 // The GPU that the pod will get is not known yet.
-                || terms.Counted.Product is not null
+                || terms.Counted.IsPartial
                 || !selector.Matches(labels)
                 || exempt?.Matches(labels) == true
                 || ReleasedAt(budget, terms.Window) is not null

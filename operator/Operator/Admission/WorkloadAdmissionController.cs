@@ -120,8 +120,8 @@ internal sealed partial class WorkloadAdmissionController(
                 continue;
             if (Answer(budget, owner.Uid) is not { } answer)
             {
-                // A limit on a product lists only workloads that use it.
-                if (terms!.Counted.Product is not null && decisions.Get(budget) is not null)
+                // A limit on some GPUs lists only workloads that use it.
+                if (terms!.Counted.IsPartial && decisions.Get(budget) is not null)
                     continue;
                 return null;
             }

@@ -141,12 +141,38 @@ internal sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProv
         // A shared claim costs the pod at most as much as if it used the claim alone.
         foreach (var claim in request.Claims ?? [])
             share = DeviceShare.Sum(share, claim.Share);
-        return RateOf(ClassOf(node), share, counted) is { } rate ? rate * request.Units : null;
+        return RateOf(ClassOf(node), CapacityTypeOf(node), share, counted) is { } rate ? rate * request.Units : null;
     }
 
     /// <summary>Returns the rate of a part of a GPU; null if unknown.</summary>
-    public GpuHourPrice? RateOf(string priceClass, DeviceShare share, CountedUsage counted) =>
-        share.RateOf(counted.RateOf(priceClass, ledger.RateOf(priceClass, Now())));
+    public GpuHourPrice? RateOf(string priceClass, string capacityType, DeviceShare share, CountedUsage counted) =>
+        share.RateOf(
+            counted.RateOf(
+                priceClass,
+                capacityType,
+                counted.IsMeasured ? UsualUse(PriceClassName.ProductOf(priceClass), counted.Unit) : ledger.RateOf(priceClass, Now())
+            )
+        );
+
+    /// <summary>
+    /// Returns the use per hour of a GPU that has not been measured yet: at the rated power of its board. Zero if that is unknown, and for
+    /// tokens: such a workload is not predicted.
+    /// </summary>
+    private GpuHourPrice UsualUse(string product, UsageUnit unit)
+    {
+        var watts = BoardPower.Find(product) ?? 0;
+        return unit switch
+        {
+            UsageUnit.Energy => new(watts * 1_000_000L),
+            UsageUnit.Co2e => new(watts * (ledger.GridIntensity?.MilligramsInMean ?? 0)),
+            _ => GpuHourPrice.Zero,
+        };
+    }
+
+    /// <summary>Whether the GPUs of a node count.</summary>
+    public bool Counts(V1Node node, CountedUsage counted) => counted.Counts(ClassOf(node), CapacityTypeOf(node));
+
+    private static string CapacityTypeOf(V1Node node) => PricedNode.From("", node.Metadata.Labels).CapacityType;
 
     /// <summary>Returns the price class of a node in the ledger.</summary>
     public string ClassOf(V1Node node) =>
@@ -173,6 +199,7 @@ internal sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProv
         if (ledger.Currency is { } current && current != book!.Currency && ledger.HasPrices && !book.IsAccepted)
             return new(null, name, $"GpuPriceBook {name} is in {book.Currency} and all sums so far are in {current}");
         ledger.SetCurrency(book!.Currency);
+        ledger.GridIntensity = book.GridIntensity;
         return new(book, name, null);
     }
 
@@ -198,14 +225,8 @@ internal sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProv
         // Without a label the driver's name is the product. After a restart, until it is reported again, use the recorded one.
         var product =
             devices.Product.Length > 0 ? devices.Product : _names.GetValueOrDefault(name) ?? PriceClassName.ProductOf(recorded.Product);
-        var verdict = PriceDecider.Decide(
-            reading.Book,
-            reading.Problem,
-            PricedNode.From(product, node.Metadata.Labels),
-            recorded.Product,
-            c => ledger.RateOf(c, now),
-            now
-        );
+        var priced = PricedNode.From(product, node.Metadata.Labels);
+        var verdict = PriceDecider.Decide(reading.Book, reading.Problem, priced, recorded.Product, c => ledger.RateOf(c, now), now);
         // Set the price first, so that the class is never without one.
         if (verdict.Rate is { } rate)
             ledger.Reprice(verdict.Class, rate, now, verdict.Planned);
@@ -214,7 +235,8 @@ internal sealed class PriceList(ClusterStores stores, GpuLedger ledger, TimeProv
                 name,
                 verdict.Class,
                 devices.Cards,
-                recorded.Gpus == 0 ? node.Metadata.CreationTimestamp ?? now : now
+                recorded.Gpus == 0 ? node.Metadata.CreationTimestamp ?? now : now,
+                priced.CapacityType
             );
 
         var asOnDemand = devices.Cards > 0 && verdict.ChargedAsOnDemand is { } capacity ? $"{verdict.Class} ({capacity})" : null;

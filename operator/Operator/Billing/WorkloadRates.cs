@@ -23,7 +23,8 @@ internal sealed class WorkloadRates(ClusterStores stores, GpuLedger ledger, Pric
     /// <summary>
     /// Returns the hourly cost of the GPUs that the workload can hold at the same time, or their usage per hour; null if there is no price.
     /// It uses the price of its running pods, otherwise of the GPUs that it last ran on, otherwise the most expensive price that its node
-    /// selector allows. So a job without a pod is never admitted at a price that it may not get.
+    /// selector allows. So a job without a pod is never admitted at a price that it may not get. What is measured counts at its mean so
+    /// far.
     /// </summary>
     public HourlyCost? RateOf(
         IReadOnlyList<PodSet> sets,
@@ -36,6 +37,8 @@ internal sealed class WorkloadRates(ClusterStores stores, GpuLedger ledger, Pric
         CountedUsage counted
     )
     {
+        if (spend?.MeanRate is { } mean)
+            return mean * gpus;
         if (spend is { Gpus: > 0 } && spend.RatePerHour != HourlyCost.Zero)
             return new GpuHourPrice(spend.RatePerHour.NanoPerHour / spend.Gpus) * gpus;
         if (live.Select(pod => stores.Nodes.Store.Get(null, pod.Spec.NodeName!)).FirstOrDefault(node => node is not null) is { } current)
@@ -44,7 +47,7 @@ internal sealed class WorkloadRates(ClusterStores stores, GpuLedger ledger, Pric
             spend is not null
             && ledger.Entries(ns, spend.Since, now, now).LastOrDefault(e => e.Workload.Uid == uid) is { Product.Length: > 0 } last
         )
-            return prices.RateOf(last.Product, last.Share, counted) is { } known ? known * gpus : null;
+            return prices.RateOf(last.Product, last.CapacityType, last.Share, counted) is { } known ? known * gpus : null;
         return Sum(sets, set => HighestOf(set, counted));
     }
 
@@ -55,14 +58,14 @@ internal sealed class WorkloadRates(ClusterStores stores, GpuLedger ledger, Pric
     public HourlyCost? HighestOf(IReadOnlyList<PodSet> sets) => Sum(sets, set => HighestOf(set, CountedUsage.Cost));
 
     /// <summary>
-    /// A limit on a product counts only pods that can run on nothing else. Otherwise it would stop jobs that other GPUs could run.
+    /// A limit on some GPUs counts only pods that can run on nothing else. Otherwise it would stop jobs that other GPUs could run.
     /// </summary>
     private HourlyCost? HighestOf(PodSet set, CountedUsage counted)
     {
         HourlyCost? highest = null;
         foreach (var node in nodes.NodesFor(set.Template.Spec.NodeSelector))
         {
-            if (!counted.Counts(prices.ClassOf(node)))
+            if (!prices.Counts(node, counted))
                 return HourlyCost.Zero;
             if (prices.RateOn(node, set.Request, counted) is { } rate && (highest is null || rate > highest.Value))
                 highest = rate;
@@ -70,8 +73,8 @@ internal sealed class WorkloadRates(ClusterStores stores, GpuLedger ledger, Pric
         // Without a node of that kind, the number of GPUs is known although their price is not.
         return highest
             ?? (
-                counted.Product is not null ? HourlyCost.Zero
-                : set.Request.ShareOn(null).RateOf(counted.RateOf("", null)) is { } each ? each * set.Request.Units
+                counted.IsPartial || counted.IsMeasured ? HourlyCost.Zero
+                : set.Request.ShareOn(null).RateOf(counted.RateOf("", "", null)) is { } each ? each * set.Request.Units
                 : null
             );
     }

@@ -73,6 +73,7 @@ internal sealed class BudgetReconciler(
         if (expectations.IsWaiting(budget.Namespaces))
             return ExpectationRetry;
 
+        recorder.SetCuts(entity);
         var withoutLimit = limits.Update(budget);
         var whole = await PassAsync([budget], () => [observer.Observe(budget)], cancellationToken);
         var (next, failed) = (whole.Next, whole.Failed);

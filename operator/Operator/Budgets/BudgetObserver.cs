@@ -28,6 +28,14 @@ internal sealed class BudgetObserver(
     TimeProvider time
 )
 {
+    private static readonly TimeSpan Reaction = TimeSpan.FromSeconds(10);
+
+    /// <summary>
+    /// The time from the use of a GPU until the ledger has its measurement: an agent ends an interval after a minute, and its report is read
+    /// within 15 seconds.
+    /// </summary>
+    private static readonly TimeSpan MeasuringDelay = TimeSpan.FromSeconds(80);
+
     private readonly BudgetHierarchy _hierarchy = new(stores);
 
     public BudgetSnapshot Observe(ReadBudget budget)
@@ -137,6 +145,8 @@ internal sealed class BudgetObserver(
                     ? [.. budget.Namespaces.SelectMany(ns => ledger.Segments(ns, budget.Selector, window.Start, now, budget.Terms.Counted))]
                     : [],
             Memory = facts.Memory,
+            ReactionTime = budget.Terms.Counted.IsMeasured ? Reaction + MeasuringDelay : Reaction,
+            LacksGridIntensity = budget.Object.PartOf is null && ledger.GridIntensity is null && GpuBudgetReader.CountsCo2e(budget.Object),
             BreakerAllowance = control.Breaker.Allowance(now),
             ObserveOnly = control.ObserveOnly,
             ReleasedAt = ReleaseMark

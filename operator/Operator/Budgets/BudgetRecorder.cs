@@ -79,6 +79,24 @@ internal sealed class BudgetRecorder(
         return deleted.Length == 0 ? existing : [.. existing.Concat(deleted).Order(StringComparer.Ordinal)];
     }
 
+    /// <summary>
+    /// Tells the ledger the edges of the windows whose limits count measurements, so that it divides later measurements there. Called for
+    /// every budget before the first report is read, and then on each pass.
+    /// </summary>
+    public void SetCuts(BudgetObject budget)
+    {
+        if (GpuBudgetReader.Read(budget, out var terms, out _, out _).Count > 0)
+            return;
+        IReadOnlyList<DateTimeOffset> cuts = [];
+        if (GpuBudgetReader.CountsMeasured(budget))
+        {
+            var window = Window.At(terms!.Window, time.GetUtcNow());
+            // The window before is closed after its end.
+            cuts = [Window.At(terms.Window, window.Start.AddMilliseconds(-1)).Start, window.Start, window.End];
+        }
+        ledger.SetCuts(budget.Metadata.Uid, cuts);
+    }
+
     /// <summary>Restores, once per leader, the stored progress of a budget's jobs.</summary>
     public void RestoreProgress(ReadBudget budget)
     {
@@ -180,6 +198,7 @@ internal sealed class BudgetRecorder(
     {
         _progressStored.TryRemove(budgetUid, out _);
         _training.TryRemove(budgetUid, out _);
+        ledger.SetCuts(budgetUid, []);
     }
 
     private BudgetMemory WithProgress(ReadBudget budget, BudgetSnapshot snapshot, BudgetDecision decision)

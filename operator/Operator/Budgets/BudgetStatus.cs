@@ -176,10 +176,14 @@ internal static class BudgetStatus
     /// <summary>Returns the rank of a decision's state; negative for a state that says more than the amounts do.</summary>
     private static int SeverityOf(BudgetDecision decision) => Array.IndexOf(Severities, decision.State);
 
-    /// <summary>Returns how many GPUs of the cluster a limit on a product counts; null for other limits.</summary>
+    /// <summary>Returns how many GPUs of the cluster a limit on some GPUs counts; null for other limits.</summary>
     private static int? GpusOf(BudgetObject limit, GpuLedger ledger) =>
-        GpuBudgetReader.Read(limit, out var terms, out _, out _).Count == 0 && terms!.Counted is { Product: not null } counted
-            ? ledger.Nodes().Select(ledger.LastStatement).Where(node => counted.Counts(node.Product)).Sum(node => node.Gpus)
+        GpuBudgetReader.Read(limit, out var terms, out _, out _).Count == 0 && terms!.Counted is { IsPartial: true } counted
+            ? ledger
+                .Nodes()
+                .Select(ledger.LastStatement)
+                .Where(node => counted.Counts(node.Product, node.CapacityType))
+                .Sum(node => node.Gpus)
             : null;
 
     private static IReadOnlyList<GpuBudgetLimitStatus>? LimitsIn(

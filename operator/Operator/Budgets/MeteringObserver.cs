@@ -25,12 +25,12 @@ internal sealed class MeteringObserver(
     {
         // The status of a budget shows the meters, that of its limits does not.
         var (metering, byWorkload) = snapshot.LimitName is null ? Metering(namespaces, spends) : (null, []);
-        // Prices do not matter for GPU-hours.
+        // Prices do not matter for other measures than the cost.
         var isCost = snapshot.Terms.Counted.Unit == UsageUnit.Cost;
         var doubtful = isCost ? DoubtfulNodes(snapshot, namespaces, spends) : [];
         return snapshot with
         {
-            Currency = isCost ? prices.Currency : BudgetSnapshot.GpuHours,
+            Currency = BudgetSnapshot.UnitOf(snapshot.Terms.Counted.Unit, prices.Currency),
             Workloads =
                 byWorkload.Count == 0
                     ? snapshot.Workloads

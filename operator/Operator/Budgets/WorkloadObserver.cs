@@ -64,8 +64,11 @@ internal sealed class WorkloadObserver(
         var rate = suspension.IsIgnored
             ? spend?.RatePerHour
             : rates.RateOf(sets, gpus, live, spend, work.Namespace, uid, facts.Now, counted);
-        // A limit on a product does not concern workloads on other GPUs. One that it suspended used its GPUs, and would again.
-        if (counted.Product is not null && rate is not { NanoPerHour: > 0 })
+        // Its measurements of an earlier window are known from its suspension.
+        if (counted.IsMeasured && spend?.MeanRate is null && record?.Cause.Rate is { NanoPerHour: > 0 } before)
+            rate = before;
+        // A limit on some GPUs does not concern workloads on other GPUs. One that it suspended used its GPUs, and would again.
+        if (counted.IsPartial && rate is not { NanoPerHour: > 0 })
         {
             if (record is null)
                 return null;

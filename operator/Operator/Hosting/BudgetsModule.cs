@@ -72,10 +72,22 @@ internal sealed class BudgetsModule : IDisposable
         );
         var requests = new RequestObserver(stores, state);
         var requestReporter = new RequestReporter(client, stores, store, context.Recorder, safety.RateLimiter);
+        var recorder = new BudgetRecorder(
+            stores,
+            ledger,
+            state,
+            telemetry.Progress,
+            safety.Control,
+            requests,
+            context.Options.LedgerSumDays,
+            time
+        );
+        foreach (var budget in stores.Coverage.All)
+            recorder.SetCuts(budget);
         Reconciler = new(
             Observer,
             new LabelLimits(stores, ledger, state, context.Decisions, time),
-            new BudgetRecorder(stores, ledger, state, telemetry.Progress, safety.Control, requests, context.Options.LedgerSumDays, time),
+            recorder,
             new SpendingRecorder(ledger, state, time),
             actor,
             new BudgetReporter(client, store, events, safety.RateLimiter, _advice, context.Logger<BudgetReporter>()),

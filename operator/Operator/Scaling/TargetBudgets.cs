@@ -36,8 +36,8 @@ internal sealed class TargetBudgets(ClusterStores stores, DecisionStore decision
             }
             // A target without pods and template has no labels. Use the named budget, or all budgets.
             var selects = labels is null ? named is null || isNamed : selector.Matches(labels);
-            // A limit on a product counts the replicas on its GPUs and caps none.
-            if (terms!.Counted.Product is not null)
+            // A limit on some GPUs counts the replicas on them and caps none.
+            if (terms!.Counted.IsPartial)
                 continue;
             if (selects && !(labels is not null && exempt?.Matches(labels) == true))
                 found.Add(budget);
@@ -65,12 +65,16 @@ internal sealed class TargetBudgets(ClusterStores stores, DecisionStore decision
                     continue;
                 else if (decision.AffordableRate is not { } rate)
                     evaluated.Caps.Add(ReplicaCaps.Keep(name, evaluated.Snapshot, $"the window of budget {name} is over"));
-                else if (CountsHours(budget))
+                else if (UnitOf(budget) is not UsageUnit.Cost)
                 {
                     // The prices of replicas are costs. The limit counts the present replicas until the window ends.
                     if (rate.Free <= Amount.Zero)
                         evaluated.Caps.Add(
-                            ReplicaCaps.Keep(name, evaluated.Snapshot, $"budget {name} has no GPU-hours left, so no replica is added")
+                            ReplicaCaps.Keep(
+                                name,
+                                evaluated.Snapshot,
+                                $"budget {name} has no {decision.Currency} left, so no replica is added"
+                            )
                         );
                 }
                 else if (evaluated.RequestsShare)
@@ -94,8 +98,8 @@ internal sealed class TargetBudgets(ClusterStores stores, DecisionStore decision
         }
     }
 
-    private static bool CountsHours(BudgetObject budget) =>
-        GpuBudgetReader.Read(budget, out var terms, out _, out _).Count == 0 && terms!.Counted.Unit == UsageUnit.GpuHours;
+    private static UsageUnit UnitOf(BudgetObject budget) =>
+        GpuBudgetReader.Read(budget, out var terms, out _, out _).Count == 0 ? terms!.Counted.Unit : UsageUnit.Cost;
 
     private static string NameOf(BudgetObject budget) =>
         budget is V1Alpha1ClusterGpuBudget ? NameOfCluster(budget.Metadata.Name) : budget.Metadata.Name;

@@ -55,7 +55,7 @@ internal sealed partial class GatedWorkloadActor(
                 continue;
             if (
                 Keeps(decision, verdict.Key.Uid)
-                && Selecting(work).All(other => latest(other) is { } one && Keeps(one, verdict.Key.Uid, IsOfProduct(other)))
+                && Selecting(work).All(other => latest(other) is { } one && Keeps(one, verdict.Key.Uid, IsPartial(other)))
             )
                 await RemoveGateAsync(work, budget.Name, cancellationToken);
         }
@@ -119,9 +119,9 @@ internal sealed partial class GatedWorkloadActor(
             ? work
             : null;
 
-    /// <summary>Whether it is a limit on the GPUs of a product, which evaluates only the workloads that use one.</summary>
-    private static bool IsOfProduct(BudgetObject budget) =>
-        GpuBudgetReader.Read(budget, out var terms, out _, out _).Count == 0 && terms!.Counted.Product is not null;
+    /// <summary>Whether it is a limit on some GPUs, which evaluates only the workloads that use one.</summary>
+    private static bool IsPartial(BudgetObject budget) =>
+        GpuBudgetReader.Read(budget, out var terms, out _, out _).Count == 0 && terms!.Counted.IsPartial;
 
     /// <summary>Returns the budgets with a valid spec that select the workload, and the limits inside them.</summary>
     private IEnumerable<BudgetObject> Selecting(WorkloadObject work)

@@ -70,6 +70,29 @@ public sealed class GpuPriceBookReaderTests
     [InlineData("""{"currency": "USD", "rates": [], "guard": {"minPerGpuHour": "x"}}""", "spec.guard.minPerGpuHour")]
     [InlineData("""{"currency": "USD", "rates": [], "guard": {"minPerGpuHour": "3", "maxPerGpuHour": "2"}}""", "spec.guard.minPerGpuHour")]
     [InlineData("""{"currency": "USD", "rates": [], "guard": {"maxJumpPercent": 0}}""", "spec.guard.maxJumpPercent")]
+    [InlineData("""{"currency": "USD", "rates": [], "gridIntensity": {}}""", "spec.gridIntensity")]
+    [InlineData(
+        """{"currency": "USD", "rates": [], "gridIntensity": {"gramsPerKWh": "1", "hours": [{"from": 0, "gramsPerKWh": "1"}]}}""",
+        "spec.gridIntensity"
+    )]
+    [InlineData("""{"currency": "USD", "rates": [], "gridIntensity": {"gramsPerKWh": "0.0001"}}""", "spec.gridIntensity.gramsPerKWh")]
+    [InlineData("""{"currency": "USD", "rates": [], "gridIntensity": {"gramsPerKWh": "10000"}}""", "spec.gridIntensity.gramsPerKWh")]
+    [InlineData(
+        """{"currency": "USD", "rates": [], "gridIntensity": {"gramsPerKWh": "1", "timeZone": "Mars/Olympus"}}""",
+        "spec.gridIntensity.timeZone"
+    )]
+    [InlineData(
+        """{"currency": "USD", "rates": [], "gridIntensity": {"hours": [{"from": 3}]}}""",
+        "spec.gridIntensity.hours[0].gramsPerKWh"
+    )]
+    [InlineData(
+        """{"currency": "USD", "rates": [], "gridIntensity": {"hours": [{"from": 24, "gramsPerKWh": "1"}]}}""",
+        "spec.gridIntensity.hours[0].from"
+    )]
+    [InlineData(
+        """{"currency": "USD", "rates": [], "gridIntensity": {"hours": [{"from": 9, "gramsPerKWh": "1"}, {"from": 3, "gramsPerKWh": "2"}]}}""",
+        "spec.gridIntensity.hours[1].from"
+    )]
     public void Invalid_field_is_reported_with_its_path(string spec, string path)
     {
         var errors = Read($$"""{"metadata": {"name": "b"}, "spec": {{spec}}}""", out var book);

@@ -89,13 +89,87 @@ public sealed class PartialLimitReadTests
         budget.IsLimitOfOtherValue(limits[1]).Should().BeFalse();
     }
 
+    [Fact]
+    public void First_measure_is_the_limit_of_the_budget_and_each_other_is_one_inside()
+    {
+        var budget = Budget(
+            new()
+            {
+                Limit = new()
+                {
+                    GpuHours = "20",
+                    EnergyKWh = "12.5",
+                    Co2eKg = "4",
+                    Tokens = "1000000",
+                },
+                PerLabel = new()
+                {
+                    Key = "user",
+                    Limit = new() { Tokens = "1000" },
+                },
+            }
+        );
+
+        GpuBudgetReader.Read(budget, out var terms, out _, out _).Should().BeEmpty();
+        terms!.Counted.Should().Be(new CountedUsage(UsageUnit.GpuHours));
+        GpuBudgetReader
+            .LimitsOf(budget, ["alice"])
+            .Select(limit =>
+            {
+                GpuBudgetReader.Read(limit, out var inside, out _, out _);
+                return (limit.LimitName, inside!.Limit, inside.Counted.Unit);
+            })
+            .Should()
+            .Equal(
+                ("energyKWh", Of("12.5"), UsageUnit.Energy),
+                ("co2eKg", Of("4"), UsageUnit.Co2e),
+                ("tokens", Of("1000000"), UsageUnit.Tokens),
+                ("user=alice", Of("1000"), UsageUnit.Tokens)
+            );
+        (GpuBudgetReader.CountsMeasured(budget), GpuBudgetReader.CountsCo2e(budget)).Should().Be((true, true));
+    }
+
+    [Fact]
+    public void Limit_on_a_capacity_type_counts_its_nodes()
+    {
+        var budget = Budget(
+            new()
+            {
+                Limit = new() { Cost = "500" },
+                Limits =
+                [
+                    new()
+                    {
+                        Name = "spot",
+                        Match = new() { CapacityType = "spot" },
+                        GpuHours = "100",
+                    },
+                ],
+            }
+        );
+
+        GpuBudgetReader.Read(GpuBudgetReader.LimitsOf(budget, []).Single(), out var terms, out _, out _).Should().BeEmpty();
+        terms!.Counted.Should().Be(new CountedUsage(UsageUnit.GpuHours, null, "spot"));
+        (terms.Counted.Counts("T4", "spot"), terms.Counted.Counts("T4", "on-demand"), terms.Counted.Counts("T4", ""))
+            .Should()
+            .Be((true, false, false));
+        GpuBudgetReader.CountsMeasured(budget).Should().BeFalse();
+    }
+
     [Theory]
+    [InlineData("half-a-token", "spec.limit.tokens")]
+    [InlineData("bad-energy", "spec.limit.energyKWh")]
+    [InlineData("bad-co2e", "spec.limit.co2eKg")]
+    [InlineData("rolling", "spec.window.period")]
+    [InlineData("rolling-per-label", "spec.window.period")]
+    [InlineData("tokens-twice", "spec.limits[0].name")]
+    [InlineData("two-label-measures", "spec.perLabel.limit")]
     [InlineData("no-amount", "spec.limit.cost")]
     [InlineData("bad-hours", "spec.limit.gpuHours")]
     [InlineData("two-measures", "spec.limits[0]")]
     [InlineData("no-measure", "spec.limits[0]")]
     [InlineData("bad-name", "spec.limits[0].name")]
-    [InlineData("no-product", "spec.limits[0].match.product")]
+    [InlineData("no-match", "spec.limits[0].match")]
     [InlineData("twice", "spec.limits[1].name")]
     [InlineData("bad-key", "spec.perLabel.key")]
     [InlineData("no-label-limit", "spec.perLabel.limit")]
@@ -118,6 +192,38 @@ public sealed class PartialLimitReadTests
             case "no-amount":
                 spec.Limit = new();
                 break;
+            case "half-a-token":
+                spec.Limit = new() { Cost = "1", Tokens = "0.5" };
+                break;
+            case "bad-energy":
+                spec.Limit = new() { EnergyKWh = "1 kWh" };
+                break;
+            case "bad-co2e":
+                spec.Limit = new() { Cost = "1", Co2eKg = "-1" };
+                break;
+            case "rolling":
+                spec.Limit = new() { Cost = "1", EnergyKWh = "1" };
+                spec.Window = new() { Period = "Rolling", Length = "24h" };
+                break;
+            case "rolling-per-label":
+                spec.Window = new() { Period = "Rolling", Length = "24h" };
+                spec.PerLabel = new()
+                {
+                    Key = "user",
+                    Limit = new() { Tokens = "1" },
+                };
+                break;
+            case "tokens-twice":
+                spec.Limit = new() { Cost = "1", Tokens = "1" };
+                spec.Limits[0].Name = "tokens";
+                break;
+            case "two-label-measures":
+                spec.PerLabel = new()
+                {
+                    Key = "user",
+                    Limit = new() { Tokens = "1", EnergyKWh = "1" },
+                };
+                break;
             case "bad-hours":
                 spec.Limit = new() { Cost = "1", GpuHours = "many" };
                 break;
@@ -130,7 +236,7 @@ public sealed class PartialLimitReadTests
             case "bad-name":
                 spec.Limits[0].Name = "H100";
                 break;
-            case "no-product":
+            case "no-match":
                 spec.Limits[0].Match = new();
                 break;
             case "twice":

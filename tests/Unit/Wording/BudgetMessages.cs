@@ -96,6 +96,8 @@ internal static class BudgetMessages
         Overrun(Rolling, 66);
         Overrun(Once, null);
         Overrun(OfLimit("gpuHours"), 66);
+        Overrun(OfLimit("energyKWh", UsageUnit.Energy), 66);
+        Overrun(OfLimit("co2eKg", UsageUnit.Co2e), 66);
         Overrun(Ending, null);
         Overrun(Budget(5, Train), 34);
         Overrun(Budget(50, Train, Chat with { NotSuspendable = "" }), 66);
@@ -123,6 +125,10 @@ internal static class BudgetMessages
             var (plan, item) = Begin(budget);
             table.Add(Reasons.Exhausted, Messages.Exhausted(item, plan, Money(66)));
         }
+        var tokens = OfLimit("tokens", UsageUnit.Tokens);
+        var (used, unpredicted) = Begin(tokens with { Workloads = [Train with { Rate = HourlyCost.Zero }] });
+        table.Add(Reasons.Exhausted, Messages.Exhausted(unpredicted, used, Money(66)));
+        table.Add(Reasons.Fits, Messages.Kept(unpredicted, Reasons.Fits, tokens));
         var (november, train) = Begin(November);
         table.Add(Reasons.SuspendedAgain, Messages.RevertedAtLimit(train, november, Money(3), Money(66)));
         table.Add(Reasons.SuspendedAgain, Messages.SuspendedAgain("kubectl", Messages.Overrun(train, november, Money(64), Money(66))));
@@ -380,12 +386,12 @@ internal static class BudgetMessages
         table.Add(Reasons.ForecastOverBudget, Messages.ForecastOverBudget(November, balance, forecast));
     }
 
-    /// <summary>Returns the budget's limit of that name on GPU-hours.</summary>
-    private static BudgetSnapshot OfLimit(string name) =>
-        With(November, terms => terms with { Counted = new(UsageUnit.GpuHours) }) with
+    /// <summary>Returns the budget's limit of that name.</summary>
+    private static BudgetSnapshot OfLimit(string name, UsageUnit unit = UsageUnit.GpuHours) =>
+        With(November, terms => terms with { Counted = new(unit) }) with
         {
             Name = $"nlp/{name}",
-            Currency = BudgetSnapshot.GpuHours,
+            Currency = BudgetSnapshot.UnitOf(unit, "USD"),
         };
 
     private static void Conditions(MessageTable table)
@@ -410,6 +416,7 @@ internal static class BudgetMessages
         table.Add(Rolling with { Spent = Money(51) });
         table.Add(November with { Spent = Money(51), Workloads = [] });
         table.Add(Budget(33, Train));
+        table.Add(November with { LacksGridIntensity = true });
         table.Add(Budget(Terms(25) with { Settle = TimeSpan.FromMinutes(5) }, Job("train", 10, minutesOld: 60)).Admitted(("train", 20)));
         table.Add(
             November with

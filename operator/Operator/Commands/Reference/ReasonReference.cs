@@ -180,6 +180,10 @@ internal static class ReasonReference
                     "A GPU product matches no rate, the size of a slice is unknown, or a pod holds an unknown resource that looks like a GPU. Those workloads are not counted yet and forecasts pause. The first price also covers the time before it."
                 ),
                 (
+                    Reasons.NoGridIntensity,
+                    "The budget limits CO2e, and the default price book has no `gridIntensity`. CO2e is not counted until it has one. See [prices](../tasks/prices.md#grid-intensity)."
+                ),
+                (
                     Reasons.PricesUntrusted,
                     "The guard of the price book rejected a price, or the book is missing, invalid or has another currency. The last trusted prices stay in force and forecasts pause. See [prices](../tasks/prices.md#the-guard)."
                 ),

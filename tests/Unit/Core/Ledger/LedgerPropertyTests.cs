@@ -58,7 +58,7 @@ public sealed class LedgerPropertyTests
                 var ledger = world.Told();
                 var (from, to) = (LedgerWorld.At(0), LedgerWorld.At(random.Next(1, LedgerWorld.Seconds + 1)));
                 foreach (var ns in LedgerWorld.Namespaces)
-                foreach (var unit in Enum.GetValues<UsageUnit>())
+                foreach (var unit in (UsageUnit[])[UsageUnit.Cost, UsageUnit.GpuHours])
                 {
                     Amount Spent(string? product) => ledger.Spent(ns, LabelSelector.Everything, from, to, Now, new(unit, product));
                     var entries = ledger.Entries(ns, from, to, Now);
