@@ -194,7 +194,7 @@ public static class GpuBudgetReader
             || budget.Read.PerLabel is { } perLabel && counts(perLabel.Terms.Counted)
         );
 
-    /// <summary>Top-ups, grants, rollover and the rule for idle GPUs belong to the budget itself.</summary>
+    /// <summary>Top-ups, grants, rollover, loans and the rule for idle GPUs belong to the budget itself.</summary>
     private static BudgetTerms Partial(BudgetTerms whole, Amount limit, CountedUsage counted) =>
         whole with
         {
@@ -202,6 +202,8 @@ public static class GpuBudgetReader
             Counted = counted,
             TopUps = [],
             RolloverPercent = 0,
+            BorrowingLimit = null,
+            LendingLimit = null,
             AutoApprove = null,
             Idle = null,
         };
@@ -275,6 +277,8 @@ public static class GpuBudgetReader
             TopUps = topUps,
             Window = window ?? new(WindowPeriod.Month),
             RolloverPercent = spec.Rollover is null ? 0 : ReadPercent(spec.Rollover.MaxPercent ?? 0, "spec.rollover.maxPercent", errors),
+            BorrowingLimit = spec.Borrowing is null ? null : ReadAmount(spec.Borrowing.Limit, "spec.borrowing.limit", UsageUnit.Cost, errors),
+            LendingLimit = spec.Lending is null ? null : ReadAmount(spec.Lending.Limit, "spec.lending.limit", UsageUnit.Cost, errors),
             AutoApprove = spec.AutoApprove is { MaxPercent: { } percent, PerWindow: { } count } ? new(percent, count) : null,
             Mode = ReadEnum(spec.Mode, EnforcementMode.Enforce, "spec.mode", errors),
             Thresholds = [.. thresholds.Distinct().Order()],
@@ -301,6 +305,13 @@ public static class GpuBudgetReader
             errors.Add(new("spec.rollover.maxPercent", "must be from 1 to 100"));
         if (spec.Rollover is not null && window is { Period: WindowPeriod.Rolling or WindowPeriod.Once })
             errors.Add(new("spec.rollover", $"a window of period {window.Period} has no next one"));
+        if ((spec.Borrowing is not null || spec.Lending is not null) && window is { Period: WindowPeriod.Rolling or WindowPeriod.Once })
+            errors.Add(
+                new(
+                    spec.Borrowing is not null ? "spec.borrowing" : "spec.lending",
+                    $"a window of period {window.Period} has no next one, from which a loan could be repaid"
+                )
+            );
         if (spec.AutoApprove is { MaxPercent: null or < 1 or > 100 })
             errors.Add(new("spec.autoApprove.maxPercent", "must be from 1 to 100"));
         if (spec.AutoApprove is { PerWindow: null or < 1 or > GrantDecider.MostInWindow })

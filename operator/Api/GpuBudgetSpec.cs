@@ -34,6 +34,11 @@ namespace Bursar.Api;
     message: "energyKWh, co2eKg and tokens are counted from fixed times, which a Rolling window has not",
     fieldPath: ".window.period"
 )]
+[ValidationRule(
+    "!has(self.borrowing) && !has(self.lending) || !(self.window.period in ['Rolling', 'Once'])",
+    message: "borrowing and lending need windows that follow each other: Hour, Day, Week, Month, Quarter or Year",
+    fieldPath: ".window"
+)]
 public class GpuBudgetSpec
 {
     [Required]
@@ -60,6 +65,14 @@ public class GpuBudgetSpec
 
     [Description("Carries unspent budget into the next window. Default: nothing is carried over.")]
     public GpuBudgetRollover? Rollover { get; set; }
+
+    [Description(
+        "Lets the budget use unspent money of other budgets that lend, if one ClusterGpuBudget selects all workloads of both. It repays from its next window. Default: it does not borrow."
+    )]
+    public GpuBudgetBorrowing? Borrowing { get; set; }
+
+    [Description("Lets other budgets under the same ClusterGpuBudget use what this budget does not need. Default: it lends nothing.")]
+    public GpuBudgetLending? Lending { get; set; }
 
     [Description("Approves small GpuBudgetRequests without a user. Default: a user approves each request.")]
     public GpuBudgetAutoApprove? AutoApprove { get; set; }
@@ -327,6 +340,30 @@ public sealed class GpuBudgetRollover
         "The most that a window carries over from the window before, in percent of the limit without top-ups. It is used after the window's own limit and expires with the window. It applies from the next window on."
     )]
     public int? MaxPercent { get; set; }
+}
+
+public sealed class GpuBudgetBorrowing
+{
+    [Required]
+    [Pattern(DecimalText.Pattern)]
+    [IntOrString]
+    [RangeMinimum(0)]
+    [RangeMaximum(999_999_999_999)]
+    [Length(1, 22)]
+    [Description("The most that the budget may owe to others at a time, in the currency of the price book.")]
+    public string? Limit { get; set; }
+}
+
+public sealed class GpuBudgetLending
+{
+    [Required]
+    [Pattern(DecimalText.Pattern)]
+    [IntOrString]
+    [RangeMinimum(0)]
+    [RangeMaximum(999_999_999_999)]
+    [Length(1, 22)]
+    [Description("The most that the budget lends in one window, in the currency of the price book.")]
+    public string? Limit { get; set; }
 }
 
 public sealed class GpuBudgetAutoApprove

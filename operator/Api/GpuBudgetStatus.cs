@@ -33,7 +33,7 @@ public sealed class GpuBudgetStatus
     public string? CountingSince { get; set; }
 
     [Length(0, 40)]
-    [Description("The limit of this window with its top-ups, grants and what it carried over.")]
+    [Description("The limit of this window with its top-ups, grants, loans and what it carried over.")]
     public string? Limit { get; set; }
 
     [Length(0, 40)]
@@ -47,6 +47,27 @@ public sealed class GpuBudgetStatus
     [Items(0, 50)]
     [Description("The grants of this window, in the order in which they are used. An expired grant is listed with its used part.")]
     public IReadOnlyList<GpuBudgetGrant>? Grants { get; set; }
+
+    [Length(0, 40)]
+    [Description("The part of the limit that is borrowed from other budgets in this window.")]
+    public string? Borrowed { get; set; }
+
+    [Length(0, 40)]
+    [Description("The amount that other budgets have borrowed from this one in this window. The limit is lower by it.")]
+    public string? Lent { get; set; }
+
+    [Length(0, 40)]
+    [Description("The amount that later windows of this budget repay.")]
+    public string? Owed { get; set; }
+
+    [Items(0, 50)]
+    [Description("The loans of this window, from and to this budget.")]
+    public IReadOnlyList<GpuBudgetLoan>? Loans { get; set; }
+
+    [Items(0, 20)]
+    [ItemLength(0, 512)]
+    [Description("Why other budgets lend nothing, while a workload waits for a budget with spec.borrowing.")]
+    public IReadOnlyList<string>? LoanRefusals { get; set; }
 
     [Length(0, 40)]
     [Description("The cost so far in this window.")]
@@ -327,6 +348,29 @@ public sealed class GpuBudgetWorkload
 
     [Description("Unit costs of its output over the UTC days of this window, idle time included; absent if nothing was measured.")]
     public GpuBudgetUnitCosts? UnitCosts { get; set; }
+}
+
+public sealed class GpuBudgetLoan
+{
+    [Length(0, 317)]
+    [Description("The budget that lends: namespace and name, or the name of a ClusterGpuBudget.")]
+    public string? Lender { get; set; }
+
+    [Length(0, 317)]
+    [Description("The budget that borrows, named like the lender.")]
+    public string? Borrower { get; set; }
+
+    [Length(0, 40)]
+    [Description("The amount lent in this window. The borrower's limit is higher by it, and the lender's lower.")]
+    public string? Lent { get; set; }
+
+    [Length(0, 40)]
+    [Description("The amount repaid in this window. The borrower's limit is lower by it, and the lender's higher.")]
+    public string? Repaid { get; set; }
+
+    [Length(0, 40)]
+    [Description("The amount that later windows repay.")]
+    public string? Owed { get; set; }
 }
 
 public sealed class GpuBudgetGrant

@@ -58,6 +58,8 @@ public sealed class GuardTests(GuardedCluster cluster, ITestOutputHelper output)
         ),
         Patch("change the window", Target.Budget, "may change spec.window", """{"spec": {"window": {"period": "Day"}}}"""),
         Patch("carry budget over", Target.Budget, "may change spec.rollover", """{"spec": {"rollover": {"maxPercent": 100}}}"""),
+        Patch("borrow", Target.Budget, "may change spec.borrowing", """{"spec": {"borrowing": {"limit": "100"}}}"""),
+        Patch("lend", Target.Budget, "may change spec.lending", """{"spec": {"lending": {"limit": "100"}}}"""),
         Patch(
             "approve requests by rule",
             Target.Budget,

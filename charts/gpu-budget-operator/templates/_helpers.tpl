@@ -147,7 +147,7 @@ Kinds that the policies in guard.yaml cover, one per line: each kind that Bursar
 [bursar.dev/suspended-by, bursar.dev/suspended-reason, bursar.dev/checkpoint-requested]
 {{- end }}
 {{- define "bursar.guardedFields" -}}
-[spec.limit, spec.limits, spec.perLabel, spec.topUps, spec.rollover, spec.autoApprove, spec.window, spec.mode, spec.selector, spec.exempt, metadata.ownerReferences]
+[spec.limit, spec.limits, spec.perLabel, spec.topUps, spec.rollover, spec.borrowing, spec.lending, spec.autoApprove, spec.window, spec.mode, spec.selector, spec.exempt, metadata.ownerReferences]
 {{- end }}
 
 {{/*

@@ -31,6 +31,10 @@ public static class BudgetDecider
             RolledOver = budget.RolledOver,
             Granted = budget.Granted,
             Grants = budget.Grants,
+            Loans = budget.Loans,
+            Committed = budget is { Terms: { BorrowingLimit: null, LendingLimit: null }, Loans: null }
+                ? Amount.Zero
+                : LoanDecider.CommittedAfter(plan),
             Spent = budget.Spent,
             Reserved = totals.Reserved,
             Projected = prospect.Now.Projected,
@@ -57,9 +61,13 @@ public static class BudgetDecider
         };
     }
 
-    public static Amount LimitOf(BudgetSnapshot budget) => LimitOf(budget.Terms, budget.Window.Key) + budget.RolledOver + budget.Granted;
+    public static Amount LimitOf(BudgetSnapshot budget) =>
+        Amount.Max(
+            Amount.Zero,
+            LimitOf(budget.Terms, budget.Window.Key) + budget.RolledOver + budget.Granted + LoanBook.Net(budget.Loans, budget.Uid)
+        );
 
-    /// <summary>Returns the limit of a window, including its top-ups, without grants and what it carried over.</summary>
+    /// <summary>Returns the limit of a window, including its top-ups, without grants, loans and what it carried over.</summary>
     public static Amount LimitOf(BudgetTerms terms, string windowKey) =>
         terms.TopUps.Where(t => t.Window == windowKey).Aggregate(terms.Limit, (sum, topUp) => sum + topUp.Amount);
 }

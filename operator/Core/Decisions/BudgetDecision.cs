@@ -22,7 +22,7 @@ public sealed record BudgetDecision
 
     public required string Currency { get; init; }
 
-    /// <summary>The limit of this window, including top-ups, grants and what it carried over.</summary>
+    /// <summary>The limit of this window, including top-ups, grants, loans and what it carried over.</summary>
     public required Amount Limit { get; init; }
 
     /// <summary>The part of the limit that the window before left unspent.</summary>
@@ -34,6 +34,20 @@ public sealed record BudgetDecision
     /// <summary>The grants of this window, in the order in which they are used.</summary>
     [JsonIgnore]
     public IReadOnlyList<GrantRecord> Grants { get; init; } = [];
+
+    /// <summary>The loans of this window. Null: there are none.</summary>
+    [JsonIgnore]
+    public IReadOnlyList<LoanRecord>? Loans { get; init; }
+
+    /// <summary>Why the budget borrows nothing, or no more, while a workload waits for it.</summary>
+    [JsonIgnore]
+    public IReadOnlyList<string> LoanRefusals { get; init; } = [];
+
+    /// <summary>
+    /// The amount that its workloads need to keep running (<see cref="LoanDecider.CommittedAfter"/>). Zero if the budget neither borrows nor lends.
+    /// </summary>
+    [JsonIgnore]
+    public Amount Committed { get; init; }
 
     public required Amount Spent { get; init; }
 

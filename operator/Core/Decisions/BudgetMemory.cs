@@ -18,7 +18,7 @@ public sealed record BudgetMemory
     /// <summary>When this budget was first evaluated. Kept across windows.</summary>
     public DateTimeOffset? FirstSeen { get; init; }
 
-    /// <summary>The limit of the last evaluation. A lower limit starts the settle time.</summary>
+    /// <summary>The limit of the last evaluation without loans. A lower limit starts the settle time.</summary>
     public Amount? LastLimit { get; init; }
 
     /// <summary>How often the limit rose, a cause of resumes. Kept across windows.</summary>

@@ -54,6 +54,9 @@ public sealed record BudgetSnapshot
     [JsonIgnore]
     public IReadOnlyList<Announcement> GrantNews { get; init; } = [];
 
+    /// <summary>The loans of this window in which the budget is the lender or the borrower. Null: there are none.</summary>
+    public IReadOnlyList<LoanRecord>? Loans { get; init; }
+
     /// <summary>The unit of all amounts (<see cref="UnitOf"/>).</summary>
     public string Currency { get; set; } = "USD";
 

@@ -84,6 +84,12 @@ public sealed record BudgetTerms
     /// <summary>The most that a window carries over from the window before, in percent of the limit without top-ups.</summary>
     public int RolloverPercent { get; init; }
 
+    /// <summary>The most that the budget may owe to others. Null: it does not borrow.</summary>
+    public Amount? BorrowingLimit { get; init; }
+
+    /// <summary>The most that the budget lends in one window. Null: it lends nothing.</summary>
+    public Amount? LendingLimit { get; init; }
+
     /// <summary>The requests that need no approval by a user. Null: every request does.</summary>
     public AutoApprove? AutoApprove { get; init; }
 

@@ -48,6 +48,7 @@ internal static class DecisionRules
         AnnounceWarnings, // jobs that the forecast suspends after the settle time
         LimitWarnings.AnnounceNextWindow, // jobs that the next window does not cover
         SpendingForecast.Announce, // a window that is forecast to cost more than the limit
+        LoanRule.Announce, // money lent to another budget, or repaid
         LimitWarnings.Announce, // a limit that will be reached, and spending beyond it
     ];
 

@@ -125,7 +125,9 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals totals, IReadOnly
     {
         var limit = BudgetDecider.LimitOf(budget);
         var workloads = CostedWorkload.From(budget);
-        return new(budget, BudgetTotals.From(budget, limit, workloads), workloads, BudgetMemoryUpdate.Begin(budget, limit));
+        // A loan is no change of the limit by a user: it starts no settle time.
+        var own = limit - LoanBook.Net(budget.Loans, budget.Uid);
+        return new(budget, BudgetTotals.From(budget, limit, workloads), workloads, BudgetMemoryUpdate.Begin(budget, own));
     }
 
     private void Add(BudgetAction action)

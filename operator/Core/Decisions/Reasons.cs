@@ -213,6 +213,13 @@ public static class Reasons
     public const string GrantWithdrawn = "GrantWithdrawn";
     public const string Denied = "Denied";
 
+    // Loans between budgets.
+    public const string Borrowed = "Borrowed";
+    public const string Lent = "Lent";
+
+    /// <summary>The limit is lower or higher by what is repaid in this window.</summary>
+    public const string LoanRepaid = "LoanRepaid";
+
     /// <summary>The request names another currency than the budget's.</summary>
     public const string CurrencyMismatch = "CurrencyMismatch";
 

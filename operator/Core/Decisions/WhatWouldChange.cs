@@ -262,6 +262,7 @@ public static class WhatWouldChange
             // The amount that the next window carries over is not known before this one ends.
             RolledOver = window.Start == budget.Window.Start ? budget.RolledOver : Amount.Zero,
             Granted = window.Start == budget.Window.Start ? budget.Granted : Amount.Zero,
+            Loans = window.Start == budget.Window.Start ? budget.Loans : LoanBook.InNextWindow(budget.Loans),
             Spent = spent,
             Workloads = workloads,
             BurnRate = workloads.Aggregate(HourlyCost.Zero, (sum, workload) => sum + workload.BurnRate),

@@ -7,13 +7,15 @@ namespace Bursar.Core.Ledger;
 /// <param name="Limit">Its limit, including top-ups, grants and what was carried over.</param>
 /// <param name="RolledOver">The part of the limit that the window before left unspent. It is used last and expires with this window.</param>
 /// <param name="Granted">The part of the limit that grants added. It is never carried over.</param>
+/// <param name="Loans">What loans added to the limit; negative if they lowered it.</param>
 public sealed record CountedWindow(
     string Key,
     DateTimeOffset Start,
     DateTimeOffset End,
     Amount Limit,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] Amount RolledOver = default,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] Amount Granted = default
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] Amount Granted = default,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] Amount Loans = default
 )
 {
     /// <summary>Returns what the next window may carry over: the unspent part of the limit without grants and what this window carried over.</summary>

@@ -97,6 +97,8 @@ public sealed record LedgerShard
 
     public IReadOnlyList<GrantRecord>? Grants { get; init; }
 
+    public IReadOnlyList<LoanRecord>? Loans { get; init; }
+
     public SpendingHistory? Spending { get; init; }
 
     public IReadOnlyList<ShardSeries>? Series { get; init; }

@@ -132,6 +132,69 @@ public sealed partial class OperatorState
         }
     }
 
+    /// <summary>Returns what a budget borrowed, in all its windows that are kept, oldest first.</summary>
+    public IReadOnlyList<LoanRecord> Loans(string borrowerUid)
+    {
+        lock (_gate)
+            return FindBudget(borrowerUid)?.Budget!.Loans ?? [];
+    }
+
+    /// <summary>Returns the loans in which a budget is the borrower or the lender, of windows that begin in a period.</summary>
+    public IReadOnlyList<LoanRecord> LoansIn(string budgetUid, DateTimeOffset from, DateTimeOffset to)
+    {
+        lock (_gate)
+            return _borrowers.Count == 0
+                ? []
+                :
+                [
+                    .. _borrowers
+                        .SelectMany(shard => shard.Budget!.Loans)
+                        .Where(loan =>
+                            (loan.BorrowerUid == budgetUid || loan.LenderUid == budgetUid) && loan.Start >= from && loan.Start < to
+                        )
+                        .OrderBy(loan => loan.Lender, StringComparer.Ordinal)
+                        .ThenBy(loan => loan.Borrower, StringComparer.Ordinal),
+                ];
+    }
+
+    /// <summary>Returns the UIDs of the budgets that borrowed from a budget in the last window that they have begun.</summary>
+    public IReadOnlyList<string> BorrowersFrom(string lenderUid)
+    {
+        lock (_gate)
+            return
+            [
+                .. _borrowers
+                    .Where(shard => shard.Budget!.Loans.LastOrDefault(loan => loan.LenderUid == lenderUid)?.Lent > Amount.Zero)
+                    .Select(shard => shard.Budget!.Uid)
+                    .Order(StringComparer.Ordinal),
+            ];
+    }
+
+    /// <summary>Replaces the loans of a borrower. One write of its object changes the limits of both sides.</summary>
+    public bool RecordLoans(string ns, string name, string budgetUid, IReadOnlyList<LoanRecord> loans)
+    {
+        lock (_gate)
+        {
+            if (FindBudget(budgetUid) is null && loans.Count == 0)
+                return false;
+            var shard = BudgetShard(ns, name, budgetUid);
+            if (shard.Budget!.Loans.SequenceEqual(loans))
+                return false;
+            SetLoans(shard, loans);
+            shard.Touch();
+            return true;
+        }
+    }
+
+    private void SetLoans(StateShard shard, IReadOnlyList<LoanRecord> loans)
+    {
+        shard.Budget!.Loans = loans;
+        if (loans.Count > 0)
+            _borrowers.Add(shard);
+        else
+            _borrowers.Remove(shard);
+    }
+
     /// <summary>Returns the spending of a budget by day or hour. Null: no whole one is over yet.</summary>
     public SpendingHistory? Spending(string budgetUid)
     {
@@ -303,6 +366,7 @@ public sealed partial class OperatorState
             shard.Budget.Open = null;
             shard.Budget.Closed.Clear();
             shard.Budget.Grants = [];
+            SetLoans(shard, []);
             shard.Budget.Spending = null;
             shard.Touch();
             return true;
@@ -401,6 +465,7 @@ public sealed partial class OperatorState
             own.Open = stored.Window;
             own.Closed.AddRange(stored.Windows ?? []);
             own.Grants = stored.Grants ?? [];
+            SetLoans(shard, stored.Loans ?? []);
             own.Spending = stored.Spending;
         }
         shard.Restore(stored.Revision);

@@ -15,6 +15,9 @@ public sealed partial class OperatorState
 
     /// <summary>The shards of GpuBudgets by their namespace, and those of all ClusterGpuBudgets under "".</summary>
     private readonly Dictionary<string, List<StateShard>> _budgetsByNamespace = new(StringComparer.Ordinal);
+
+    /// <summary>The budgets that have borrowed, because each pass of each budget asks for its loans.</summary>
+    private readonly HashSet<StateShard> _borrowers = [];
     private readonly Dictionary<string, StateShard> _series = new(StringComparer.Ordinal);
 
     public bool IsDirty
@@ -101,6 +104,7 @@ public sealed partial class OperatorState
                         Window = budget.Open,
                         Windows = budget.Closed.Count == 0 ? null : [.. budget.Closed],
                         Grants = budget.Grants.Count == 0 ? null : budget.Grants,
+                        Loans = budget.Loans.Count == 0 ? null : budget.Loans,
                         Spending = budget.Spending,
                     };
             case LedgerShard.ScaledKind:

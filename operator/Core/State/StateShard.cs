@@ -46,8 +46,11 @@ internal sealed class BudgetState(string uid)
 
     public IReadOnlyList<GrantRecord> Grants { get; set; } = [];
 
+    /// <summary>What it borrowed, in its windows, oldest first.</summary>
+    public IReadOnlyList<LoanRecord> Loans { get; set; } = [];
+
     /// <summary>Its spending by day or hour. Null: no whole one is over yet.</summary>
     public SpendingHistory? Spending { get; set; }
 
-    public bool IsEmpty => Memory is null && Decisions.Count == 0 && Open is null && Grants.Count == 0;
+    public bool IsEmpty => Memory is null && Decisions.Count == 0 && Open is null && Grants.Count == 0 && Loans.Count == 0;
 }

@@ -70,6 +70,21 @@ public sealed record LabelSelector
         return true;
     }
 
+    /// <summary>
+    /// Whether everything that it matches is certainly matched by another selector too: it contains all requirements of that one.
+    /// </summary>
+    public bool IsWithin(LabelSelector other) =>
+        other.MatchLabels.All(label => MatchLabels.TryGetValue(label.Key, out var value) && value == label.Value)
+        && other.MatchExpressions.All(requirement =>
+            MatchExpressions.Any(own =>
+                own.Key == requirement.Key && own.Operator == requirement.Operator && own.Values.SequenceEqual(requirement.Values)
+            )
+        );
+
+    /// <summary>Whether nothing is certainly matched by both selectors: they ask for different values of one label.</summary>
+    public bool Excludes(LabelSelector other) =>
+        MatchLabels.Any(label => other.MatchLabels.TryGetValue(label.Key, out var value) && value != label.Value);
+
     public IReadOnlyList<FieldError> Validate(string path)
     {
         var errors = new List<FieldError>();

@@ -39,6 +39,9 @@ internal sealed class BudgetActor(
     /// <param name="Earlier">The record of the earlier suspension, which another client reverted.</param>
     private sealed record Prepared(SuspensionRecord Record, string Present, SuspensionRecord? Earlier);
 
+    /// <summary>Writes the state of a budget to the ledger.</summary>
+    public Task StoreAsync(ReadBudget budget, CancellationToken cancellationToken) => store.FlushBudgetAsync(budget.Uid, cancellationToken);
+
     /// <summary>
     /// Updates the records of suspensions and the checkpoint requests of agents from a snapshot and its decision. It suspends and resumes
     /// nothing.

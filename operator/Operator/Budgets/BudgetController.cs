@@ -36,6 +36,7 @@ internal sealed class BudgetReconciler(
     LabelLimits limits,
     BudgetRecorder recorder,
     SpendingRecorder spending,
+    LoanObserver loans,
     BudgetActor actor,
     BudgetReporter reporter,
     RequestReporter requests,
@@ -135,24 +136,33 @@ internal sealed class BudgetReconciler(
         // The status shows the forecast of the budget only.
         var models = budgets.ToDictionary(budget => budget.Uid, budget => budget.Object.PartOf is null ? spending.ModelOf(budget) : null);
         GrantDecision? grants = null;
-        var passes = new List<(ReadBudget Budget, BudgetSnapshot Snapshot, BudgetDecision Decision)>();
+        var passes = new List<(ReadBudget Budget, BudgetSnapshot Snapshot, BudgetDecision Decision, bool HasNewLoans)>();
         using (await _deciding.EnterAsync(cancellationToken))
             foreach (var (budget, observed) in budgets.Zip(observe()))
             {
                 var snapshot = observed with { RolledOver = recorder.BeginWindow(budget), Spending = models[budget.Uid] };
+                snapshot = recorder.WithLoans(snapshot);
                 // Requests are for budgets and not for the limits inside them.
                 if (budget.Object.PartOf is null)
                     (snapshot, grants) = recorder.Grant(budget, snapshot);
-                var decision = BudgetDecider.Decide(snapshot);
+                var own = snapshot;
+                (snapshot, var decision) = LoanDecider.Decide(own, () => loans.OffersTo(budget, own));
+                var hasNewLoans = recorder.RecordLoans(budget, own, snapshot);
                 recorder.Record(budget, snapshot, decision);
                 decisions.Record(budget.Object, decision);
                 MarkOthers(budget.Object, decision);
-                passes.Add((budget, snapshot, decision));
+                passes.Add((budget, snapshot, decision, hasNewLoans));
             }
         var next = IdleEvaluation;
         ExceptionDispatchInfo? failed = null;
-        foreach (var (budget, snapshot, decision) in passes)
+        foreach (var (budget, snapshot, decision, hasNewLoans) in passes)
         {
+            // A loan is stored before a workload relies on it.
+            if (hasNewLoans && await TryAsync(() => actor.StoreAsync(budget, cancellationToken)) is { } notStored)
+            {
+                failed ??= notStored;
+                continue;
+            }
             reporter.Announce(budget.Object, decision);
             await actor.RecordAsync(budget, snapshot, decision, cancellationToken);
             var gateFailure = await TryAsync(() => gated.RemoveGateAsync(budget, decision, cancellationToken));

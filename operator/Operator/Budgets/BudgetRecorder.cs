@@ -131,13 +131,58 @@ internal sealed class BudgetRecorder(
     /// Records the current window and the cost of the windows that ended since, before the budget is observed. Returns what the current
     /// window carried over.
     /// </summary>
-    public Amount BeginWindow(ReadBudget budget) => RecordWindows(ledger, state, budget, time.GetUtcNow(), keptDays);
+    public Amount BeginWindow(ReadBudget budget) => BeginWindow(ledger, state, budget, time.GetUtcNow(), keptDays, Read, Exists);
+
+    /// <param name="read">Returns the budget with a UID; null if it does not exist or has no valid spec.</param>
+    internal static Amount BeginWindow(
+        GpuLedger ledger,
+        OperatorState state,
+        ReadBudget budget,
+        DateTimeOffset now,
+        int keptDays,
+        Func<string, ReadBudget?> read,
+        Func<string, bool> exists
+    )
+    {
+        var begun = new HashSet<string>(StringComparer.Ordinal);
+        return Begin(budget);
+
+        // What a budget lent in a window that is over depends on what its borrowers used of it, so theirs are recorded first.
+        Amount Begin(ReadBudget one)
+        {
+            begun.Add(one.Uid);
+            foreach (var uid in state.BorrowersFrom(one.Uid))
+                if (!begun.Contains(uid) && read(uid) is { } borrower)
+                    Begin(borrower);
+            return RecordWindows(ledger, state, one, now, keptDays, exists);
+        }
+    }
+
+    private bool Exists(string budgetUid) => stores.Coverage.Find(budgetUid) is not null;
+
+    private ReadBudget? Read(string budgetUid)
+    {
+        if (stores.Coverage.Find(budgetUid) is not { } entity)
+            return null;
+        RestoreSpec(entity);
+        return GpuBudgetReader.Read(entity, out var terms, out var selector, out var exempt).Count == 0
+            ? new(entity, terms!, selector, exempt, NamespacesOf(entity, terms!))
+            : null;
+    }
 
     /// <summary>
     /// Records the cost of each window of a budget that has ended, because its entries are compacted later. Returns what the current window
     /// carried over.
     /// </summary>
-    internal static Amount RecordWindows(GpuLedger ledger, OperatorState state, ReadBudget budget, DateTimeOffset now, int keptDays)
+    /// <param name="exists">Whether the budget with a UID exists, which may have lent to this one.</param>
+    internal static Amount RecordWindows(
+        GpuLedger ledger,
+        OperatorState state,
+        ReadBudget budget,
+        DateTimeOffset now,
+        int keptDays,
+        Func<string, bool> exists
+    )
     {
         var terms = budget.Terms;
         // A rolling window never ends.
@@ -151,19 +196,61 @@ internal sealed class BudgetRecorder(
             var spent = budget.Namespaces.Aggregate(Amount.Zero, (sum, ns) =>
                 sum + ledger.Spent(ns, budget.Selector, window.Start, window.End, now, terms.Counted)
             );
-            closed.Add(new(window.Key, window.Start, window.End, window.Limit, spent));
+            var whole = new Window(window.Start, window.End, window.Key);
+            window = WithLoans(state, budget, window);
+            RecordLoans(state, budget, LoanBook.Close(state.Loans(budget.Uid), whole, window.Limit, spent));
+            window = WithLoans(state, budget, window);
+            closed.Add(new(window.Key, window.Start, window.End, Amount.Max(Amount.Zero, window.Limit), spent));
             unspent = window.Unspent(spent);
             CloseGrants(state, budget, window, spent);
             var next = Window.At(terms.Window, window.End);
-            window = next.Start >= window.End ? Counted(terms, next, unspent, Amount.Zero) : null;
+            window = next.Start >= window.End ? Begun(next, unspent, Amount.Zero) : null;
         }
         var current = Window.At(terms.Window, now);
         // The amount carried over is fixed when a window begins and stays the same while the spec allows it.
         var same = window is not null && window.Key == current.Key && window.Start == current.Start ? window : null;
-        var open = Counted(terms, current, same?.RolledOver ?? Amount.Zero, same?.Granted ?? Amount.Zero);
+        var open = Begun(current, same?.RolledOver ?? Amount.Zero, same?.Granted ?? Amount.Zero);
         state.RecordWindow(budget.Namespace, budget.Name, budget.Uid, open, closed, now.AddDays(-keptDays));
         return open.RolledOver;
+
+        CountedWindow Begun(Window begun, Amount unspent, Amount granted)
+        {
+            var limit = BudgetDecider.LimitOf(terms, begun.Key);
+            RecordLoans(state, budget, LoanBook.Begin(state.Loans(budget.Uid), begun, limit, exists));
+            return WithLoans(state, budget, Counted(terms, begun, unspent, granted));
+        }
     }
+
+    private static void RecordLoans(OperatorState state, ReadBudget budget, IReadOnlyList<LoanRecord> loans) =>
+        state.RecordLoans(budget.Namespace, budget.Name, budget.Uid, loans);
+
+    /// <summary>Returns a window with its present loans in the limit.</summary>
+    private static CountedWindow WithLoans(OperatorState state, ReadBudget budget, CountedWindow window)
+    {
+        var loans = LoanBook.Net(state.LoansIn(budget.Uid, window.Start, window.End), budget.Uid);
+        return window with { Limit = window.Limit - window.Loans + loans, Loans = loans };
+    }
+
+    /// <summary>Returns the snapshot with the loans of its window.</summary>
+    public BudgetSnapshot WithLoans(BudgetSnapshot snapshot) =>
+        // A rolling window has no next one. Loans of a window before it stay with their lenders and borrowers until the period changes again.
+        snapshot.Terms.Window.Period != WindowPeriod.Rolling
+        && state.LoansIn(snapshot.Uid, snapshot.Window.Start, snapshot.Window.End) is { Count: > 0 } loans
+            ? snapshot with
+            {
+                Loans = loans,
+            }
+            : snapshot;
+
+    /// <summary>Records the loans of a decision. Returns whether they changed.</summary>
+    public bool RecordLoans(ReadBudget budget, BudgetSnapshot before, BudgetSnapshot after) =>
+        !ReferenceEquals(before.Loans, after.Loans)
+        && state.RecordLoans(
+            budget.Namespace,
+            budget.Name,
+            budget.Uid,
+            LoanBook.Replace(state.Loans(budget.Uid), before.Loans, after.Loans, budget.Uid)
+        );
 
     private static CountedWindow Counted(BudgetTerms terms, Window window, Amount unspent, Amount granted)
     {

@@ -25,6 +25,9 @@ internal static class BudgetStatus
     /// <summary>Number of ended workloads that the status lists.</summary>
     public const int MostEnded = 10;
 
+    private const int MostLoans = 50;
+    private const int MostLoanRefusals = 20;
+
     /// <summary>Number of sentences of advice that the status lists.</summary>
     private const int MostAdvice = 5;
 
@@ -86,6 +89,11 @@ internal static class BudgetStatus
             RolledOver = decision.RolledOver > Amount.Zero ? decision.RolledOver.ToString() : null,
             Granted = decision.Granted > Amount.Zero ? decision.Granted.ToString() : null,
             Grants = decision.Grants.Count > 0 ? [.. decision.Grants.Take(GrantDecider.MostInWindow).Select(Grant)] : null,
+            Borrowed = NotZero(LoanBook.Borrowed(decision.Loans, budget.Metadata.Uid)),
+            Lent = NotZero(LoanBook.Lent(decision.Loans, budget.Metadata.Uid)),
+            Owed = NotZero(LoanBook.Owed(decision.Loans, budget.Metadata.Uid)),
+            Loans = decision.Loans is { Count: > 0 } loans ? [.. loans.Take(MostLoans).Select(Loan)] : null,
+            LoanRefusals = decision.LoanRefusals.Count > 0 ? [.. decision.LoanRefusals.Take(MostLoanRefusals)] : null,
             Spent = decision.Spent.ToString(),
             Reserved = decision.Reserved.ToString(),
             Projected = decision.Projected.ToString(),
@@ -293,6 +301,8 @@ internal static class BudgetStatus
             || !(written.Grants ?? [])
                 .Select(grant => (grant.Namespace, grant.Name, grant.EndedAt))
                 .SequenceEqual((next.Grants ?? []).Select(grant => (grant.Namespace, grant.Name, grant.EndedAt)))
+            || !LoansOf(written).SequenceEqual(LoansOf(next))
+            || !(written.LoanRefusals ?? []).SequenceEqual(next.LoanRefusals ?? [])
             || !(written.Parents ?? []).SequenceEqual(next.Parents ?? [])
             || !(written.Children ?? []).Select(c => (c.Name, c.Limit)).SequenceEqual((next.Children ?? []).Select(c => (c.Name, c.Limit)))
             || written.PerLabelCount != next.PerLabelCount
@@ -343,6 +353,9 @@ internal static class BudgetStatus
             || Moved(before.Projected, next.Projected, next.Limit)
         );
 
+    private static IEnumerable<(string?, string?, string?, string?, string?)> LoansOf(GpuBudgetStatus status) =>
+        (status.Loans ?? []).Select(loan => (loan.Lender, loan.Borrower, loan.Lent, loan.Repaid, loan.Owed));
+
     private static IEnumerable<(string?, string?, string?)> AmountsOf(GpuBudgetStatus status) =>
         (status.Limits ?? []).Concat(status.PerLabel ?? []).Select(one => (one.Name, one.Spent, one.Projected));
 
@@ -386,6 +399,11 @@ internal static class BudgetStatus
                     "rolledOver",
                     "granted",
                     "grants",
+                    "borrowed",
+                    "lent",
+                    "owed",
+                    "loans",
+                    "loanRefusals",
                     "namespaces",
                     "parents",
                     "children",
@@ -530,6 +548,18 @@ internal static class BudgetStatus
             PerRequest = costs.Request?.ToString(9),
             PerStep = costs.Step?.ToString(9),
             JoulesPerToken = costs.TokenJoules?.ToString("0.######", System.Globalization.CultureInfo.InvariantCulture),
+        };
+
+    private static string? NotZero(Amount amount) => amount == Amount.Zero ? null : amount.ToString();
+
+    private static GpuBudgetLoan Loan(LoanRecord loan) =>
+        new()
+        {
+            Lender = loan.Lender,
+            Borrower = loan.Borrower,
+            Lent = loan.Lent.ToString(),
+            Repaid = loan.Repaid.ToString(),
+            Owed = loan.Owed.ToString(),
         };
 
     private static GpuBudgetGrant Grant(GrantRecord grant) =>

@@ -155,6 +155,24 @@ internal static class ExplainText
                 ]
             );
         }
+        if (status.Loans is { Count: > 0 } loans)
+        {
+            Heading(text, "Loans of this window, and what later windows repay");
+            Table(
+                text,
+                [
+                    .. loans.Select(loan =>
+                        (string[])[$"{loan.Lender} to {loan.Borrower}", $"{loan.Lent} lent", $"{loan.Repaid} repaid", $"{loan.Owed} owed"]
+                    ),
+                ]
+            );
+        }
+        if (status.LoanRefusals is { Count: > 0 } refusals)
+        {
+            Heading(text, "Why no other budget lends more");
+            foreach (var refusal in refusals)
+                text.Append(CultureInfo.InvariantCulture, $"  {refusal}\n");
+        }
         Limits(text, "Limits inside the budget", status.Limits ?? []);
         if (status.PerLabel is { Count: > 0 } values)
             Limits(
@@ -221,14 +239,21 @@ internal static class ExplainText
             );
     }
 
-    private static string LimitParts(GpuBudgetStatus status) =>
-        (status.RolledOver, status.Granted) switch
-        {
-            ({ } carried, { } granted) => $"{carried} of it is carried over from the last window, and {granted} is granted",
-            ({ } carried, null) => $"{carried} of it is carried over from the last window",
-            (null, { } granted) => $"{granted} of it is granted",
-            _ => "",
-        };
+    private static string LimitParts(GpuBudgetStatus status)
+    {
+        (string? Amount, string Is)[] parts =
+        [
+            (status.RolledOver, "carried over from the last window"),
+            (status.Granted, "granted"),
+            (status.Borrowed, "borrowed"),
+        ];
+        string[] texts =
+        [
+            .. parts.Where(part => part.Amount is not null).Select((part, i) => $"{part.Amount}{(i == 0 ? " of it" : "")} is {part.Is}"),
+            .. status.Lent is { } lent ? [$"{lent} is lent and not part of it"] : Array.Empty<string>(),
+        ];
+        return string.Join(", and ", texts);
+    }
 
     /// <summary>Writes the namespaces of a ClusterGpuBudget, and the budgets above and below.</summary>
     private static void Hierarchy(StringBuilder text, GpuBudgetStatus status)

@@ -89,6 +89,7 @@ internal sealed class BudgetsModule : IDisposable
             new LabelLimits(stores, ledger, state, context.Decisions, time),
             recorder,
             new SpendingRecorder(ledger, state, time),
+            new LoanObserver(stores, state, context.Decisions),
             actor,
             new BudgetReporter(client, store, events, safety.RateLimiter, _advice, context.Logger<BudgetReporter>()),
             requestReporter,
@@ -126,6 +127,7 @@ internal sealed class BudgetsModule : IDisposable
         context.Decisions.Recorded += (_, before, decision) => context.Metrics.Decided(before, decision);
         context.Decisions.Recorded += (budget, _, decision) => _unreadable.Report(budget, decision);
         context.Decisions.Recorded += WakeOthers;
+        context.Decisions.Recorded += WakeLenders;
         context.Metrics.WatchBudgets(() =>
             context
                 .Decisions.All.Where(one => BudgetObject.LimitIn(one.Budget.Name) is null)
@@ -329,6 +331,17 @@ internal sealed class BudgetsModule : IDisposable
         foreach (var other in _context.Stores.Coverage.In(ns))
             if (other.Metadata.Uid != budget.Metadata.Uid)
                 Enqueue(other);
+    }
+
+    /// <summary>Evaluates the budgets whose limit changes, because a budget borrowed from them or returned a part.</summary>
+    private void WakeLenders(BudgetObject budget, BudgetDecision? before, BudgetDecision now)
+    {
+        var uid = budget.Metadata.Uid;
+        var changed = (before?.Loans ?? []).ToHashSet();
+        changed.SymmetricExceptWith(now.Loans ?? []);
+        foreach (var loan in changed)
+            if (loan.BorrowerUid == uid && _context.Stores.Coverage.Find(loan.LenderUid) is { } lender)
+                Enqueue(lender);
     }
 
     private void WakeClusterBudgets()

@@ -60,6 +60,31 @@ internal sealed class OperatorMetrics : IDisposable
         _ledger = new LedgerFigures(_registry, time);
 
         Budget("bursar_budget_limit", "Limit of the current window with its top-ups, in the currency.", d => d.Limit.ToDouble(), Currency);
+        var loans = _registry.Gauge(
+            "bursar_budget_loan",
+            "Loans between budgets of the current window, in the currency: amount is lent, repaid or owed (in later windows). Reported with the borrower; absent without loans.",
+            "namespace",
+            "budget",
+            "lender",
+            "currency",
+            "amount"
+        );
+        _ofBudgets.Add(
+            (ns, name, decision) =>
+            {
+                var borrower = ns == AllNamespaces ? name : $"{ns}/{name}";
+                foreach (var loan in decision.Loans ?? [])
+                {
+                    if (loan.Borrower != borrower)
+                        continue;
+                    foreach (
+                        var (kind, amount) in (ReadOnlySpan<(string, Amount)>)
+                            [("lent", loan.Lent), ("repaid", loan.Repaid), ("owed", loan.Owed)]
+                    )
+                        loans.Report(amount.ToDouble(), ns, name, loan.Lender, decision.Currency, kind);
+                }
+            }
+        );
         Budget("bursar_budget_spent", "Spent in the current window, in the currency.", d => d.Spent.ToDouble(), Currency);
         Budget(
             "bursar_budget_projected",

@@ -36,6 +36,44 @@ internal static class BudgetMessages
         Warnings(table);
         Conditions(table);
         Grants(table);
+        Loans(table);
+    }
+
+    private static void Loans(MessageTable table)
+    {
+        table.Section("Loans: Events on both budgets and on the workloads, and status.loanRefusals");
+        LoanRecord loan = new()
+        {
+            LenderUid = "vision",
+            Lender = "team-vision/vision",
+            BorrowerUid = November.Uid,
+            Borrower = "team/nlp",
+            Window = November.Window.Key,
+            Start = November.Window.Start,
+            Lent = Money(8),
+            OwedBefore = Money(30),
+            Repaid = Money(20),
+        };
+        var second = loan with { LenderUid = "speech", Lender = "team-speech/speech" };
+        var jobs = Enumerable.Range(1, 7).Select(i => Job($"train-{i}", 10)).ToArray();
+        table.Add(Reasons.Borrowed, LoanMessages.Borrowed(November, November with { Loans = [loan] }, Money(58), jobs[..1]));
+        table.Add(Reasons.Borrowed, LoanMessages.Borrowed(November, November with { Loans = [loan, second] }, Money(66), jobs));
+        table.Add(Reasons.Lent, LoanMessages.Lent(November, loan, Money(42)));
+        table.Add(Reasons.LoanRepaid, LoanMessages.Repays(November, loan));
+        table.Add(Reasons.LoanRepaid, LoanMessages.IsRepaid(November, loan with { Repaid = Money(30) }));
+        foreach (
+            var refusal in (string[])
+                [
+                    LoanMessages.LimitReached(Money(30), November),
+                    LoanMessages.NoCommonBudget,
+                    LoanMessages.SharesWorkloads,
+                    LoanMessages.OtherWindow,
+                    LoanMessages.OtherCurrency("EUR"),
+                    LoanMessages.Borrows,
+                    LoanMessages.NothingLeft,
+                ]
+        )
+            table.Add("status.loanRefusals", refusal);
     }
 
     private static void Grants(MessageTable table)

@@ -376,6 +376,20 @@ internal static class ReasonReference
                 (Reasons.TooManyGrants, "The budget has 50 grants in this window, the most that one window can have."),
             ]
         ),
+        (
+            "Loan",
+            [
+                (
+                    Reasons.Borrowed,
+                    "An Event on the budget and on the workloads that run because of it: the budget borrowed from others, named in the text."
+                ),
+                (Reasons.Lent, "An Event on the budget that lends, once per window and borrower."),
+                (
+                    Reasons.LoanRepaid,
+                    "An Event on both budgets: the limit of the borrower is lower in this window, and that of the lender higher, by what is repaid."
+                ),
+            ]
+        ),
     ];
 
     public static string Write()
