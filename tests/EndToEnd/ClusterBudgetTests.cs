@@ -85,6 +85,34 @@ public sealed class ClusterBudgetTests
             );
     }
 
+    [Fact]
+    public async Task Limit_in_another_unit_is_not_added_to_the_limits_below()
+    {
+        var scene = await Scene.SandboxAsync("team");
+        await using var world = scene.World;
+        await world.PostJsonAsync(
+            "/apis/bursar.dev/v1alpha1/namespaces/team/gpubudgets",
+            JsonNode
+                .Parse(
+                    """{"apiVersion": "bursar.dev/v1alpha1", "kind": "GpuBudget", "metadata": {"name": "hours"}, "spec": {"limit": {"gpuHours": "2000"}}}"""
+                )!
+                .AsObject(),
+            Ct
+        );
+        await ClusterBudgets.CreateAsync(world, "all", "100", """ "namespaces": ["team"] """);
+        await scene.UntilAsync("the budget below is seen", async () => (await ClusterBudgets.StatusAsync(world, "all"))?.Children is [_]);
+        (await ClusterBudgets.StatusAsync(world, "all"))!.Conditions.Should().NotContain(one => one.Type == "Overcommitted");
+
+        await scene.BudgetAsync("101");
+        await scene.UntilAsync("both budgets below are seen", async () =>
+            (await ClusterBudgets.StatusAsync(world, "all"))?.Children is [_, _]
+        );
+        (await ClusterBudgets.StatusAsync(world, "all"))!
+            .Conditions!.Single(one => one.Type == "Overcommitted")
+            .Message.Should()
+            .Contain("The limit of a budget below it is 101.00 USD, 1.00 more than its own: team/b (101.00)");
+    }
+
     /// <summary>An idle budget is otherwise evaluated once a minute.</summary>
     [Fact]
     public async Task Budget_of_an_idle_namespace_shows_a_new_parent_at_once()

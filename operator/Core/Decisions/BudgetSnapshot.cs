@@ -188,8 +188,8 @@ public sealed record BudgetSnapshot
 /// <summary>A budget below a ClusterGpuBudget.</summary>
 /// <param name="Name">Its name, with its namespace if it is a GpuBudget.</param>
 /// <param name="Limit">The limit of its current window.</param>
-/// <param name="HasSameWindow">Whether that window is the parent's.</param>
-public sealed record ChildBudget(string Name, Amount Limit, bool HasSameWindow);
+/// <param name="IsComparable">Whether that window is the parent's, and the limit is in the parent's unit.</param>
+public sealed record ChildBudget(string Name, Amount Limit, [property: JsonPropertyName("hasSameWindow")] bool IsComparable);
 
 /// <summary>A workload that has ended in this window.</summary>
 /// <param name="Spent">The cost in this window.</param>

@@ -115,7 +115,7 @@ internal static class ConditionRules
                     Messages.ForecastOverBudget(budget, totals, course.Forecast!)
                 )
             );
-        var children = budget.Children.Where(child => child.HasSameWindow).ToArray();
+        var children = budget.Children.Where(child => child.IsComparable).ToArray();
         var childLimits = children.Aggregate(Amount.Zero, (sum, child) => sum + child.Limit);
         if (childLimits > totals.Limit)
             conditions.Add(
@@ -123,7 +123,7 @@ internal static class ConditionRules
                     ConditionTypes.Overcommitted,
                     true,
                     Reasons.ChildLimitsExceedLimit,
-                    $"The limits of {children.Length} budgets below it are {Money(childLimits)} {currency} together, {Money(childLimits - totals.Limit)} more than its own: {Names([.. children.Select(child => $"{child.Name} ({Money(child.Limit)})")])}. Their workloads also need to fit this budget."
+                    $"{(children.Length == 1 ? "The limit of a budget below it is" : $"The limits of {children.Length} budgets below it are")} {Money(childLimits)} {currency}{(children.Length == 1 ? "" : " together")}, {Money(childLimits - totals.Limit)} more than its own: {Names([.. children.Select(child => $"{child.Name} ({Money(child.Limit)})")])}. Their workloads also need to fit this budget."
                 )
             );
         if (plan.BreakerOpen)

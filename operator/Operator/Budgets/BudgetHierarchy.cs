@@ -1,6 +1,7 @@
 using Bursar.Api;
 using Bursar.Core.Budgets;
 using Bursar.Core.Decisions;
+using Bursar.Core.Ledger;
 using Bursar.Operator.Cluster;
 using Bursar.Operator.Suspension;
 
@@ -50,7 +51,7 @@ internal sealed class BudgetHierarchy(ClusterStores stores)
         [
             .. below
                 .Where(child => !below.Any(other => IsBetween(other, child)))
-                .Select(child => Child(child.Budget, window, now))
+                .Select(child => Child(child.Budget, budget.Terms.Counted.Unit, window, now))
                 .OfType<ChildBudget>()
                 .OrderBy(child => child.Name, StringComparer.Ordinal)
                 .Take(MostChildren),
@@ -72,7 +73,7 @@ internal sealed class BudgetHierarchy(ClusterStores stores)
         && (other.Namespaces.Count > child.Namespaces.Count || child.Budget is V1Alpha1GpuBudget)
         && stores.Coverage.CoversAll(other.Budget, child.Namespaces);
 
-    private static ChildBudget? Child(BudgetObject budget, Window parents, DateTimeOffset now)
+    private static ChildBudget? Child(BudgetObject budget, UsageUnit parentsUnit, Window parents, DateTimeOffset now)
     {
         // A budget with an invalid spec enforces nothing.
         if (GpuBudgetReader.Read(budget, out var terms, out _, out _).Count > 0 || terms is null)
@@ -81,7 +82,7 @@ internal sealed class BudgetHierarchy(ClusterStores stores)
         return new(
             budget.Metadata.Namespace is { Length: > 0 } ns ? $"{ns}/{budget.Metadata.Name}" : budget.Metadata.Name,
             BudgetDecider.LimitOf(terms, window.Key),
-            window.Key == parents.Key && window.Start == parents.Start && window.End == parents.End
+            window.Key == parents.Key && window.Start == parents.Start && window.End == parents.End && terms.Counted.Unit == parentsUnit
         );
     }
 

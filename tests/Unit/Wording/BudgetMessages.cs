@@ -459,7 +459,7 @@ internal static class BudgetMessages
         table.Add(
             November with
             {
-                Children = [new("research/nlp", Money(60), HasSameWindow: true), new("vision", Money(40), HasSameWindow: true)],
+                Children = [new("research/nlp", Money(60), IsComparable: true), new("vision", Money(40), IsComparable: true)],
             }
         );
         // Windows and modes.
