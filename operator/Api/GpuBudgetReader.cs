@@ -277,7 +277,9 @@ public static class GpuBudgetReader
             TopUps = topUps,
             Window = window ?? new(WindowPeriod.Month),
             RolloverPercent = spec.Rollover is null ? 0 : ReadPercent(spec.Rollover.MaxPercent ?? 0, "spec.rollover.maxPercent", errors),
-            BorrowingLimit = spec.Borrowing is null ? null : ReadAmount(spec.Borrowing.Limit, "spec.borrowing.limit", UsageUnit.Cost, errors),
+            BorrowingLimit = spec.Borrowing is null
+                ? null
+                : ReadAmount(spec.Borrowing.Limit, "spec.borrowing.limit", UsageUnit.Cost, errors),
             LendingLimit = spec.Lending is null ? null : ReadAmount(spec.Lending.Limit, "spec.lending.limit", UsageUnit.Cost, errors),
             AutoApprove = spec.AutoApprove is { MaxPercent: { } percent, PerWindow: { } count } ? new(percent, count) : null,
             Mode = ReadEnum(spec.Mode, EnforcementMode.Enforce, "spec.mode", errors),
