@@ -235,9 +235,7 @@ public static class GpuBudgetReader
             window is { Period: WindowPeriod.Rolling }
             && MeasuresOf(spec.Limit).Concat(MeasuresOf(spec.PerLabel?.Limit)).Any(one => new CountedUsage(one.Unit).IsMeasured)
         )
-            errors.Add(
-                new("spec.window.period", "energyKWh, co2eKg and tokens are counted from fixed times, which a Rolling window has not")
-            );
+            errors.Add(new("spec.window.period", "a Rolling window has no fixed start, so it cannot limit energyKWh, co2eKg or tokens"));
         var topUps = new List<TopUp>();
         if (spec.TopUps is { } list)
         {

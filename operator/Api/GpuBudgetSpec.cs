@@ -31,7 +31,7 @@ namespace Bursar.Api;
     "self.window.period != 'Rolling' || "
         + "!(has(self.limit.energyKWh) || has(self.limit.co2eKg) || has(self.limit.tokens)) && "
         + "(!has(self.perLabel) || !(has(self.perLabel.limit.energyKWh) || has(self.perLabel.limit.co2eKg) || has(self.perLabel.limit.tokens)))",
-    message: "energyKWh, co2eKg and tokens are counted from fixed times, which a Rolling window has not",
+    message: "a Rolling window has no fixed start, so it cannot limit energyKWh, co2eKg or tokens",
     fieldPath: ".window.period"
 )]
 [ValidationRule(
@@ -350,7 +350,7 @@ public sealed class GpuBudgetBorrowing
     [RangeMinimum(0)]
     [RangeMaximum(999_999_999_999)]
     [Length(1, 22)]
-    [Description("The most that the budget may owe to others at a time, in the currency of the price book.")]
+    [Description("The most that the budget may owe to others at a time, in the unit of its own limit.")]
     public string? Limit { get; set; }
 }
 
@@ -362,7 +362,7 @@ public sealed class GpuBudgetLending
     [RangeMinimum(0)]
     [RangeMaximum(999_999_999_999)]
     [Length(1, 22)]
-    [Description("The most that the budget lends in one window, in the currency of the price book.")]
+    [Description("The most that the budget lends in one window, in the unit of its own limit.")]
     public string? Limit { get; set; }
 }
 

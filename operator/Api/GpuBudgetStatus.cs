@@ -66,11 +66,13 @@ public sealed class GpuBudgetStatus
 
     [Items(0, 20)]
     [ItemLength(0, 512)]
-    [Description("Why other budgets lend nothing, while a workload waits for a budget with spec.borrowing.")]
+    [Description(
+        "Why the budget cannot borrow, or cannot borrow more, while a workload waits: one entry per lender, or for the budget itself."
+    )]
     public IReadOnlyList<string>? LoanRefusals { get; set; }
 
     [Length(0, 40)]
-    [Description("The cost so far in this window.")]
+    [Description("The amount used so far in this window, in the unit of the limit.")]
     public string? Spent { get; set; }
 
     [Length(0, 40)]
@@ -94,7 +96,7 @@ public sealed class GpuBudgetStatus
     [Description("The limit minus the spent cost. Negative when overspent.")]
     public string? Remaining { get; set; }
 
-    [Description("Spent cost in percent of the limit, rounded down.")]
+    [Description("The used part of the limit in percent, rounded down.")]
     public long? Percent { get; set; }
 
     [Description("Projected cost in percent of the limit, rounded down.")]
@@ -269,7 +271,9 @@ public sealed class GpuBudgetLimitStatus
     [Description("The number of workloads that this limit has suspended.")]
     public int? SuspendedCount { get; set; }
 
-    [Description("For a limit on a product: the number of GPUs in the cluster that match. With 0, the pattern may be wrong.")]
+    [Description(
+        "For a limit on a product or a capacity type: the number of GPUs in the cluster that match. With 0, the pattern may be wrong."
+    )]
     public int? Gpus { get; set; }
 }
 
@@ -321,7 +325,7 @@ public sealed class GpuBudgetWorkload
     public string? RatePerHour { get; set; }
 
     [Length(0, 40)]
-    [Description("The cost so far in this window.")]
+    [Description("The amount used so far in this window, in the unit of the limit.")]
     public string? Spent { get; set; }
 
     [Length(0, 40)]

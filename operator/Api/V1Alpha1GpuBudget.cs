@@ -18,7 +18,7 @@ namespace Bursar.Api;
     "string",
     Description = "The window's limit with its top-ups, in the price book's currency."
 )]
-[GenericAdditionalPrinterColumn(".status.spent", "Spent", "string", Description = "The cost so far in this window.")]
+[GenericAdditionalPrinterColumn(".status.spent", "Spent", "string", Description = "The amount used so far in this window.")]
 [GenericAdditionalPrinterColumn(
     ".status.projected",
     "Projected",

@@ -16,6 +16,33 @@ public sealed class MeasuredLimitTests
     private static CancellationToken Ct => CancellationToken.None;
 
     [Fact]
+    public async Task Window_that_begins_with_the_calendar_does_not_stop_the_operator()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await world.PostJsonAsync(
+            $"/apis/bursar.dev/v1alpha1/namespaces/{scene.Team}/gpubudgets",
+            JsonNode
+                .Parse(
+                    """
+                    {"apiVersion": "bursar.dev/v1alpha1", "kind": "GpuBudget", "metadata": {"name": "old"}, "spec": {"limit": {"energyKWh": "5"},
+                     "window": {"period": "Once", "start": "0001-01-01T00:00:00Z", "end": "2100-01-01T00:00:00Z"}}}
+                    """
+                )!
+                .AsObject(),
+            Ct
+        );
+        await scene.BudgetAsync("1");
+        await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
+
+        await world.AbandonOperatorAsync();
+        await world.StartOperatorAsync(Ct, restart: true);
+        await scene.JobAsync("train", declared: "2h");
+        await scene.UntilSuspendedAsync("train");
+        await scene.UntilAsync("the old window is evaluated too", async () => (await scene.StatusAsync("old"))?.Limit == "5.000000");
+    }
+
+    [Fact]
     public async Task Job_is_suspended_by_its_measured_energy_and_another_by_its_forecast()
     {
         var scene = await AgentsAsync();

@@ -121,12 +121,12 @@ public sealed class SchemaCasesTests(InstallServers servers)
         (
             "energy in a rolling window",
             """{limit: {energyKWh: "2"}, window: {period: Rolling, length: 24h}}""",
-            "which a Rolling window has not"
+            "a Rolling window has no fixed start"
         ),
         (
             "tokens of each user in a rolling window",
             """{limit: {cost: "2"}, perLabel: {key: user, limit: {tokens: "1"}}, window: {period: Rolling, length: 24h}}""",
-            "which a Rolling window has not"
+            "a Rolling window has no fixed start"
         ),
         (
             "a partial limit in two units",

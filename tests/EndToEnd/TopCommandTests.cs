@@ -67,7 +67,7 @@ public sealed class TopCommandTests
     }
 
     [Fact]
-    public async Task User_without_the_right_to_read_ClusterGpuBudgets_is_told_so()
+    public async Task Missing_right_on_ClusterGpuBudgets_is_reported()
     {
         await using var world = await WorldAsync();
         world.Refuse("list", "clustergpubudgets");

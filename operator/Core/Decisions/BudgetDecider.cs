@@ -67,6 +67,9 @@ public static class BudgetDecider
             LimitOf(budget.Terms, budget.Window.Key) + budget.RolledOver + budget.Granted + LoanBook.Net(budget.Loans, budget.Uid)
         );
 
+    /// <summary>Returns the limit without loans.</summary>
+    internal static Amount OwnLimitOf(BudgetSnapshot budget) => LimitOf(budget with { Loans = null });
+
     /// <summary>Returns the limit of a window, including its top-ups, without grants, loans and what it carried over.</summary>
     public static Amount LimitOf(BudgetTerms terms, string windowKey) =>
         terms.TopUps.Where(t => t.Window == windowKey).Aggregate(terms.Limit, (sum, topUp) => sum + topUp.Amount);

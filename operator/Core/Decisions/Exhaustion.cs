@@ -29,7 +29,7 @@ internal static class Exhaustion
         if (stopped.Length > 0)
             return stopped.Min(suspended => suspended.Since);
         var over = budget.Spent - totals.Limit;
-        var limitFell = budget.Memory.LastLimit is { } last && totals.Limit - LoanBook.Net(budget.Loans, budget.Uid) < last;
+        var limitFell = budget.Memory.LastLimit is { } last && BudgetDecider.OwnLimitOf(budget) < last;
         if (over <= Amount.Zero || budget.BurnRate.NanoPerHour <= 0 || limitFell)
             return budget.Now;
         // The limit was passed while the operator was not running, so the time is derived from the current rate.

@@ -69,7 +69,8 @@ public static class LoanBook
         {
             if (latest.Owed <= Amount.Zero || !exists(latest.LenderUid))
                 continue;
-            var repaid = Amount.Min(latest.Owed, left);
+            // After a change of the period, the window may begin before the loan. The lender's window of that time is over.
+            var repaid = latest.Start < window.Start ? Amount.Min(latest.Owed, left) : Amount.Zero;
             left -= repaid;
             all.Add(
                 latest with

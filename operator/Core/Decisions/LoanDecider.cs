@@ -189,7 +189,11 @@ public static class LoanDecider
     {
         var borrowed = LoanBook.Borrowed(budget.Loans, budget.Uid);
         var spare = Amount.Min(BudgetDecider.LimitOf(budget) - decision.Committed, borrowed);
-        if (spare <= Amount.Zero || budget.ForecastDoubt is not null || spare < borrowed && spare < budget.Terms.Limit.Percent(1))
+        if (
+            spare <= Amount.Zero
+            || budget.ForecastDoubt is not null
+            || spare < borrowed && spare < Amount.Max(Cent, BudgetDecider.LimitOf(budget).Percent(1))
+        )
             return (budget, decision);
         var less = budget with { Loans = LoanBook.Return(budget, spare) };
         var then = BudgetDecider.Decide(less);

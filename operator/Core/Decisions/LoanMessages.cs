@@ -13,20 +13,26 @@ public static class LoanMessages
     /// <param name="workloads">The workloads that run because of it.</param>
     public static string Borrowed(BudgetSnapshot before, BudgetSnapshot after, Amount limit, IReadOnlyList<WorkloadSnapshot> workloads)
     {
-        var known = (before.Loans ?? []).ToDictionary(loan => (loan.LenderUid, loan.BorrowerUid, loan.Window), loan => loan.Lent);
+        var known = (before.Loans ?? []).ToLookup(loan => (loan.LenderUid, loan.BorrowerUid, loan.Window, loan.Start), loan => loan.Lent);
         var parts = (after.Loans ?? [])
             .Where(loan => loan.BorrowerUid == after.Uid)
-            .Select(loan => (loan.Lender, Amount: loan.Lent - known.GetValueOrDefault((loan.LenderUid, loan.BorrowerUid, loan.Window))))
+            .Select(loan =>
+                (
+                    loan.Lender,
+                    Amount: known[(loan.LenderUid, loan.BorrowerUid, loan.Window, loan.Start)]
+                        .Aggregate(loan.Lent, (more, lent) => more - lent)
+                )
+            )
             .Where(part => part.Amount > Amount.Zero)
             .ToArray();
         var names = workloads.Select(workload => workload.Key.DisplayName(before.Namespace)).Order(StringComparer.Ordinal).ToArray();
         return $"{Start(before)} borrowed {string.Join(" and ", parts.Select(part => $"{Money(part.Amount)} {before.Currency} from {part.Lender}"))}, so that {string.Join(", ", names.Take(5))}{(names.Length > 5 ? $" and {names.Length - 5} more" : "")} can run. "
-            + $"Its limit in {Window.NameOf(before.Window.Key)} is {Money(limit)} {before.Currency} now. What is not needed returns before the window ends, and what is used is repaid from the next window.";
+            + $"Its limit in {Window.NameOf(before.Window.Key)} is now {Money(limit)} {before.Currency}. The unused part returns by the end of the window; the used part is repaid from the next window.";
     }
 
     /// <param name="lent">The amount lent to one borrower in this window.</param>
     public static string Lent(BudgetSnapshot budget, LoanRecord lent, Amount limit) =>
-        $"{Start(budget)} lent {Money(lent.Lent)} {budget.Currency} to {lent.Borrower}. Its limit in {Window.NameOf(budget.Window.Key)} is {Money(limit)} {budget.Currency} now. What {lent.Borrower} does not need returns before the window ends, and what it uses comes back in the next window. See status.loans for the present amount.";
+        $"{Start(budget)} lent {Money(lent.Lent)} {budget.Currency} to {lent.Borrower}. Its limit in {Window.NameOf(budget.Window.Key)} is now {Money(limit)} {budget.Currency}. The unused part returns by the end of the window; the used part is repaid in the next window. See status.loans for the present amount.";
 
     public static string Repays(BudgetSnapshot budget, LoanRecord loan) =>
         $"{Start(budget)} repays {Money(loan.Repaid)} {budget.Currency} to {loan.Lender} in {Window.NameOf(budget.Window.Key)}: its limit is lower by that amount. {StillOwed(loan, budget)}";
@@ -45,15 +51,19 @@ public static class LoanMessages
 
     public const string Borrows = "it has borrowed itself in this window";
 
+    public const string HasWaiting = "its own workloads wait for budget";
+
+    public const string NotEvaluated = "it has not been evaluated since its spec or its workloads changed";
+
     public const string NothingLeft =
         "it has nothing left to lend: its limit for lending is reached, or its own workloads need the rest of its limit";
 
-    public static string OtherCurrency(string currency) => $"it counts in {currency}";
+    public static string OtherCurrency(string currency) => $"its amounts are in {currency}";
 
     private static string StillOwed(LoanRecord loan, BudgetSnapshot budget) =>
         loan.OwedBefore > loan.Repaid
             ? $"{Money(loan.OwedBefore - loan.Repaid)} {budget.Currency} of the loan is repaid in later windows."
-            : "The loan is repaid with it.";
+            : "The loan is fully repaid.";
 
     private static string Start(BudgetSnapshot budget) => char.ToUpperInvariant(budget.DisplayName[0]) + budget.DisplayName[1..];
 

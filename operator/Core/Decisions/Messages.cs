@@ -13,7 +13,7 @@ namespace Bursar.Core.Decisions;
 public static class Messages
 {
     public const string NoGridIntensity =
-        "The default GpuPriceBook has no gridIntensity, so CO2e is not counted and the limit on it has no effect. Add spec.gridIntensity to the book.";
+        "The default GpuPriceBook has no valid gridIntensity, so no further CO2e is counted. Add spec.gridIntensity to the book.";
 
     /// <param name="needed">The cost of all workloads together.</param>
     /// <param name="enough">The limit that is enough to resume the workload. Null: no limit alone is.</param>

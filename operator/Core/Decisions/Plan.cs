@@ -126,7 +126,7 @@ internal sealed class Plan(BudgetSnapshot budget, BudgetTotals totals, IReadOnly
         var limit = BudgetDecider.LimitOf(budget);
         var workloads = CostedWorkload.From(budget);
         // A loan is no change of the limit by a user: it starts no settle time.
-        var own = limit - LoanBook.Net(budget.Loans, budget.Uid);
+        var own = BudgetDecider.OwnLimitOf(budget);
         return new(budget, BudgetTotals.From(budget, limit, workloads), workloads, BudgetMemoryUpdate.Begin(budget, own));
     }
 

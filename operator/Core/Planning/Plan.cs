@@ -31,5 +31,6 @@ public sealed record PlanLine(string Name, decimal Value, string Unit, string Fo
 
 /// <summary>The answer to a planning question: its calculation, and for a yes-or-no question the answer.</summary>
 /// <param name="Lines">In the order of the calculation.</param>
-/// <param name="Passes">Null for a question without yes or no.</param>
-public sealed record Plan(IReadOnlyList<PlanLine> Lines, bool? Passes = null);
+/// <param name="Question">The yes-or-no question, as <c>pays back</c>. Null: there is none.</param>
+/// <param name="Passes">The answer; null without a question.</param>
+public sealed record Plan(IReadOnlyList<PlanLine> Lines, string? Question = null, bool? Passes = null);

@@ -93,7 +93,7 @@ public static class Plans
     /// <param name="currency">Three capital letters.</param>
     /// <param name="purchase">Paid at the start.</param>
     /// <param name="ownedYearly">Power, space, repairs and staff per year.</param>
-    /// <param name="other">Further cost of owning over the whole time, as what is written off.</param>
+    /// <param name="other">Further cost of owning over the whole time, such as depreciation.</param>
     /// <param name="rentedYearly">Rent per year.</param>
     /// <param name="rentedRunning">Cost of running what is rented, per year.</param>
     /// <param name="years">The time that is compared.</param>
@@ -142,7 +142,7 @@ public static class Plans
             lines.Add(new("paid back after", cost / saving, "months", $"{Show(cost)} / {Show(saving)}"));
             lines.Add(new("saved in the first year", saving * 12 - cost, currency, $"{Show(saving)} × 12 - {Show(cost)}"));
         }
-        return new(lines, saving > 0);
+        return new(lines, "pays back", saving > 0);
     }
 
     /// <summary>Returns the tokens per unit of the currency by card, most first: what counts is not the price per hour.</summary>
@@ -198,6 +198,7 @@ public static class Plans
                     $"({Show(costAfter)} - {Show(costBefore)}) / {Show(costBefore)}, at most {Show(maxPercent)} %"
                 ),
             ],
+            "new model may go live",
             gained >= minPoints && isCheap
         );
     }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Runtime.ExceptionServices;
 using Bursar.Api;
 using Bursar.Concurrency;
@@ -59,6 +60,9 @@ internal sealed class BudgetReconciler(
     /// never promise the cost of one workload twice.
     /// </summary>
     private readonly AsyncLock _deciding = new(time, "decides on budgets");
+
+    /// <summary>The UIDs of the budgets whose loans are not stored yet.</summary>
+    private readonly ConcurrentDictionary<string, bool> _unstoredLoans = new(StringComparer.Ordinal);
 
     /// <summary>Returns the time to the next pass; null if the budget has no valid spec.</summary>
     public async Task<TimeSpan?> ReconcileAsync(BudgetObject entity, CancellationToken cancellationToken)
@@ -136,34 +140,39 @@ internal sealed class BudgetReconciler(
         // The status shows the forecast of the budget only.
         var models = budgets.ToDictionary(budget => budget.Uid, budget => budget.Object.PartOf is null ? spending.ModelOf(budget) : null);
         GrantDecision? grants = null;
-        var passes = new List<(ReadBudget Budget, BudgetSnapshot Snapshot, BudgetDecision Decision, bool HasNewLoans)>();
+        var passes = new List<(ReadBudget Budget, BudgetSnapshot Snapshot, BudgetDecision Decision)>();
         using (await _deciding.EnterAsync(cancellationToken))
             foreach (var (budget, observed) in budgets.Zip(observe()))
             {
-                var snapshot = observed with { RolledOver = recorder.BeginWindow(budget), Spending = models[budget.Uid] };
+                var snapshot = observed with { RolledOver = recorder.BeginWindow(budget, observed.Now), Spending = models[budget.Uid] };
                 snapshot = recorder.WithLoans(snapshot);
                 // Requests are for budgets and not for the limits inside them.
                 if (budget.Object.PartOf is null)
                     (snapshot, grants) = recorder.Grant(budget, snapshot);
                 var own = snapshot;
                 (snapshot, var decision) = LoanDecider.Decide(own, () => loans.OffersTo(budget, own));
-                var hasNewLoans = recorder.RecordLoans(budget, own, snapshot);
+                if (recorder.RecordLoans(budget, own, snapshot))
+                    _unstoredLoans[budget.Uid] = true;
                 recorder.Record(budget, snapshot, decision);
                 decisions.Record(budget.Object, decision);
                 MarkOthers(budget.Object, decision);
-                passes.Add((budget, snapshot, decision, hasNewLoans));
+                passes.Add((budget, snapshot, decision));
             }
         var next = IdleEvaluation;
         ExceptionDispatchInfo? failed = null;
-        foreach (var (budget, snapshot, decision, hasNewLoans) in passes)
+        foreach (var (budget, snapshot, decision) in passes)
         {
-            // A loan is stored before a workload relies on it.
-            if (hasNewLoans && await TryAsync(() => actor.StoreAsync(budget, cancellationToken)) is { } notStored)
-            {
-                failed ??= notStored;
-                continue;
-            }
             reporter.Announce(budget.Object, decision);
+            // A loan is stored before a workload relies on it.
+            if (_unstoredLoans.ContainsKey(budget.Uid))
+            {
+                if (await TryAsync(() => actor.StoreAsync(budget, cancellationToken)) is { } notStored)
+                {
+                    failed ??= notStored;
+                    continue;
+                }
+                _unstoredLoans.TryRemove(budget.Uid, out _);
+            }
             await actor.RecordAsync(budget, snapshot, decision, cancellationToken);
             var gateFailure = await TryAsync(() => gated.RemoveGateAsync(budget, decision, cancellationToken));
             var failure = await TryAsync(() => actor.ActAsync(budget, snapshot, decision, cancellationToken))
@@ -191,6 +200,7 @@ internal sealed class BudgetReconciler(
         foreach (var part in stores.Coverage.LimitsOf(entity).Prepend(entity))
         {
             recorder.Forget(part.Metadata.Uid);
+            _unstoredLoans.TryRemove(part.Metadata.Uid, out _);
             actor.Forget(part.Metadata.Uid);
             decisions.Forget(part);
         }

@@ -73,7 +73,7 @@ internal sealed class BudgetRecorder(
             .Except(existing, StringComparer.Ordinal)
             .Where(ns =>
                 stores.Namespaces.Store.Get(null, ns) is null
-                && ledger.Spent(ns, LabelSelector.Everything, from, window.End, now) > Amount.Zero
+                && ledger.Spent(ns, LabelSelector.Everything, from, window.End, now, terms.Counted) > Amount.Zero
             )
             .ToArray();
         return deleted.Length == 0 ? existing : [.. existing.Concat(deleted).Order(StringComparer.Ordinal)];
@@ -91,8 +91,11 @@ internal sealed class BudgetRecorder(
         if (GpuBudgetReader.CountsMeasured(budget))
         {
             var window = Window.At(terms!.Window, time.GetUtcNow());
-            // The window before is closed after its end.
-            cuts = [Window.At(terms.Window, window.Start.AddMilliseconds(-1)).Start, window.Start, window.End];
+            // The window before is closed after its end. A Once window has none, and may begin with the calendar.
+            cuts =
+                terms.Window.Period == WindowPeriod.Once
+                    ? [window.Start, window.End]
+                    : [Window.At(terms.Window, window.Start.AddMilliseconds(-1)).Start, window.Start, window.End];
         }
         ledger.SetCuts(budget.Metadata.Uid, cuts);
     }
@@ -131,7 +134,8 @@ internal sealed class BudgetRecorder(
     /// Records the current window and the cost of the windows that ended since, before the budget is observed. Returns what the current
     /// window carried over.
     /// </summary>
-    public Amount BeginWindow(ReadBudget budget) => BeginWindow(ledger, state, budget, time.GetUtcNow(), keptDays, Read, Exists);
+    /// <param name="now">The time of the snapshot, so that both see the same window.</param>
+    public Amount BeginWindow(ReadBudget budget, DateTimeOffset now) => BeginWindow(ledger, state, budget, now, keptDays, Read, Exists);
 
     /// <param name="read">Returns the budget with a UID; null if it does not exist or has no valid spec.</param>
     internal static Amount BeginWindow(

@@ -45,6 +45,9 @@ internal sealed class DecisionStore
             ]
         : latest.NotCovered;
 
+    /// <summary>Whether another budget has resumed a workload that the latest decision on this budget has not reserved for.</summary>
+    public bool IsOutdated(BudgetObject budget) => _outdated.ContainsKey(budget.Metadata.Uid);
+
     /// <summary>Records that another budget resumed a workload that the budget's latest decision has not reserved for.</summary>
     public void MarkOutdated(BudgetObject budget) => _outdated[budget.Metadata.Uid] = true;
 

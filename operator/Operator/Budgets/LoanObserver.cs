@@ -53,6 +53,8 @@ internal sealed class LoanObserver(ClusterStores stores, OperatorState state, De
                 : Window.At(terms.Window, snapshot.Now) != snapshot.Window || decision.WindowStart != snapshot.Window.Start
                     ? (Amount.Zero, LoanMessages.OtherWindow)
                 : decision.Currency != snapshot.Currency ? (Amount.Zero, LoanMessages.OtherCurrency(decision.Currency))
+                : decisions.IsOutdated(other) || state.BudgetMemory(other.Metadata.Uid).SpecGeneration != other.SpecGeneration
+                    ? (Amount.Zero, LoanMessages.NotEvaluated)
                 : OfferOf(other.Metadata.Uid, limit, decision, snapshot);
             offers.Add(new(other.Metadata.Uid, NameOf(other), amount, refusal));
         }
@@ -68,6 +70,9 @@ internal sealed class LoanObserver(ClusterStores stores, OperatorState state, De
         // A chain of loans could lead back to its beginning.
         if (LoanBook.Borrowed(loans, uid) > Amount.Zero)
             return (Amount.Zero, LoanMessages.Borrows);
+        // They may resume in the lender's next passes, and a loan is not recalled.
+        if (decision.Workloads.Any(work => work.State == WorkloadState.SuspendedByBudget))
+            return (Amount.Zero, LoanMessages.HasWaiting);
         var lent = LoanBook.Lent(loans, uid);
         var free = decision.Limit - decision.Granted - decision.Committed - (lent - LoanBook.Lent(decision.Loans, uid));
         var amount = Amount.Min(limit - lent, free);

@@ -169,7 +169,7 @@ internal static class ExplainText
         }
         if (status.LoanRefusals is { Count: > 0 } refusals)
         {
-            Heading(text, "Why no other budget lends more");
+            Heading(text, "Why the budget cannot borrow more");
             foreach (var refusal in refusals)
                 text.Append(CultureInfo.InvariantCulture, $"  {refusal}\n");
         }

@@ -31,7 +31,7 @@ internal static class ManifestFile
         }
         catch (FormatException error)
         {
-            throw new CommandException($"{file.Name} is no YAML: {error.Message}.");
+            throw new CommandException($"{file.Name} is not valid YAML: {error.Message}.");
         }
     }
 

@@ -32,8 +32,8 @@ internal static class PlanCommand
 
     private static Command CreateRequest()
     {
-        var price = new PriceOptions();
-        var seconds = Number("--seconds", "The time of a request.");
+        var price = new PriceOptions("GPUs of one replica.");
+        var seconds = Number("--seconds", "GPU time of one request, in seconds.");
         var atOnce = Count("--at-once", "Requests that a replica serves at the same time, as in a batch.");
         var tokens = Number("--tokens", "The tokens of a request, for a service that is paid by tokens; with --per-1000-tokens.");
         var perThousand = Number("--per-1000-tokens", "The price of 1,000 tokens.");
@@ -80,7 +80,7 @@ internal static class PlanCommand
 
     private static Command CreateTraining()
     {
-        var price = new PriceOptions();
+        var price = new PriceOptions("GPUs of the run.");
         var step = Number("--step-seconds", "The time of a step, as 0.09 for 90 ms.", isRequired: true);
         var steps = Number("--steps", "The steps of the run.", isRequired: true);
         var command = new Command("training", "Duration and cost of a training run.") { step, steps };
@@ -98,13 +98,13 @@ internal static class PlanCommand
 
     private static Command CreateOwn()
     {
-        var price = new PriceOptions();
+        var price = new PriceOptions("Number of rented GPUs. --purchase is the price of all owned ones.");
         var purchase = Number("--purchase", "The price of the hardware.", isRequired: true);
         var owned = Number("--yearly", "Power, space, repairs and staff per year.", mayBeZero: true);
-        var other = Number("--other", "Further cost of owning, once, as what is written off.", mayBeZero: true);
+        var other = Number("--other", "Further one-time cost of owning, such as depreciation.", mayBeZero: true);
         var hours = Number("--hours-per-year", "Hours per year for which GPUs are rented; by default all 8760.", mayBeZero: true);
         var running = Number("--rented-yearly", "Cost per year of running what is rented, besides the rent.", mayBeZero: true);
-        var years = Number("--years", "The time that is compared; by default 1.");
+        var years = Number("--years", "Years to compare; by default 1.");
         var command = new Command("own", "Compare owned hardware with rented GPUs over years.")
         {
             purchase,
@@ -156,32 +156,38 @@ internal static class PlanCommand
 
     private static Command CreateTokens()
     {
-        var prices = new PriceOptions();
+        var prices = new PriceOptions("GPUs.");
         var cards = new Option<Card[]>("--card")
         {
             Description =
                 "A card as NAME=PRICE,TOKENS: its price per hour and its tokens per second, as A10=0.75,80. May be repeated. Left out: the cards whose speed is known, with the prices of --list or --prices.",
             CustomParser = ReadCards,
         };
-        var command = new Command("tokens", "Tokens per unit of money by card: what counts is not the price per hour.") { cards };
+        var command = new Command("tokens", "Compare cards by tokens per unit of money.") { cards };
         prices.AddListTo(command);
+        command.Validators.Add(result =>
+        {
+            if (IsGiven(result, prices.Currency) && !IsGiven(result, cards))
+                result.AddError("A price list has its own currency; --currency is for --card.");
+        });
         return WithAction(command, prices.Currency, parsed =>
         {
-            var chosen = parsed.GetValue(cards) is { Length: > 0 } given ? given : prices.KnownCards(parsed);
-            return Plans.Tokens(prices.CurrencyOf(parsed), chosen);
+            var given = parsed.GetValue(cards) is { Length: > 0 };
+            var chosen = given ? parsed.GetValue(cards)! : prices.KnownCards(parsed);
+            return Plans.Tokens(given ? parsed.GetRequiredValue(prices.Currency) : prices.BookCurrency(parsed), chosen);
         });
     }
 
     private static Command CreateGate()
     {
         var currency = CurrencyOption();
-        var accuracyBefore = Number("--accuracy-before", "In percent.", isRequired: true, mayBeZero: true);
-        var accuracyAfter = Number("--accuracy-after", "In percent.", isRequired: true, mayBeZero: true);
+        var accuracyBefore = Number("--accuracy-before", "Accuracy of the old model, in percent.", isRequired: true, mayBeZero: true);
+        var accuracyAfter = Number("--accuracy-after", "Accuracy of the new model, in percent.", isRequired: true, mayBeZero: true);
         var costBefore = Number("--cost-before", "Cost of some amount of work, as 1,000 requests, with the old model.", isRequired: true);
         var costAfter = Number("--cost-after", "Cost of the same work with the new model.", isRequired: true, mayBeZero: true);
         var minPoints = Number("--min-points", "The percentage points that must be gained; by default 2.", mayBeZero: true);
         var maxPercent = Number("--max-percent", "The cost in percent that may be added; by default 20.", mayBeZero: true);
-        var command = new Command("gate", "Whether a new model may go live: accuracy gained against cost added. Exit code 1 if not.")
+        var command = new Command("gate", "Check whether a new model may go live: accuracy gained against cost added. Exit code 1 if not.")
         {
             accuracyBefore,
             accuracyAfter,
@@ -241,7 +247,7 @@ internal static class PlanCommand
             foreach (var line in plan.Lines)
                 text.Append($"{line.Name.PadRight(name)}  {line.Text.PadLeft(value)} {line.Unit.PadRight(unit)}  = {line.Formula}\n");
             if (plan.Passes is { } passes)
-                text.Append(passes ? "yes\n" : "no\n");
+                text.Append($"{plan.Question}: {(passes ? "yes" : "no")}\n");
             return text.ToString();
         }
         if (form == "csv")
@@ -316,7 +322,7 @@ internal static class PlanCommand
     {
         var option = new Option<string>("--currency")
         {
-            Description = "The currency of the amounts.",
+            Description = "The currency of the prices that you give. A price list has its own; nothing is converted.",
             DefaultValueFactory = _ => DefaultPriceBook.Currency,
         };
         option.Validators.Add(result =>
@@ -346,7 +352,7 @@ internal static class PlanCommand
     }
 
     /// <summary>The options that give the price of a GPU: a number, or a card and a list of prices.</summary>
-    private sealed class PriceOptions
+    private sealed class PriceOptions(string gpus)
     {
         private readonly Option<decimal?> _perHour = Number("--price", "The price of one GPU for an hour.");
         private readonly Option<string?> _card = new("--gpu")
@@ -360,11 +366,9 @@ internal static class PlanCommand
         };
         private readonly Option<FileInfo?> _prices = new("--prices") { Description = "A GpuPriceBook (YAML or JSON) instead of --list." };
 
-        public Option<int> Gpus { get; } = Count("--gpus", "GPUs of one replica.");
+        public Option<int> Gpus { get; } = Count("--gpus", gpus);
 
         public Option<string> Currency { get; } = CurrencyOption();
-
-        public PriceOptions() => _list.AcceptOnlyFromAmong("public", "founding");
 
         public void AddTo(Command command)
         {
@@ -374,22 +378,26 @@ internal static class PlanCommand
             AddListTo(command);
             command.Validators.Add(result =>
             {
-                if (IsGiven(result, _perHour) && IsGiven(result, _card))
+                if (IsGiven(result, _card) && IsGiven(result, Currency))
+                    result.AddError("A price list has its own currency; --currency is for --price.");
+                else if (IsGiven(result, _perHour) && IsGiven(result, _card))
                     result.AddError("--price and --gpu both give a price; one of them is needed.");
             });
         }
 
         public void AddListTo(Command command)
         {
+            _list.AcceptOnlyFromAmong("public", "founding");
             command.Add(_list);
             command.Add(_prices);
         }
 
         public bool IsGivenIn(CommandResult result) => IsGiven(result, _perHour) || IsGiven(result, _card);
 
-        /// <summary>Returns the currency of the user's price book if one is used, otherwise that of <c>--currency</c>.</summary>
         public string CurrencyOf(ParseResult parsed) =>
-            parsed.GetValue(_prices) is not null ? Book(parsed).Currency : parsed.GetRequiredValue(Currency);
+            parsed.GetValue(_card) is not null ? BookCurrency(parsed) : parsed.GetRequiredValue(Currency);
+
+        public string BookCurrency(ParseResult parsed) => Book(parsed).Currency;
 
         public decimal PerHour(ParseResult parsed)
         {

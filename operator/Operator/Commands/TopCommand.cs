@@ -10,8 +10,7 @@ using Bursar.Kubernetes.Crds;
 namespace Bursar.Operator.Commands;
 
 /// <summary>
-/// <c>bursar top</c>: the budgets, or the workloads under them, with their cost. Reads the status of budgets only, so it needs no more than the
-/// right to list them.
+/// <c>bursar top</c>: the budgets, or the workloads under them, with their cost. Reads the status of budgets only.
 /// </summary>
 internal static class TopCommand
 {
@@ -30,8 +29,8 @@ internal static class TopCommand
         var all = new Option<bool>("--all-namespaces", "-A") { Description = "All namespaces." };
         var form = new Option<string>("--output", "-o") { Description = "table, json, yaml or csv.", DefaultValueFactory = _ => "table" };
         form.AcceptOnlyFromAmong(Forms);
-        var watch = new Option<bool>("--watch", "-w") { Description = "Show it again every ten seconds, until Ctrl-C." };
-        var command = new Command("top", "Show the budgets that are used most, or the workloads that cost most per hour.")
+        var watch = new Option<bool>("--watch", "-w") { Description = "Refresh every ten seconds, until Ctrl-C." };
+        var command = new Command("top", "Show budgets by the percentage of the limit that is used, or workloads by cost per hour.")
         {
             subject,
             ns,
@@ -157,6 +156,7 @@ internal static class TopCommand
                 new("PER-HOUR", "ratePerHour", IsAmount: true),
                 new("SPENT", "spent", IsAmount: true),
                 new("PROJECTED", "projected", IsAmount: true),
+                new("CURRENCY", "currency"),
                 new("ENDS", "ends"),
                 new("IDLE-SINCE", "idleSince"),
                 new("BUDGETS", "budgets"),
@@ -178,6 +178,8 @@ internal static class TopCommand
                             .ToArray()
                     )
                     .OrderByDescending(same => same[0].Workload.State == "Running")
+                    // Rates in different units cannot be compared.
+                    .ThenBy(same => same[0].Budget.Status?.Currency, StringComparer.Ordinal)
                     .ThenByDescending(same => Amount.TryParse(same[0].Workload.RatePerHour, out var rate) ? rate : Amount.Zero)
                     .ThenBy(same => same[0].Namespace, StringComparer.Ordinal)
                     .ThenBy(same => same[0].Workload.Name, StringComparer.Ordinal)
@@ -192,6 +194,7 @@ internal static class TopCommand
                                 same[0].Workload.RatePerHour ?? "",
                                 same[0].Workload.Spent ?? "",
                                 same[0].Workload.Projected ?? "",
+                                same[0].Budget.Status?.Currency ?? "",
                                 same[0].Workload.Eta?.Likely ?? "",
                                 same[0].Workload.IdleSince ?? "",
                                 string.Join(' ', same.Select(one => BudgetId.From(one.Budget).Argument)),

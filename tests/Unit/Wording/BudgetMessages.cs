@@ -462,6 +462,7 @@ internal static class BudgetMessages
                 Children = [new("research/nlp", Money(60), IsComparable: true), new("vision", Money(40), IsComparable: true)],
             }
         );
+        table.Add(November with { Children = [new("research/nlp", Money(60), IsComparable: true)] });
         // Windows and modes.
         table.Add(
             In(

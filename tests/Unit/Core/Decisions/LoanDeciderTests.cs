@@ -92,7 +92,7 @@ public sealed class LoanDeciderTests
 
     [Theory]
     [MemberData(nameof(Refused))]
-    public void Nothing_is_borrowed_with(string what, BudgetSnapshot before, LoanOffer[] offers)
+    public void Budget_that_may_not_or_need_not_borrow_gets_no_loan(string what, BudgetSnapshot before, LoanOffer[] offers)
     {
         var (budget, decision) = Decide(before, offers);
 

@@ -103,6 +103,25 @@ public sealed class LoanWindowTests
         state.OpenWindow("a")!.Limit.Should().Be(Money(10));
     }
 
+    [Fact]
+    public void Loan_of_a_window_that_begins_later_than_the_new_one_is_repaid_from_the_next()
+    {
+        var (ledger, state) = (new GpuLedger(), new OperatorState());
+        var (a, b) = (Budget("a", 10), Budget("b", 10));
+        Record(ledger, state, a, Start.AddHours(1));
+        Lend(state, a, "b", 5);
+
+        a = Budget("a", 10, "Year");
+        Record(ledger, state, a, Start.AddHours(2));
+        Record(ledger, state, b, Start.AddHours(2));
+        Limits(state).Should().Be("15 5", "the lender's window in which the year began is over");
+
+        var next = new DateTimeOffset(Start.Year + 1, 1, 1, 1, 0, 0, TimeSpan.Zero);
+        Record(ledger, state, a, next);
+        Record(ledger, state, b, next);
+        Limits(state).Should().Be("5 15");
+    }
+
     /// <summary>
     /// Four budgets with random spending borrow from each other, return, restart, and are evaluated in random order, some of them windows too late.
     /// In every window the limits add up to the limits of the specs, and all that was used and is not repaid is owed.

@@ -50,11 +50,15 @@ public sealed class PlanCommandTests
     }
 
     [Theory]
-    [InlineData("gate --accuracy-before 85 --accuracy-after 87 --cost-before 1 --cost-after 1.2", 0, "yes")]
-    [InlineData("gate --accuracy-before 85 --accuracy-after 86.9 --cost-before 1 --cost-after 1.2", 1, "no")]
-    [InlineData("gate --accuracy-before 85 --accuracy-after 87 --cost-before 1 --cost-after 1.21", 1, "no")]
-    [InlineData("gate --accuracy-before 85 --accuracy-after 86 --cost-before 1 --cost-after 1.5 --min-points 1 --max-percent 50", 0, "yes")]
-    [InlineData("payback --cost 2000 --monthly-before 1000 --monthly-after 1000", 1, "no")]
+    [InlineData("gate --accuracy-before 85 --accuracy-after 87 --cost-before 1 --cost-after 1.2", 0, "new model may go live: yes")]
+    [InlineData("gate --accuracy-before 85 --accuracy-after 86.9 --cost-before 1 --cost-after 1.2", 1, "new model may go live: no")]
+    [InlineData("gate --accuracy-before 85 --accuracy-after 87 --cost-before 1 --cost-after 1.21", 1, "new model may go live: no")]
+    [InlineData(
+        "gate --accuracy-before 85 --accuracy-after 86 --cost-before 1 --cost-after 1.5 --min-points 1 --max-percent 50",
+        0,
+        "new model may go live: yes"
+    )]
+    [InlineData("payback --cost 2000 --monthly-before 1000 --monthly-after 1000", 1, "pays back: no")]
     public async Task Question_of_yes_or_no_has_an_exit_code(string line, int expected, string answer)
     {
         var (code, output, _) = await RunAsync(line);
@@ -131,6 +135,8 @@ public sealed class PlanCommandTests
     [InlineData("request --seconds 1 --price 1 --gpus 0", 2, "--gpus is a whole number")]
     [InlineData("request --seconds 1 --price 1 --days x", 2, "--days")]
     [InlineData("request --seconds 1 --price 1 --currency usd", 2, "three capital letters")]
+    [InlineData("request --seconds 1 --gpu A10 --currency EUR", 2, "has its own currency")]
+    [InlineData("tokens --currency EUR", 2, "has its own currency")]
     [InlineData("request --seconds 1 --gpu A9", 1, "the public list has no price for A9")]
     [InlineData("request --seconds 1 --gpu A10 --prices /nonexistent/book.yaml", 1, "there is no file book.yaml")]
     [InlineData("request --price 999999999999 --seconds 999999999999 --per-day 999999999999", 2, "too large")]
