@@ -111,7 +111,7 @@ public sealed class InstallKubectlTests(InstallServers servers, ITestOutputHelpe
         explained
             .Should()
             .MatchRegex(
-                @"(?s)KIND: +GpuBudget.*limit\t<Object> -required-.*The amount that may be spent in one window.*mode\t<string>\n  enum: Enforce, Observe"
+                @"(?s)KIND: +GpuBudget.*limit\t<Object> -required-.*The amounts that may be used in one window.*mode\t<string>\n  enum: Enforce, Observe"
             );
         var everything = await ShowAsync(server, "explain", "gpub", "--recursive");
         everything.Should().Contain("whenExhausted").And.Contain("suspendedCount");
