@@ -201,7 +201,7 @@ public static class LoanBook
         (loans ?? []).Aggregate(Amount.Zero, (sum, loan) => sum + part(loan));
 }
 
-/// <summary>What a budget could lend to another one now.</summary>
+/// <summary>An amount that a budget could lend to another one now.</summary>
 /// <param name="Lender">The lender as the status names it. Empty: the refusal concerns the borrower itself.</param>
 /// <param name="Amount">The most that it lends. Zero with a refusal.</param>
 /// <param name="Refusal">Why it lends nothing. Null: it lends.</param>

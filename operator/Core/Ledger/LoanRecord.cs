@@ -4,7 +4,7 @@ using Bursar.Core.Money;
 namespace Bursar.Core.Ledger;
 
 /// <summary>
-/// What one budget lent to another in one window, and what is repaid in it. It raises the limit of the borrower and lowers that of the lender by
+/// A loan of one budget to another in one window, and its repayment. It raises the limit of the borrower and lowers that of the lender by
 /// the same amount. Stored with the borrower only, so that one write changes both limits.
 /// </summary>
 public sealed record LoanRecord

@@ -46,7 +46,7 @@ internal sealed class BudgetState(string uid)
 
     public IReadOnlyList<GrantRecord> Grants { get; set; } = [];
 
-    /// <summary>What it borrowed, in its windows, oldest first.</summary>
+    /// <summary>The loans to this budget in its windows, oldest first.</summary>
     public IReadOnlyList<LoanRecord> Loans { get; set; } = [];
 
     /// <summary>Its spending by day or hour. Null: no whole one is over yet.</summary>

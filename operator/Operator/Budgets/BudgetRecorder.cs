@@ -151,7 +151,7 @@ internal sealed class BudgetRecorder(
         var begun = new HashSet<string>(StringComparer.Ordinal);
         return Begin(budget);
 
-        // What a budget lent in a window that is over depends on what its borrowers used of it, so theirs are recorded first.
+        // A past loan of a budget depends on the part that its borrowers used, so their windows are recorded first.
         Amount Begin(ReadBudget one)
         {
             begun.Add(one.Uid);
