@@ -166,7 +166,8 @@ public sealed class PublishedTests
             await PostAsync(
                 client,
                 "/apis/bursar.dev/v1alpha1/namespaces/team/gpubudgets",
-                "{apiVersion: bursar.dev/v1alpha1, kind: GpuBudget, metadata: {name: nlp}, spec: {limit: {cost: \"2\"}}}",
+                // The clock is real. At the end of a calendar window, the job would cost less than the limit until then.
+                "{apiVersion: bursar.dev/v1alpha1, kind: GpuBudget, metadata: {name: nlp}, spec: {limit: {cost: \"2\"}, window: {period: Rolling, length: 168h}}}",
                 ct
             );
             await PostAsync(
