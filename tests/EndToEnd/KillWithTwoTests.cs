@@ -82,6 +82,7 @@ public sealed class KillWithTwoTests
         await SuspendedByBothAsync(scene);
         await scene.SetLimitAsync("100", "a");
         await TwoBudgets.UntilWaitsForAsync(scene, "a", "b");
+        scene.Sandbox.Server.Faults.Add(new(new Fault.Answer(500)) { Client = $"({First.Identity})" });
         await world.AbandonOperatorAsync();
         await world.StartOperatorAsync(Ct, Second);
 
