@@ -134,6 +134,9 @@ internal sealed class PrometheusServer : IAsyncDisposable
     public async Task<JsonArray> QueryAsync(string query)
     {
         using var answer = await _client.GetAsync(new Uri($"/api/v1/query?query={Uri.EscapeDataString(query)}", UriKind.Relative), Ct);
+        // Until it is ready, Prometheus answers with a text instead of JSON.
+        if (answer.StatusCode >= System.Net.HttpStatusCode.InternalServerError)
+            answer.EnsureSuccessStatusCode();
         var body = JsonNode.Parse(await answer.Content.ReadAsStringAsync(Ct))!;
         return (string)body["status"]! == "success"
             ? body["data"]!["result"]!.AsArray()
