@@ -335,7 +335,7 @@ public sealed class FaultyWorldTests
     [Fact]
     public async Task World_that_does_not_settle_names_the_pending_work()
     {
-        await using var world = await World.StartAsync(idleTimeout: TimeSpan.FromMilliseconds(200));
+        await using var world = await World.StartAsync(idleTimeout: TimeSpan.FromSeconds(2));
         var stuck = new TaskCompletionSource();
         using var queue = world.Work(_ => stuck.Task);
         queue.Add("a/b");

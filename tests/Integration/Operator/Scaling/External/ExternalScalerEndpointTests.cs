@@ -289,8 +289,8 @@ public sealed class ExternalScalerEndpointTests : IAsyncLifetime
         (await _caller.CallAsync("IsActive", ExternalScalerHost.Ref("chat"), timeout)).Code.Should().Be(StatusCode.OK);
 
     [Theory]
-    [InlineData("150m")]
-    [InlineData("200000u")]
+    [InlineData("2S")]
+    [InlineData("2000000u")]
     public async Task Stream_ends_at_its_deadline(string timeout)
     {
         var seen = new List<bool>();

@@ -107,7 +107,7 @@ public sealed class KedaClientTests : IAsyncLifetime
     public async Task Stream_has_its_deadline_and_is_notified_of_the_end()
     {
         await StartAsync();
-        var brief = await OrderAsync("StreamIsActive", Ref("chat"), """, "timeoutMs": 300""");
+        var brief = await OrderAsync("StreamIsActive", Ref("chat"), """, "timeoutMs": 3000""");
         (await NextAsync(brief)).Should().Be("""{"reply":{"result":true}}""");
         (await NextAsync(brief)).Should().StartWith("""{"code":4,""");
 
