@@ -30,7 +30,7 @@ public sealed class FlappingTests
                 again += life.Again;
                 return true;
             })
-            .Check(Config.QuickThrowOnFailure.WithMaxTest(100).WithQuietOnSuccess(true));
+            .Check(Config.QuickThrowOnFailure.WithMaxTest(100).WithQuietOnSuccess(true).WithReplay(20261201, 1));
         suspensions.Should().BeGreaterThan(100);
         again.Should().BeGreaterThan(20, "histories without a second suspension would test nothing");
     }
@@ -47,7 +47,7 @@ public sealed class FlappingTests
                 life.Again.Should().Be(0, "seed {0}", seed);
                 return true;
             })
-            .Check(Config.QuickThrowOnFailure.WithMaxTest(100).WithQuietOnSuccess(true));
+            .Check(Config.QuickThrowOnFailure.WithMaxTest(100).WithQuietOnSuccess(true).WithReplay(20261201, 1));
 
     private sealed class Life(Random random, WindowPeriod period, bool eventful)
     {
