@@ -273,9 +273,9 @@ public sealed class AffordableRateTests
                                 Key = scaler.Name,
                                 Weight = scaler.Weight,
                                 MinimumReplicas = scaler.Minimum,
-                                Wanted = 1000,
+                                Wanted = 100_000,
                                 Has = _replicas[i],
-                                Max = 1000,
+                                Max = 100_000,
                                 Prices = new(_replicas[i], _prices[i] * _replicas[i], _prices[i]),
                             }
                     ),
