@@ -25,6 +25,7 @@ internal sealed partial class ClusterGpus
     private readonly GpuResources _configured;
     private readonly ConditionalWeakTable<V1ResourceSlice, DraDevice[]> _published = [];
     private readonly ConditionalWeakTable<V1Node, NodeReading> _nodes = [];
+    private readonly ConditionalWeakTable<IReadOnlyList<V1Container>, ContainersReading> _containers = [];
     private volatile GpuResources _table;
 
     public ClusterGpus(KubeClient client, GpuResources? table)
@@ -99,7 +100,7 @@ internal sealed partial class ClusterGpus
     public GpuRequest OfPod(V1Pod pod)
     {
         if (pod.Spec.ResourceClaims.Count == 0 && pod.Status.ExtendedResourceClaim is null)
-            return GpuRequest.OfPod(pod, _table);
+            return OfContainers(pod.Spec) ?? GpuRequest.OfPod(pod, _table);
         var ns = pod.Metadata.Namespace ?? "";
         var found = new Found();
         // Extended resources that a claim provides were allocated with the claim.
@@ -143,6 +144,22 @@ internal sealed partial class ClusterGpus
             }
         }
         return found.With(request);
+    }
+
+    /// <summary>
+    /// Returns the GPUs that a pod's containers request; null if none. Pods of one template share their lists of containers, so one is read
+    /// for all of them.
+    /// </summary>
+    private GpuRequest? OfContainers(V1PodSpec spec)
+    {
+        var table = _table;
+        if (
+            !_containers.TryGetValue(spec.Containers, out var known)
+            || !ReferenceEquals(known.InitContainers, spec.InitContainers)
+            || !ReferenceEquals(known.Table, table)
+        )
+            _containers.AddOrUpdate(spec.Containers, known = new(table, spec.InitContainers, GpuRequest.From(spec, table)));
+        return known.Request.IsAny ? known.Request : null;
     }
 
     /// <summary>
@@ -348,6 +365,8 @@ internal sealed partial class ClusterGpus
 
     [GeneratedRegex("type\\s*==\\s*[\"']mig[\"']", RegexOptions.CultureInvariant)]
     private static partial Regex MigType();
+
+    private sealed record ContainersReading(GpuResources Table, IReadOnlyList<V1Container> InitContainers, GpuRequest Request);
 
     private sealed record NodeReading(GpuResources Table, V1ResourceSlice[] Slices, NodeDevices Devices);
 
