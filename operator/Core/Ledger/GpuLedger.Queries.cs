@@ -672,8 +672,13 @@ public sealed partial class GpuLedger
     private static string CapacityTypeAt(NodeAccount node, long at) => CapacityTypeOf(node, StatementAt(node, at));
 
     /// <summary>Returns the index of the statement in force, or the first one; -1 if there is none.</summary>
-    private static int StatementAt(NodeAccount node, long at) =>
-        node.Capacity.Count == 0 ? -1 : Math.Max(0, node.Capacity.FindLastIndex(statement => statement.At <= at));
+    private static int StatementAt(NodeAccount node, long at)
+    {
+        var index = node.Capacity.Count - 1;
+        while (index > 0 && node.Capacity[index].At > at)
+            index--;
+        return index;
+    }
 
     private static bool IsLost(NodeAccount node, long at)
     {
