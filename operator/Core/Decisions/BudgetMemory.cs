@@ -1,3 +1,4 @@
+using System.Collections.ObjectModel;
 using System.Text.Json.Serialization;
 using Bursar.Core.Forecast;
 using Bursar.Core.Money;
@@ -33,25 +34,22 @@ public sealed record BudgetMemory
     public IReadOnlyList<string> Announced { get; set; } = [];
 
     /// <summary>The reservation of each running job, by workload UID. Kept across windows.</summary>
-    public IReadOnlyDictionary<string, Admission> Admitted { get; set; } = new SortedDictionary<string, Admission>(StringComparer.Ordinal);
+    public IReadOnlyDictionary<string, Admission> Admitted { get; set; } = ReadOnlyDictionary<string, Admission>.Empty;
 
     /// <summary>A selection of the last progress reports of each job, so that a restart does not lose how fast a job runs.</summary>
-    public IReadOnlyDictionary<string, ProgressSeries> Progress { get; set; } =
-        new SortedDictionary<string, ProgressSeries>(StringComparer.Ordinal);
+    public IReadOnlyDictionary<string, ProgressSeries> Progress { get; set; } = ReadOnlyDictionary<string, ProgressSeries>.Empty;
 
     /// <summary>Checkpoint requests without an answer, by workload UID.</summary>
-    public IReadOnlyDictionary<string, CheckpointRequest> Checkpoints { get; set; } =
-        new SortedDictionary<string, CheckpointRequest>(StringComparer.Ordinal);
+    public IReadOnlyDictionary<string, CheckpointRequest> Checkpoints { get; set; } = ReadOnlyDictionary<string, CheckpointRequest>.Empty;
 
     /// <summary>The last checkpoint of each training workload, by UID. The pods that reported it may be gone.</summary>
-    public IReadOnlyDictionary<string, CheckpointMark> Marks { get; set; } =
-        new SortedDictionary<string, CheckpointMark>(StringComparer.Ordinal);
+    public IReadOnlyDictionary<string, CheckpointMark> Marks { get; set; } = ReadOnlyDictionary<string, CheckpointMark>.Empty;
 
     /// <summary>When the user released the budget, as last announced. Kept across windows. Null: not released.</summary>
     public DateTimeOffset? ReleasedAt { get; init; }
 
     /// <summary>Suspended workloads whose pods keep running, by UID. Kept across windows.</summary>
-    public IReadOnlyDictionary<string, RunsOn> RunsOn { get; set; } = new SortedDictionary<string, RunsOn>(StringComparer.Ordinal);
+    public IReadOnlyDictionary<string, RunsOn> RunsOn { get; set; } = ReadOnlyDictionary<string, RunsOn>.Empty;
 
     /// <summary>The progress of ended training and its cost per step, oldest first, bounded in number. Kept across windows.</summary>
     public IReadOnlyList<EndedTraining> Ended { get; set; } = [];
@@ -66,14 +64,13 @@ public sealed record BudgetMemory
     public OverspendNotice? Overspent { get; init; }
 
     /// <summary>Since when each suspended workload has fitted the budget without interruption, by UID.</summary>
-    public IReadOnlyDictionary<string, DateTimeOffset> FitsSince { get; set; } =
-        new SortedDictionary<string, DateTimeOffset>(StringComparer.Ordinal);
+    public IReadOnlyDictionary<string, DateTimeOffset> FitsSince { get; set; } = ReadOnlyDictionary<string, DateTimeOffset>.Empty;
 
     /// <summary>
     /// When the suspension of each job that a forecast is about to suspend was announced, by UID (<see cref="SuspensionNotice"/>).
     /// </summary>
     public IReadOnlyDictionary<string, DateTimeOffset> SuspensionsAnnounced { get; set; } =
-        new SortedDictionary<string, DateTimeOffset>(StringComparer.Ordinal);
+        ReadOnlyDictionary<string, DateTimeOffset>.Empty;
 
     /// <summary>Since when each workload that was reported as idle has been so, by UID. Kept across windows. Null: none is.</summary>
     public IReadOnlyDictionary<string, DateTimeOffset>? Idle { get; init; }

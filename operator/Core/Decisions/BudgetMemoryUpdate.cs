@@ -1,3 +1,4 @@
+using System.Collections.ObjectModel;
 using Bursar.Core.Money;
 
 namespace Bursar.Core.Decisions;
@@ -64,12 +65,7 @@ public static class BudgetMemoryUpdate
 
     /// <summary>Clears all requests. A budget that may not act requests nothing, and requests again when it may act.</summary>
     public static BudgetMemory WithoutRequests(BudgetMemory memory) =>
-        memory.Checkpoints.Count == 0
-            ? memory
-            : memory with
-            {
-                Checkpoints = new SortedDictionary<string, CheckpointRequest>(StringComparer.Ordinal),
-            };
+        memory.Checkpoints.Count == 0 ? memory : memory with { Checkpoints = ReadOnlyDictionary<string, CheckpointRequest>.Empty };
 
     /// <summary>Reports the actions that Observe mode would have taken and has not reported in this window.</summary>
     internal static void ReportObserved(Plan plan)
@@ -120,10 +116,10 @@ public static class BudgetMemoryUpdate
 
     public static IReadOnlyDictionary<string, TValue> ToSorted<TValue>(this IEnumerable<KeyValuePair<string, TValue>> pairs)
     {
-        var sorted = new SortedDictionary<string, TValue>(StringComparer.Ordinal);
+        SortedDictionary<string, TValue>? sorted = null;
         foreach (var (key, value) in pairs)
-            sorted[key] = value;
-        return sorted;
+            (sorted ??= new(StringComparer.Ordinal))[key] = value;
+        return sorted ?? (IReadOnlyDictionary<string, TValue>)ReadOnlyDictionary<string, TValue>.Empty;
     }
 
     private static BudgetMemory WithoutAdmissions(BudgetMemory memory, Func<string, bool> gone) =>

@@ -1,3 +1,4 @@
+using System.Collections.ObjectModel;
 using Bursar.Core.Money;
 
 namespace Bursar.Core.Decisions;
@@ -38,7 +39,7 @@ internal static class ForecastRule
         Amount Excess(IReadOnlyCollection<CostedWorkload> suspended) =>
             Needed(plan, awaitingCheckpoint, claims, suspended) - totals.Allowed;
 
-        IReadOnlyDictionary<string, DateTimeOffset> announced = new SortedDictionary<string, DateTimeOffset>(StringComparer.Ordinal);
+        IReadOnlyDictionary<string, DateTimeOffset> announced = ReadOnlyDictionary<string, DateTimeOffset>.Empty;
         if (Excess([]) > Amount.Zero)
         {
             var candidates = Candidates(claims, budget);

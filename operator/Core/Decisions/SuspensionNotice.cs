@@ -1,3 +1,4 @@
+using System.Collections.ObjectModel;
 using Bursar.Core.Money;
 
 namespace Bursar.Core.Decisions;
@@ -39,9 +40,7 @@ public static class SuspensionNotice
                 workload.Cost.Planned,
                 workload.Cost.StopCost + (workload.Snapshot.Rate ?? HourlyCost.Zero).For(at + budget.Terms.Settle - budget.Now)
             );
-        return announced.Count == 0 || needed(Spends) <= allowed
-            ? announced
-            : new SortedDictionary<string, DateTimeOffset>(StringComparer.Ordinal);
+        return announced.Count == 0 || needed(Spends) <= allowed ? announced : ReadOnlyDictionary<string, DateTimeOffset>.Empty;
     }
 
     private static bool HasNotice(CostedWorkload workload, BudgetSnapshot budget, BudgetMemory memory) =>

@@ -39,13 +39,16 @@ public sealed partial class OperatorState
         lock (_gate)
         {
             var shard = BudgetShard(ns, name, budgetUid);
-            // Compared in the stored form, because its lists and dictionaries have no value equality.
+            // Most passes change nothing and share all lists and dictionaries, which have no value equality. Others are compared as stored.
             if (
                 shard.Budget!.Memory is { } known
-                && JsonSerializer
-                    .SerializeToUtf8Bytes(known, DecisionJson.Default.BudgetMemory)
-                    .AsSpan()
-                    .SequenceEqual(JsonSerializer.SerializeToUtf8Bytes(memory, DecisionJson.Default.BudgetMemory))
+                && (
+                    known == memory
+                    || JsonSerializer
+                        .SerializeToUtf8Bytes(known, DecisionJson.Default.BudgetMemory)
+                        .AsSpan()
+                        .SequenceEqual(JsonSerializer.SerializeToUtf8Bytes(memory, DecisionJson.Default.BudgetMemory))
+                )
             )
                 return false;
             shard.Budget.Memory = memory;
@@ -426,7 +429,7 @@ public sealed partial class OperatorState
     private static IEnumerable<StateShard> ShardsOf(StateShard budget) => budget.Budget!.Parts.Prepend(budget);
 
     private static IEnumerable<SuspensionRecord> SuspensionsIn(StateShard budget) =>
-        ShardsOf(budget).SelectMany(shard => shard.Suspensions);
+        budget.Budget!.Parts.Count == 0 ? budget.Suspensions : ShardsOf(budget).SelectMany(shard => shard.Suspensions);
 
     private StateShard ShardFor(SuspensionRecord record, StateShard budget)
     {
