@@ -13,7 +13,8 @@ internal sealed class JsonStream(Stream stream, Action? onRead = null) : IDispos
     private static readonly SearchValues<byte> Structure = SearchValues.Create("\"{}[]"u8);
     private static readonly SearchValues<byte> ScalarEnd = SearchValues.Create(",]} \t\r\n"u8);
 
-    private byte[] _buffer = ArrayPool<byte>.Shared.Rent(1 << 16);
+    // Each watch keeps one for as long as it lasts, and there is a watch for each kind.
+    private byte[] _buffer = ArrayPool<byte>.Shared.Rent(1 << 14);
     private int _start;
     private int _end;
     private bool _ended;
