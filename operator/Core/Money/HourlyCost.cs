@@ -12,7 +12,7 @@ public readonly record struct HourlyCost(long NanoPerHour) : IComparable<HourlyC
     public static readonly HourlyCost Zero = new(0);
 
     /// <summary>Returns the amount for <paramref name="milliseconds"/> at this cost.</summary>
-    public Amount For(long milliseconds) => new((Int128)NanoPerHour * milliseconds);
+    public Amount For(long milliseconds) => Amount.Product(NanoPerHour, milliseconds);
 
     public Amount For(TimeSpan time) => For(time.Ticks / TimeSpan.TicksPerMillisecond);
 

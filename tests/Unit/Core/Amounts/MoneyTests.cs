@@ -115,6 +115,26 @@ public sealed class MoneyTests
             )
             .QuickCheckThrowOnFailure();
 
+    /// <summary>Amounts around the edge of the lower half, where a carry or a borrow is due, and any others.</summary>
+    [Fact]
+    public void Amounts_are_added_and_compared_as_whole_numbers()
+    {
+        var any = ArbMap.Default.GeneratorFor<long>();
+        var edges = Gen.Elements<Int128>(0, long.MaxValue, long.MinValue, ulong.MaxValue, -(Int128)ulong.MaxValue, Int128.One << 64, -1);
+        var units = (from edge in edges from step in any from times in Gen.Choose(-5, 5) select edge + (Int128)step * times).ToArbitrary();
+        Prop.ForAll(units, units, (left, right) =>
+                new Amount(left).Units == left
+                && (new Amount(left) + new Amount(right)).Units == left + right
+                && (new Amount(left) - new Amount(right)).Units == left - right
+                && (-new Amount(left)).Units == -left
+                && Math.Sign(new Amount(left).CompareTo(new(right))) == Math.Sign(left.CompareTo(right))
+                && (new Amount(left) == new Amount(right)) == (left == right)
+                && new Amount(left).IsNegative == left < 0
+            )
+            .QuickCheckThrowOnFailure();
+        Prop.ForAll<long, long>((cost, time) => new HourlyCost(cost).For(time).Units == (Int128)cost * time).QuickCheckThrowOnFailure();
+    }
+
     [Fact]
     public void Splitting_a_time_changes_no_sum() =>
         Prop.ForAll(
