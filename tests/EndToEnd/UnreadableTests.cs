@@ -209,6 +209,7 @@ public sealed class UnreadableTests
         await Kinds.UntilSuspendedAsync(scene, "TrainJob", "tune");
     }
 
+    /// <summary>The watch of the workload may be ahead of the pods' watch, so its pods are named only after a while.</summary>
     [Fact]
     public async Task Pods_of_an_ended_workload_are_named_while_they_cost()
     {
@@ -221,12 +222,20 @@ public sealed class UnreadableTests
         await scene.World.Client.PatchAsync<V1Alpha2JobSet>(
             "over",
             scene.Team,
-            KubePatch.Merge(new JsonObject { ["status"] = new JsonObject { ["terminalState"] = "Completed" } }) with
+            KubePatch.Merge(
+                (JsonObject)
+                    JsonNode.Parse(
+                        $$$"""
+                        {"status": {"terminalState": "Completed", "conditions": [{"type": "Completed", "status": "True", "reason": "AllJobsCompleted", "message": "", "lastTransitionTime": "{{{world.Time.GetUtcNow():yyyy-MM-ddTHH:mm:ssZ}}}"}]}}
+                        """
+                    )!
+            ) with
             {
                 Subresource = "status",
             },
             Ct
         );
+        await scene.UntilAsync("it has ended", async () => (await scene.StatusAsync())?.Workloads is null or []);
         await scene.UntilAsync("its pods are named", async () =>
             (await scene.StatusAsync())?.Unstoppable is { RatePerHour: "3.06", Workloads: ["JobSet/over"] }
         );

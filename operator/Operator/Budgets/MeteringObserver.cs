@@ -65,7 +65,8 @@ internal sealed class MeteringObserver(
         var result = new Dictionary<string, RunningPods>(StringComparer.Ordinal);
         foreach (var open in ledger.OpenPods())
         {
-            if (stores.Pods.Store.GetByUid(open.Uid) is not { Metadata: var pod })
+            // The ledger closes the interval of an ended pod a moment after its status says so.
+            if (stores.Pods.Store.GetByUid(open.Uid) is not { Metadata: var pod } cached || PodTimes.IsOver(cached))
                 continue;
             var running =
                 pod.DeletionTimestamp is not { } deadline ? RunningPods.Undeleted

@@ -24,6 +24,9 @@ internal sealed class WorkloadObserver(
     ElasticTargets elastic
 )
 {
+    /// <summary>The time within which the watches of two kinds show the same state of the cluster.</summary>
+    private static readonly TimeSpan WatchLag = TimeSpan.FromSeconds(10);
+
     /// <summary>
     /// Returns the snapshot of a workload. Null if the budget does not select it or if there is nothing to suspend or resume.
     /// </summary>
@@ -117,7 +120,8 @@ internal sealed class WorkloadObserver(
 
     /// <summary>
     /// Returns the snapshot of a workload that costs money but that no cached object represents. Either its kind has no adapter, or its
-    /// object is gone, has ended or requests no GPUs while its pods hold some. Null while its last pods are ending.
+    /// object is gone, has ended or requests no GPUs while its pods hold some. Null while its last pods are ending, and right after its end,
+    /// because the watch of its kind may be ahead of the pods' watch.
     /// </summary>
     public WorkloadSnapshot? ObserveUnlisted(WorkloadSpend spend, BudgetFacts facts)
     {
@@ -126,7 +130,10 @@ internal sealed class WorkloadObserver(
             return OfOther(spend, facts, SuspensionEligibility.WhyNot(key.Kind), "Bursar has no adapter for its kind");
         if (facts.Running.Value.GetValueOrDefault(key.Uid) == RunningPods.None)
             return null;
-        var why = cache.Get(key.Namespace, key.Name, key.Uid) switch
+        var work = cache.Get(key.Namespace, key.Name, key.Uid);
+        if (work is { IsFinished: true, EndedAt: { } ended } && facts.Now - ended < WatchLag)
+            return null;
+        var why = work switch
         {
             null => $"its {key.Kind} is gone and its pods still run",
             { IsFinished: true } => $"its {key.Kind} has ended and its pods still run",
