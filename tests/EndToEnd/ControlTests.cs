@@ -1,3 +1,4 @@
+using Bursar.Kubernetes.Objects;
 using Bursar.Operator.Commands;
 using Bursar.Sandbox.ApiServer;
 using Bursar.Tests.EndToEnd.Worlds;
@@ -33,6 +34,31 @@ public sealed class ControlTests
         var scene = await Scene.SandboxAsync();
         await using var world = scene.World;
         await Control.ObserveModeTouchesNothingAsync(scene);
+    }
+
+    [Fact]
+    public async Task Control_map_that_another_writer_creates_at_the_same_time_keeps_both_keys()
+    {
+        var scene = await Scene.SandboxAsync(startOperator: false);
+        await using var world = scene.World;
+        Task SetAsync(string key) =>
+            ControlConfigMap.SetAsync(world.Client, ClusterWorld.OwnNamespace, key, "observe", CancellationToken.None);
+        await SetAsync("first");
+        // The patch of the second writer does not find the object yet.
+        scene.Sandbox.Server.Faults.Add(
+            new(new Fault.Answer(404))
+            {
+                Verb = "patch",
+                Resource = "configmaps",
+                Times = 1,
+            }
+        );
+
+        await SetAsync("second");
+
+        scene.Sandbox.Server.Faults.Shown.Should().Be(1);
+        var control = await world.Client.GetAsync<V1ConfigMap>("bursar-control", ClusterWorld.OwnNamespace, CancellationToken.None);
+        control.Data.Keys.Should().BeEquivalentTo("first", "second");
     }
 
     [Fact]

@@ -12,14 +12,11 @@ internal static class ControlConfigMap
         ClusterAccess.WithRightAsync($"create and patch the ConfigMap {ObserveOnlyMode.Name} in namespace {bursarNamespace}", async () =>
         {
             var data = new JsonObject { ["data"] = new JsonObject { [key] = value } };
+            Task<V1ConfigMap> PatchAsync() =>
+                client.PatchAsync<V1ConfigMap>(ObserveOnlyMode.Name, bursarNamespace, KubePatch.Merge(data), cancellationToken);
             try
             {
-                return await client.PatchAsync<V1ConfigMap>(
-                    ObserveOnlyMode.Name,
-                    bursarNamespace,
-                    KubePatch.Merge(data),
-                    cancellationToken
-                );
+                return await PatchAsync();
             }
             catch (ApiException missing) when (missing.IsNotFound)
             {
@@ -27,6 +24,11 @@ internal static class ControlConfigMap
                 try
                 {
                     return await client.CreateAsync<V1ConfigMap>(data, bursarNamespace, cancellationToken);
+                }
+                catch (ApiException exists) when (exists.IsConflict)
+                {
+                    // Another writer created it since the patch.
+                    return await PatchAsync();
                 }
                 catch (ApiException nowhere) when (nowhere.IsNotFound)
                 {
