@@ -156,7 +156,7 @@ public sealed class ClusterBudgetTests
         await scene.UntilAsync("the budget is seen", async () => await ClusterBudgets.StatusAsync(world, "all") is not null);
         await scene.JobAsync("train", declared: "2h");
         await scene.UntilSuspendedAsync("train");
-        await world.AbandonOperatorAsync();
+        await world.StopOperatorAsync();
         await world.StartOperatorAsync(Ct, restart: true);
         await scene.PassAsync(60);
         (await scene.IsSuspendedAsync("train")).Should().BeTrue();

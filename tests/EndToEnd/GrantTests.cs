@@ -99,7 +99,7 @@ public sealed class GrantTests
         await ExplainCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, scene.Team, "b", false, explained, TextWriter.Null, Ct);
         explained.ToString().Should().Contain("10.000000 of it is granted").And.Contain("0.000000 of 10.000000 used");
 
-        await world.AbandonOperatorAsync();
+        await world.StopOperatorAsync();
         await world.StartOperatorAsync(Ct, restart: true);
         await scene.PassAsync(30);
         (await scene.IsSuspendedAsync("train")).Should().BeFalse();

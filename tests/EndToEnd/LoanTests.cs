@@ -126,7 +126,7 @@ public sealed class LoanTests
         });
 
         // The job ends early. What it did not use returns, also after a restart.
-        await world.AbandonOperatorAsync();
+        await world.StopOperatorAsync();
         await world.StartOperatorAsync(Ct, restart: true);
         await world.Client.RequestAsync(HttpMethod.Delete, $"/apis/batch/v1/namespaces/{scene.Team}/jobs/train", null, Ct);
         await lender.UntilAsync("the loan is returned", async () => await lender.StatusAsync() is { Lent: null, Limit: "60.000000" });

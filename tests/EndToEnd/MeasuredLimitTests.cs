@@ -35,7 +35,7 @@ public sealed class MeasuredLimitTests
         await scene.BudgetAsync("1");
         await scene.UntilAsync("the budget is seen", async () => await scene.StatusAsync() is not null);
 
-        await world.AbandonOperatorAsync();
+        await world.StopOperatorAsync();
         await world.StartOperatorAsync(Ct, restart: true);
         await scene.JobAsync("train", declared: "2h");
         await scene.UntilSuspendedAsync("train");
@@ -180,7 +180,7 @@ public sealed class MeasuredLimitTests
         Number(spent).Should().BeInRange(0.25m, 0.35m);
         (await scene.StatusAsync())!.Currency.Should().Be("kWh");
 
-        await world.AbandonOperatorAsync();
+        await world.StopOperatorAsync();
         await world.StartOperatorAsync(Ct, restart: true);
         await scene.PassAsync(120);
         (await scene.StatusAsync())!.Spent.Should().Be(spent);

@@ -370,7 +370,7 @@ public sealed class PartialLimitTests
         await PartialLimits.JobAsync(scene, "alice-2", "6h", "alice");
         await scene.UntilSuspendedAsync("alice-2");
 
-        await world.AbandonOperatorAsync();
+        await world.StopOperatorAsync();
         await world.StartOperatorAsync(Ct, restart: true);
         await scene.PassAsync(120);
         (await scene.IsSuspendedAsync("alice-2")).Should().BeTrue();

@@ -60,7 +60,7 @@ public sealed class RolloverTests
         explained.ToString().Should().Contain("2.000000 of it is carried over from the last window");
 
         // The operator restarts within the window and carries no more and no less.
-        await world.AbandonOperatorAsync();
+        await world.StopOperatorAsync();
         await world.StartOperatorAsync(Ct, restart: true);
         await scene.PassAsync(30);
         (await scene.StatusAsync())!.Limit.Should().Be("6.000000");

@@ -38,7 +38,7 @@ public sealed class WindowForecastTests
         explained.ToString().Should().MatchRegex("forecast +2[0-9]\\.").And.Contain("ForecastOverBudget");
 
         // The history outlives the operator.
-        await world.AbandonOperatorAsync();
+        await world.StopOperatorAsync();
         await world.StartOperatorAsync(Ct, restart: true);
         await scene.JobAsync("after", declared: "30m", runFor: "30m");
         await scene.PassAsync(60);
