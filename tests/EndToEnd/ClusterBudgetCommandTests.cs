@@ -380,8 +380,10 @@ public sealed class ClusterBudgetCommandTests
     [Fact]
     public async Task Release_of_a_ClusterGpuBudget_beside_a_running_operator_resumes_its_workloads()
     {
-        var scene = await Scene.SandboxAsync();
+        var scene = await Scene.SandboxAsync(startOperator: false);
         await using var world = scene.World;
+        // Without a lease the command waits for 2 seconds of real time only, which may be too short on a busy machine.
+        await world.StartOperatorAsync(CancellationToken.None, new() { LeaderElect = true, Identity = "one" }, restart: true);
         await world.Client.CreateAsync(
             new V1Alpha1ClusterGpuBudget
             {
