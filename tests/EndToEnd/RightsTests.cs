@@ -120,6 +120,9 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
             (await server.Client.ListAsync<V1Alpha1GpuBudgetRequest>(new() { Namespace = Team }, ct)).Items.Single();
         await server.UntilAsync("the request is considered", async () => (await RequestAsync()).Status?.State == "Pending", ct);
         var name = (await RequestAsync()).Metadata.Name;
+        // The API server learns of a new binding a moment later.
+        foreach (var (who, verb, subresource) in ((KubeClient, string, string)[])[(reader, "get", ""), (approver, "patch", "status")])
+            await server.UntilAsync($"the right to {verb} requests is known", () => MayAsync(who, verb, subresource, ct), ct);
         Task AnswerAsync(KubeClient who) => AnswerCommands.RunAsync(who, Team, name, approves: true, null, TextWriter.Null, ct);
 
         (await FluentActions.Invoking(() => AnswerAsync(reader)).Should().ThrowAsync<CommandException>())
@@ -133,6 +136,20 @@ public sealed class RightsTests(InstallServers servers, ITestOutputHelper output
             async () => (await server.Client.GetAsync<V1Alpha1GpuBudget>("jobs", Team, ct)).Status?.Limit == "0.510000",
             ct
         );
+    }
+
+    /// <summary>Whether the API server allows a user a verb on the team's requests for a grant.</summary>
+    private static async Task<bool> MayAsync(KubeClient who, string verb, string subresource, CancellationToken ct)
+    {
+        using var body = new StringContent(
+            $$$$"""
+            {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": {"resourceAttributes": {"namespace": "{{{{Team}}}}", "group": "bursar.dev", "resource": "gpubudgetrequests", "subresource": "{{{{subresource}}}}", "verb": "{{{{verb}}}}"}}}
+            """,
+            System.Text.Encoding.UTF8,
+            "application/json"
+        );
+        var answer = await who.RequestAsync(HttpMethod.Post, "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body, ct);
+        return (bool)answer!["status"]!["allowed"]!;
     }
 
     /// <summary>
