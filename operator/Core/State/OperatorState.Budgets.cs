@@ -146,18 +146,14 @@ public sealed partial class OperatorState
     public IReadOnlyList<LoanRecord> LoansIn(string budgetUid, DateTimeOffset from, DateTimeOffset to)
     {
         lock (_gate)
-            return _borrowers.Count == 0
-                ? []
-                :
-                [
-                    .. _borrowers
-                        .SelectMany(shard => shard.Budget!.Loans)
-                        .Where(loan =>
-                            (loan.BorrowerUid == budgetUid || loan.LenderUid == budgetUid) && loan.Start >= from && loan.Start < to
-                        )
-                        .OrderBy(loan => loan.Lender, StringComparer.Ordinal)
-                        .ThenBy(loan => loan.Borrower, StringComparer.Ordinal),
-                ];
+            return
+            [
+                .. (FindBudget(budgetUid)?.Budget!.Loans ?? [])
+                    .Concat(BorrowersOf(budgetUid).SelectMany(shard => shard.Budget!.Loans).Where(loan => loan.LenderUid == budgetUid))
+                    .Where(loan => loan.Start >= from && loan.Start < to)
+                    .OrderBy(loan => loan.Lender, StringComparer.Ordinal)
+                    .ThenBy(loan => loan.Borrower, StringComparer.Ordinal),
+            ];
     }
 
     /// <summary>Returns the UIDs of the budgets that borrowed from a budget in the last window that they have begun.</summary>
@@ -166,8 +162,11 @@ public sealed partial class OperatorState
         lock (_gate)
             return
             [
-                .. _borrowers
-                    .Where(shard => shard.Budget!.Loans.LastOrDefault(loan => loan.LenderUid == lenderUid)?.Lent > Amount.Zero)
+                .. BorrowersOf(lenderUid)
+                    .Where(shard =>
+                        shard.Budget!.Loans.Last(loan => loan.LenderUid == lenderUid).Start is var last
+                        && shard.Budget.Loans.Any(loan => loan.LenderUid == lenderUid && loan.Start == last && loan.Lent > Amount.Zero)
+                    )
                     .Select(shard => shard.Budget!.Uid)
                     .Order(StringComparer.Ordinal),
             ];
@@ -191,12 +190,19 @@ public sealed partial class OperatorState
 
     private void SetLoans(StateShard shard, IReadOnlyList<LoanRecord> loans)
     {
-        shard.Budget!.Loans = loans;
-        if (loans.Count > 0)
-            _borrowers.Add(shard);
-        else
-            _borrowers.Remove(shard);
+        foreach (var loan in shard.Budget!.Loans)
+            if (_borrowersByLender.TryGetValue(loan.LenderUid, out var borrowers) && borrowers.Remove(shard) && borrowers.Count == 0)
+                _borrowersByLender.Remove(loan.LenderUid);
+        shard.Budget.Loans = loans;
+        foreach (var loan in loans)
+        {
+            if (!_borrowersByLender.TryGetValue(loan.LenderUid, out var borrowers))
+                _borrowersByLender.Add(loan.LenderUid, borrowers = []);
+            borrowers.Add(shard);
+        }
     }
+
+    private IEnumerable<StateShard> BorrowersOf(string lenderUid) => _borrowersByLender.GetValueOrDefault(lenderUid) ?? [];
 
     /// <summary>Returns the spending of a budget by day or hour. Null: no whole one is over yet.</summary>
     public SpendingHistory? Spending(string budgetUid)

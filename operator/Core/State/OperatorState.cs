@@ -16,8 +16,8 @@ public sealed partial class OperatorState
     /// <summary>The shards of GpuBudgets by their namespace, and those of all ClusterGpuBudgets under "".</summary>
     private readonly Dictionary<string, List<StateShard>> _budgetsByNamespace = new(StringComparer.Ordinal);
 
-    /// <summary>The budgets that have borrowed, because each pass of each budget asks for its loans.</summary>
-    private readonly HashSet<StateShard> _borrowers = [];
+    /// <summary>The budgets that have borrowed, by the UID of the lender, because each pass of each budget asks for its loans.</summary>
+    private readonly Dictionary<string, HashSet<StateShard>> _borrowersByLender = new(StringComparer.Ordinal);
     private readonly Dictionary<string, StateShard> _series = new(StringComparer.Ordinal);
 
     public bool IsDirty
