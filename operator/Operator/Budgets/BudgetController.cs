@@ -174,7 +174,7 @@ internal sealed class BudgetReconciler(
                 _unstoredLoans.TryRemove(budget.Uid, out _);
             }
             await actor.RecordAsync(budget, snapshot, decision, cancellationToken);
-            var gateFailure = await TryAsync(() => gated.RemoveGateAsync(budget, decision, cancellationToken));
+            var gateFailure = await TryAsync(() => gated.RemoveGateAsync(budget, decision, HasStoredLoans, cancellationToken));
             var failure = await TryAsync(() => actor.ActAsync(budget, snapshot, decision, cancellationToken))
                 ?? await TryAsync(() => actor.ReleaseStraysAsync(budget, snapshot, cancellationToken))
                 ?? gateFailure;
@@ -184,6 +184,9 @@ internal sealed class BudgetReconciler(
         }
         return (passes[0].Decision, grants, next, failed);
     }
+
+    /// <summary>Whether the loans of a budget are stored. Another budget's pass may run between its decision and that write.</summary>
+    private bool HasStoredLoans(BudgetObject budget) => !_unstoredLoans.ContainsKey(budget.Metadata.Uid);
 
     /// <summary>Marks the other budgets of the workloads that a decision resumes, because they have reserved nothing for them.</summary>
     private void MarkOthers(BudgetObject entity, BudgetDecision decision)

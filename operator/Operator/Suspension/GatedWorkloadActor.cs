@@ -45,7 +45,13 @@ internal sealed partial class GatedWorkloadActor(
     public void Forget(WorkloadObject work) => _gated.TryRemove(work.Metadata.Uid, out _);
 
     /// <summary>Resumes the gated workloads that this decision and the latest decisions of the other budgets keep running.</summary>
-    public async Task RemoveGateAsync(ReadBudget budget, BudgetDecision decision, CancellationToken cancellationToken)
+    /// <param name="isStored">Whether what the latest decision of a budget relies on is stored.</param>
+    public async Task RemoveGateAsync(
+        ReadBudget budget,
+        BudgetDecision decision,
+        Func<BudgetObject, bool> isStored,
+        CancellationToken cancellationToken
+    )
     {
         if (_gated.IsEmpty)
             return;
@@ -55,7 +61,8 @@ internal sealed partial class GatedWorkloadActor(
                 continue;
             if (
                 Keeps(decision, verdict.Key.Uid)
-                && Selecting(work).All(other => latest(other) is { } one && Keeps(one, verdict.Key.Uid, IsPartial(other)))
+                && Selecting(work)
+                    .All(other => isStored(other) && latest(other) is { } one && Keeps(one, verdict.Key.Uid, IsPartial(other)))
             )
                 await RemoveGateAsync(work, budget.Name, cancellationToken);
         }
