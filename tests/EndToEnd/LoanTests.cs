@@ -251,6 +251,63 @@ public sealed class LoanTests
         (await lender.StatusAsync())!.Loans.Should().ContainSingle();
     }
 
+    [Fact]
+    public async Task Loan_of_a_budget_that_changes_its_unit_is_left_out_and_announced()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        var lender = await Loans.DepartmentAsync(scene);
+        await Loans.JobRunsOnALoanAsync(scene, lender);
+        var limit = (await lender.StatusAsync())!.Limit;
+
+        await Loans.SetAsync(scene, """{"limit": {"cost": null, "gpuHours": "200"}}""");
+
+        await scene.UntilAsync("its limit has no loan", async () => await scene.StatusAsync() is { Limit: "200.000000", Loans: null });
+        (await scene.UntilEventAsync("LoanInOtherUnit", "b")).Note.Should().ContainAll("team-lender/b", "GPU-hours");
+        (await scene.RunsAsync("train")).Should().BeTrue();
+        (await lender.StatusAsync())!.Limit.Should().Be(limit);
+        (await StoredLoansAsync(scene)).Single().Unit.Should().Be(UsageUnit.Cost);
+    }
+
+    /// <summary>The department's pass runs while the loan that the team's budget relies on is being written.</summary>
+    [Fact]
+    public async Task Gated_job_starts_only_after_its_loan_is_stored()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        await Loans.DepartmentAsync(scene);
+        await scene.PassAsync(30);
+        scene.Sandbox.Server.Faults.Add(
+            new(new Fault.Delay(TimeSpan.FromSeconds(20)))
+            {
+                Verb = "patch",
+                Resource = "gpuledgers",
+                PathPart = $"/gpuledgers/{scene.Team}.",
+                Times = 1,
+            }
+        );
+        await scene.CreateAsync(
+            V1Job.EntityKind.Path(scene.Team),
+            """
+            {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "train", "annotations": {"bursar.dev/expected-duration": "20h", "bursar.dev/gated-on-creation": "absent"}},
+             "spec": {"suspend": true, "template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "example/trainer", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}}}
+            """
+        );
+
+        var seen = 0;
+        await scene.UntilAsync("the loan is stored", async () =>
+        {
+            // The job is read first, so that a loan that is stored in between is no failure.
+            var runs = !await scene.IsSuspendedAsync("train");
+            var stored = (await StoredLoansAsync(scene)).Count > 0;
+            (runs && !stored).Should().BeFalse("a job relies on a loan only once it is stored");
+            seen += stored ? 0 : 1;
+            return stored;
+        });
+        seen.Should().BeGreaterThan(10, "the write of the loan was slow");
+        await scene.UntilRunsAsync("train");
+    }
+
     /// <summary>The operator is cut off at a write, and another one takes over. The job resumes on one loan.</summary>
     [Theory]
     [InlineData("gpuledgers", false)] // before the ledger holds the loan

@@ -57,6 +57,10 @@ public sealed record BudgetSnapshot
     /// <summary>The loans of this window in which the budget is the lender or the borrower. Null: there are none.</summary>
     public IReadOnlyList<LoanRecord>? Loans { get; init; }
 
+    /// <summary>The loans of this window that change no limit, because they are in another unit. Null: there are none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<LoanRecord>? LoansOfOtherUnit { get; init; }
+
     /// <summary>The unit of all amounts (<see cref="UnitOf"/>).</summary>
     public string Currency { get; set; } = "USD";
 

@@ -13,6 +13,9 @@ public static class LoanBook
     /// <summary>The number of records that are kept of one borrower: those of its last windows.</summary>
     public const int KeptRecords = 100;
 
+    /// <summary>Whether a loan changes the limit of a budget that counts this unit. Amounts of different units cannot be added.</summary>
+    public static bool Counts(LoanRecord loan, UsageUnit unit) => loan.Unit is null || loan.Unit == unit;
+
     /// <summary>Returns what loans add to the limit of a budget; negative if they lower it.</summary>
     public static Amount Net(IReadOnlyList<LoanRecord>? loans, string uid)
     {
@@ -43,11 +46,22 @@ public static class LoanBook
     /// </summary>
     /// <param name="records">The records of one borrower, oldest first.</param>
     /// <param name="limit">The limit of the window with its top-ups, which is the most that it repays.</param>
+    /// <param name="unit">The unit that the borrower counts. Loans of another unit stay owed.</param>
+    /// <param name="unitOf">The unit that a lender counts; null if it is unknown. If it differs from the loan's, the loan stays owed.</param>
     /// <param name="exists">Whether a lender exists. Nothing is repaid to one that does not.</param>
-    public static IReadOnlyList<LoanRecord> Begin(IReadOnlyList<LoanRecord> records, Window window, Amount limit, Func<string, bool> exists)
+    public static IReadOnlyList<LoanRecord> Begin(
+        IReadOnlyList<LoanRecord> records,
+        Window window,
+        Amount limit,
+        UsageUnit unit,
+        Func<string, UsageUnit?> unitOf,
+        Func<string, bool> exists
+    )
     {
         if (records.Count == 0)
             return records;
+        if (records.Any(record => record.Unit is null))
+            records = [.. records.Select(record => record with { Unit = record.Unit ?? unit })];
         if (records.Any(record => IsIn(record, window)))
             return
             [
@@ -65,12 +79,15 @@ public static class LoanBook
             ];
         var left = Amount.Max(Amount.Zero, limit);
         var all = records.ToList();
-        foreach (var latest in records.GroupBy(record => record.LenderUid, StringComparer.Ordinal).Select(lender => lender.Last()))
+        foreach (var latest in records.GroupBy(record => (record.LenderUid, record.Unit)).Select(loans => loans.Last()))
         {
             if (latest.Owed <= Amount.Zero || !exists(latest.LenderUid))
                 continue;
             // After a change of the period, the window may begin before the loan. The lender's window of that time is over.
-            var repaid = latest.Start < window.Start ? Amount.Min(latest.Owed, left) : Amount.Zero;
+            var repaid =
+                latest.Start < window.Start && Counts(latest, unit) && Counts(latest, unitOf(latest.LenderUid) ?? unit)
+                    ? Amount.Min(latest.Owed, left)
+                    : Amount.Zero;
             left -= repaid;
             all.Add(
                 latest with
@@ -86,19 +103,30 @@ public static class LoanBook
         return [.. all.TakeLast(KeptRecords)];
     }
 
-    /// <summary>Returns the records of a borrower when a window ends: what it did not spend of a loan was not lent.</summary>
+    /// <summary>
+    /// Returns the records of a borrower when a window ends: what it did not spend of a loan was not lent. Of a loan of another unit, the
+    /// spending is not known, so all of it was lent.
+    /// </summary>
     /// <param name="records">The records of one borrower, oldest first.</param>
     /// <param name="limit">The limit of the window, including the loans.</param>
     /// <param name="spent">The spending in the window.</param>
-    public static IReadOnlyList<LoanRecord> Close(IReadOnlyList<LoanRecord> records, Window window, Amount limit, Amount spent)
+    /// <param name="unit">The unit of the limit and the spending.</param>
+    public static IReadOnlyList<LoanRecord> Close(
+        IReadOnlyList<LoanRecord> records,
+        Window window,
+        Amount limit,
+        Amount spent,
+        UsageUnit unit
+    )
     {
         if (records.Count == 0)
             return records;
-        var used = Amount.Max(Amount.Zero, spent - limit + Sum(records, record => IsIn(record, window) ? record.Lent : Amount.Zero));
+        bool IsClosed(LoanRecord record) => IsIn(record, window) && Counts(record, unit);
+        var used = Amount.Max(Amount.Zero, spent - limit + Sum(records, record => IsClosed(record) ? record.Lent : Amount.Zero));
         var kept = new List<LoanRecord>();
         foreach (var record in records)
         {
-            if (!IsIn(record, window))
+            if (!IsClosed(record))
             {
                 kept.Add(record);
                 continue;
@@ -146,6 +174,7 @@ public static class LoanBook
                         Borrower = NameOf(budget),
                         Window = budget.Window.Key,
                         Start = budget.Window.Start,
+                        Unit = budget.Terms.Counted.Unit,
                         Lent = part,
                     }
                 );

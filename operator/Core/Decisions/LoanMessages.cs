@@ -40,6 +40,10 @@ public static class LoanMessages
     public static string IsRepaid(BudgetSnapshot budget, LoanRecord loan) =>
         $"{Start(budget)} gets {Money(loan.Repaid)} {budget.Currency} back from {loan.Borrower} in {Window.NameOf(budget.Window.Key)}: its limit is higher by that amount. {StillOwed(loan, budget)}";
 
+    public static string InOtherUnit(BudgetSnapshot budget, LoanRecord loan) =>
+        $"{Start(budget)} has a limit in {budget.Currency}. Its loan {(loan.LenderUid == budget.Uid ? $"to {loan.Borrower}" : $"from {loan.Lender}")} is in {BudgetSnapshot.UnitOf(loan.Unit ?? UsageUnit.Cost, "the currency of the price book")}, so it does not change that limit. "
+        + $"Of the loan, {Money(loan.Owed)} is not repaid. It counts again if the first unit that spec.limit sets is that of the loan.";
+
     public static string LimitReached(Amount owed, BudgetSnapshot budget) =>
         $"spec.borrowing.limit is reached: {Money(owed)} {budget.Currency} is borrowed and not repaid";
 

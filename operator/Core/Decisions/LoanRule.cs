@@ -3,16 +3,23 @@ using Bursar.Core.Money;
 
 namespace Bursar.Core.Decisions;
 
-/// <summary>Announces once per window and partner what a budget lent, and what is repaid.</summary>
+/// <summary>Announces once per window and partner what a budget lent, what is repaid, and which loans are in another unit than its limit.</summary>
 internal static class LoanRule
 {
     public static void Announce(Plan plan)
     {
         var budget = plan.Budget;
-        if (budget.Loans is not { } loans)
+        if (budget is { Loans: null, LoansOfOtherUnit: null })
             return;
         var announced = new SortedSet<string>(plan.Memory.Announced, StringComparer.Ordinal);
-        foreach (var loan in loans)
+        foreach (var loan in budget.LoansOfOtherUnit ?? [])
+            Once(
+                $"unit/{loan.LenderUid}/{loan.BorrowerUid}",
+                Reasons.LoanInOtherUnit,
+                () => LoanMessages.InOtherUnit(budget, loan),
+                warning: true
+            );
+        foreach (var loan in budget.Loans ?? [])
         {
             var isLender = loan.LenderUid == budget.Uid;
             var partner = isLender ? loan.BorrowerUid : loan.LenderUid;
@@ -26,10 +33,10 @@ internal static class LoanRule
         if (announced.Count > plan.Memory.Announced.Count)
             plan.Memory = plan.Memory with { Announced = [.. announced] };
 
-        void Once(string key, string reason, Func<string> sentence)
+        void Once(string key, string reason, Func<string> sentence, bool warning = false)
         {
             if (announced.Add(key))
-                plan.Announce(new(reason, $"{budget.Window.Key}/{key}", sentence(), Warning: false));
+                plan.Announce(new(reason, $"{budget.Window.Key}/{key}", sentence(), warning));
         }
     }
 }

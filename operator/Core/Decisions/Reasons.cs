@@ -220,6 +220,9 @@ public static class Reasons
     /// <summary>The limit is lower or higher by what is repaid in this window.</summary>
     public const string LoanRepaid = "LoanRepaid";
 
+    /// <summary>A loan does not change the limit, because the limit is in another unit than when the loan was made.</summary>
+    public const string LoanInOtherUnit = "LoanInOtherUnit";
+
     /// <summary>The request names another currency than the budget's.</summary>
     public const string CurrencyMismatch = "CurrencyMismatch";
 

@@ -25,6 +25,10 @@ public sealed record LoanRecord
     /// <summary>The start of the borrower's window.</summary>
     public required DateTimeOffset Start { get; init; }
 
+    /// <summary>The unit of the amounts. Null: a version that did not record it made the loan, in the unit that its borrower then counted.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public UsageUnit? Unit { get; init; }
+
     /// <summary>The amount lent in this window.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public Amount Lent { get; init; }

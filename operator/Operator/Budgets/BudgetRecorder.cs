@@ -158,7 +158,7 @@ internal sealed class BudgetRecorder(
             foreach (var uid in state.BorrowersFrom(one.Uid))
                 if (!begun.Contains(uid) && read(uid) is { } borrower)
                     Begin(borrower);
-            return RecordWindows(ledger, state, one, now, keptDays, exists);
+            return RecordWindows(ledger, state, one, now, keptDays, uid => read(uid)?.Terms.Counted.Unit, exists);
         }
     }
 
@@ -178,13 +178,15 @@ internal sealed class BudgetRecorder(
     /// Records the cost of each window of a budget that has ended, because its entries are compacted later. Returns what the current window
     /// carried over.
     /// </summary>
-    /// <param name="exists">Whether the budget with a UID exists, which may have lent to this one.</param>
+    /// <param name="unitOf">The unit that the budget with a UID counts, which may have lent to this one; null if it is unknown.</param>
+    /// <param name="exists">Whether the budget with a UID exists.</param>
     internal static Amount RecordWindows(
         GpuLedger ledger,
         OperatorState state,
         ReadBudget budget,
         DateTimeOffset now,
         int keptDays,
+        Func<string, UsageUnit?> unitOf,
         Func<string, bool> exists
     )
     {
@@ -202,7 +204,7 @@ internal sealed class BudgetRecorder(
             );
             var whole = new Window(window.Start, window.End, window.Key);
             window = WithLoans(state, budget, window);
-            RecordLoans(state, budget, LoanBook.Close(state.Loans(budget.Uid), whole, window.Limit, spent));
+            RecordLoans(state, budget, LoanBook.Close(state.Loans(budget.Uid), whole, window.Limit, spent, terms.Counted.Unit));
             window = WithLoans(state, budget, window);
             closed.Add(new(window.Key, window.Start, window.End, Amount.Max(Amount.Zero, window.Limit), spent));
             unspent = window.Unspent(spent);
@@ -220,7 +222,7 @@ internal sealed class BudgetRecorder(
         CountedWindow Begun(Window begun, Amount unspent, Amount granted)
         {
             var limit = BudgetDecider.LimitOf(terms, begun.Key);
-            RecordLoans(state, budget, LoanBook.Begin(state.Loans(budget.Uid), begun, limit, exists));
+            RecordLoans(state, budget, LoanBook.Begin(state.Loans(budget.Uid), begun, limit, terms.Counted.Unit, unitOf, exists));
             return WithLoans(state, budget, Counted(terms, begun, unspent, granted));
         }
     }
@@ -231,20 +233,27 @@ internal sealed class BudgetRecorder(
     /// <summary>Returns a window with its present loans in the limit.</summary>
     private static CountedWindow WithLoans(OperatorState state, ReadBudget budget, CountedWindow window)
     {
-        var loans = LoanBook.Net(state.LoansIn(budget.Uid, window.Start, window.End), budget.Uid);
+        var all = state.LoansIn(budget.Uid, window.Start, window.End);
+        var loans = LoanBook.Net([.. all.Where(loan => LoanBook.Counts(loan, budget.Terms.Counted.Unit))], budget.Uid);
         return window with { Limit = window.Limit - window.Loans + loans, Loans = loans };
     }
 
     /// <summary>Returns the snapshot with the loans of its window.</summary>
-    public BudgetSnapshot WithLoans(BudgetSnapshot snapshot) =>
+    public BudgetSnapshot WithLoans(BudgetSnapshot snapshot)
+    {
         // A rolling window has no next one. Loans of a window before it stay with their lenders and borrowers until the period changes again.
-        snapshot.Terms.Window.Period != WindowPeriod.Rolling
-        && state.LoansIn(snapshot.Uid, snapshot.Window.Start, snapshot.Window.End) is { Count: > 0 } loans
-            ? snapshot with
-            {
-                Loans = loans,
-            }
-            : snapshot;
+        if (
+            snapshot.Terms.Window.Period == WindowPeriod.Rolling
+            || state.LoansIn(snapshot.Uid, snapshot.Window.Start, snapshot.Window.End) is not { Count: > 0 } all
+        )
+            return snapshot;
+        var loans = all.ToLookup(loan => LoanBook.Counts(loan, snapshot.Terms.Counted.Unit));
+        return snapshot with
+        {
+            Loans = loans.Contains(true) ? [.. loans[true]] : null,
+            LoansOfOtherUnit = loans.Contains(false) ? [.. loans[false]] : null,
+        };
+    }
 
     /// <summary>Records the loans of a decision. Returns whether they changed.</summary>
     public bool RecordLoans(ReadBudget budget, BudgetSnapshot before, BudgetSnapshot after) =>

@@ -1,6 +1,7 @@
 using Bursar.Api;
 using Bursar.Core.Budgets;
 using Bursar.Core.Decisions;
+using Bursar.Core.Ledger;
 using Bursar.Core.Money;
 using Bursar.Core.State;
 using Bursar.Core.Text;
@@ -66,7 +67,12 @@ internal sealed class LoanObserver(ClusterStores stores, OperatorState state, De
     /// </summary>
     private (Amount Amount, string? Refusal) OfferOf(string uid, Amount limit, BudgetDecision decision, BudgetSnapshot snapshot)
     {
-        var loans = state.LoansIn(uid, snapshot.Window.Start, snapshot.Window.End);
+        LoanRecord[] loans =
+        [
+            .. state
+                .LoansIn(uid, snapshot.Window.Start, snapshot.Window.End)
+                .Where(loan => LoanBook.Counts(loan, snapshot.Terms.Counted.Unit)),
+        ];
         // A chain of loans could lead back to its beginning.
         if (LoanBook.Borrowed(loans, uid) > Amount.Zero)
             return (Amount.Zero, LoanMessages.Borrows);

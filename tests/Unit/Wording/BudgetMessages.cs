@@ -61,6 +61,12 @@ internal static class BudgetMessages
         table.Add(Reasons.Lent, LoanMessages.Lent(November, loan, Money(42)));
         table.Add(Reasons.LoanRepaid, LoanMessages.Repays(November, loan));
         table.Add(Reasons.LoanRepaid, LoanMessages.IsRepaid(November, loan with { Repaid = Money(30) }));
+        var other = loan with { Unit = UsageUnit.GpuHours };
+        table.Add(Reasons.LoanInOtherUnit, LoanMessages.InOtherUnit(November, other));
+        table.Add(
+            Reasons.LoanInOtherUnit,
+            LoanMessages.InOtherUnit(November with { Uid = "vision", Currency = "GPU-hours" }, loan with { Unit = UsageUnit.Cost })
+        );
         foreach (
             var refusal in (string[])
                 [

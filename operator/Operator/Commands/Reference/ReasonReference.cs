@@ -388,6 +388,10 @@ internal static class ReasonReference
                     Reasons.LoanRepaid,
                     "An Event on both budgets: the limit of the borrower is lower in this window, and that of the lender higher, by what is repaid."
                 ),
+                (
+                    Reasons.LoanInOtherUnit,
+                    "A warning on a budget whose limit is in another unit than the loan: the loan does not change the limit. It counts again, and is repaid, once both budgets have the unit of the loan as their first."
+                ),
             ]
         ),
     ];

@@ -41,7 +41,17 @@ public sealed class LoanDeciderTests
         var news = decision.Announcements.Should().ContainSingle(one => one.Reason == Reasons.Borrowed).Which;
         news.About.Select(work => work.Name).Should().Equal("train");
         news.Sentence.Should().Contain("from team-speech/speech");
-        decision.Loans!.Single().Should().BeEquivalentTo(new { Lender = "team-speech/speech", Borrower = "team/nlp" });
+        decision
+            .Loans!.Single()
+            .Should()
+            .BeEquivalentTo(
+                new
+                {
+                    Lender = "team-speech/speech",
+                    Borrower = "team/nlp",
+                    Unit = UsageUnit.Cost,
+                }
+            );
     }
 
     [Fact]
@@ -176,6 +186,23 @@ public sealed class LoanDeciderTests
         budget.Loans.Should().BeSameAs(before.Loans);
         decision.Announcements.Should().Contain(one => one.Reason == Reasons.Lent);
         Decide(before with { Memory = decision.Memory }).Decision.Announcements.Should().NotContain(one => one.Reason == Reasons.Lent);
+    }
+
+    [Fact]
+    public void Loan_in_another_unit_is_announced_once_and_changes_no_limit()
+    {
+        var before = Budget(Borrowing(), Job("train", 5)) with { LoansOfOtherUnit = [Loan(8) with { Unit = UsageUnit.GpuHours }] };
+
+        var (_, decision) = Decide(before);
+
+        decision.Limit.Should().Be(Money(20));
+        decision.Loans.Should().BeNull();
+        var news = decision.Announcements.Should().ContainSingle(one => one.Reason == Reasons.LoanInOtherUnit).Which;
+        news.Warning.Should().BeTrue();
+        news.Sentence.Should().ContainAll("team-speech/speech", "GPU-hours", "8.00");
+        Decide(before with { Memory = decision.Memory })
+            .Decision.Announcements.Should()
+            .NotContain(one => one.Reason == Reasons.LoanInOtherUnit);
     }
 
     [Fact]

@@ -181,7 +181,7 @@ public sealed class ClosedWindowTests
     }
 
     private static Amount Record(GpuLedger ledger, OperatorState state, ReadBudget budget, DateTimeOffset now, int keptDays = 400) =>
-        BudgetRecorder.RecordWindows(ledger, state, budget, now, keptDays, _ => true);
+        BudgetRecorder.RecordWindows(ledger, state, budget, now, keptDays, _ => null, _ => true);
 
     private static ReadBudget Budget(
         string period,

@@ -30,7 +30,7 @@ public sealed class LoanWindowTests
 
         // The lender is evaluated before the borrower, after the end of the window and a restart.
         state = Restarted(state, []);
-        BudgetRecorder.RecordWindows(ledger, state, a, Start.AddDays(1).AddMinutes(1), 400, _ => true);
+        BudgetRecorder.RecordWindows(ledger, state, a, Start.AddDays(1).AddMinutes(1), 400, _ => null, _ => true);
         Record(ledger, state, b, Start.AddDays(1).AddMinutes(1));
 
         Limits(state).Should().Be("7 13", "13 is spent, 3 of it borrowed");
@@ -66,10 +66,64 @@ public sealed class LoanWindowTests
         Record(ledger, state, a, Start.AddHours(1));
         Lend(state, a, "b", 14);
 
-        BudgetRecorder.RecordWindows(ledger, state, a, Start.AddHours(2), 400, _ => false);
+        BudgetRecorder.RecordWindows(ledger, state, a, Start.AddHours(2), 400, _ => null, _ => false);
         state.OpenWindow("a")!.Limit.Should().Be(Money(24));
-        BudgetRecorder.RecordWindows(ledger, state, a, Start.AddDays(1), 400, _ => false);
+        BudgetRecorder.RecordWindows(ledger, state, a, Start.AddDays(1), 400, _ => null, _ => false);
         state.OpenWindow("a")!.Limit.Should().Be(Money(10));
+    }
+
+    [Fact]
+    public void Loan_changes_no_limit_in_another_unit_and_is_repaid_once_the_unit_returns()
+    {
+        var (ledger, state) = (new GpuLedger(), new OperatorState());
+        Spend(ledger, "a", 0, 24);
+        var b = Budget("b", 10);
+        Days(0, Budget("a", 10));
+        Lend(state, Known["a"], "b", 5, UsageUnit.Cost);
+        Days(0, Budget("a", 10, unit: UsageUnit.GpuHours));
+        Limits(state).Should().Be("10 5", "the lender still counts the cost");
+
+        state = Restarted(state, []);
+        Days(1, Budget("a", 10, unit: UsageUnit.GpuHours));
+        Limits(state).Should().Be("10 10");
+        Days(2, Budget("a", 10));
+        Limits(state).Should().Be("5 15");
+        Days(3, Budget("a", 10));
+        Limits(state).Should().Be("10 10");
+
+        void Days(int day, ReadBudget a)
+        {
+            Record(ledger, state, a, Start.AddDays(day).AddHours(1));
+            Record(ledger, state, b, Start.AddDays(day).AddHours(1));
+        }
+    }
+
+    [Fact]
+    public void Lender_that_counts_another_unit_is_repaid_once_the_unit_returns()
+    {
+        var (ledger, state) = (new GpuLedger(), new OperatorState());
+        Spend(ledger, "a", 0, 24);
+        var a = Budget("a", 10);
+        Record(ledger, state, a, Start.AddHours(1));
+        Lend(state, a, "b", 5, UsageUnit.Cost);
+        foreach (var (day, unit, limits) in ((int, UsageUnit, string)[])[(1, UsageUnit.GpuHours, "10 10"), (2, UsageUnit.Cost, "5 15")])
+        {
+            var b = Budget("b", 10, unit: unit);
+            Record(ledger, state, a, Start.AddDays(day).AddHours(1));
+            Record(ledger, state, b, Start.AddDays(day).AddHours(1));
+            Limits(state).Should().Be(limits, "day {0}", day);
+        }
+    }
+
+    [Fact]
+    public void Loan_of_an_earlier_version_gets_the_unit_of_its_borrower()
+    {
+        var (ledger, state) = (new GpuLedger(), new OperatorState());
+        var a = Budget("a", 10, unit: UsageUnit.GpuHours);
+        Lend(state, a, "b", 5);
+        Record(ledger, state, a, Start.AddHours(1));
+        state.Loans("a").Single().Unit.Should().Be(UsageUnit.GpuHours);
+        state.OpenWindow("a")!.Limit.Should().Be(Money(15));
     }
 
     [Fact]
@@ -278,7 +332,7 @@ public sealed class LoanWindowTests
         return LedgerWorld.ReadState(stored.Values);
     }
 
-    private static void Lend(OperatorState state, ReadBudget borrower, string lender, decimal amount) =>
+    private static void Lend(OperatorState state, ReadBudget borrower, string lender, decimal amount, UsageUnit? unit = null) =>
         state.RecordLoans(
             borrower.Namespace,
             borrower.Name,
@@ -293,13 +347,21 @@ public sealed class LoanWindowTests
                     Window = "2026-11-02",
                     Start = Start,
                     Lent = Money(amount),
+                    Unit = unit,
                 },
             ]
         );
 
     private static readonly Dictionary<string, ReadBudget> Known = [];
 
-    private static ReadBudget Budget(string name, int limit, string period = "Day", int borrowing = 100, int lending = 100)
+    private static ReadBudget Budget(
+        string name,
+        int limit,
+        string period = "Day",
+        int borrowing = 100,
+        int lending = 100,
+        UsageUnit unit = UsageUnit.Cost
+    )
     {
         var entity = new V1Alpha1GpuBudget
         {
@@ -311,7 +373,7 @@ public sealed class LoanWindowTests
             },
             Spec = new()
             {
-                Limit = new() { Cost = $"{limit}" },
+                Limit = unit == UsageUnit.Cost ? new() { Cost = $"{limit}" } : new() { GpuHours = $"{limit}" },
                 Window = new() { Period = period },
                 Borrowing = new() { Limit = $"{borrowing}" },
                 Lending = new() { Limit = $"{lending}" },
