@@ -35,6 +35,12 @@ public static class BursarAnnotations
     /// <summary>The pending checkpoint request: the budget, a slash and the time.</summary>
     public const string CheckpointRequested = "bursar.dev/checkpoint-requested";
 
+    /// <summary>
+    /// The name of the user who created a workload, as the webhook sets it: a label in the form of a label's value, and an annotation with the
+    /// whole name.
+    /// </summary>
+    public const string CreatedBy = "bursar.dev/created-by";
+
     /// <summary>The cost in the budget's window and the expected cost of the whole run, for people, if the budget asks for them.</summary>
     public const string Cost = "bursar.dev/cost";
 

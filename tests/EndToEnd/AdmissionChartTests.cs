@@ -88,6 +88,56 @@ public sealed class AdmissionChartTests
     }
 
     [SkippableFact]
+    public async Task Creator_is_labelled_only_where_the_value_asks_for_it()
+    {
+        static JsonNode[] Webhooks(IReadOnlyList<JsonNode> documents) =>
+            [
+                .. documents.Single(d => (string?)d["kind"] == "MutatingWebhookConfiguration")["webhooks"]!
+                    .AsArray()
+                    .Select(webhook => webhook!),
+            ];
+        static string Text(IReadOnlyList<JsonNode> documents) => string.Join('\n', documents.Select(d => d.ToJsonString()));
+        var off = await DocumentsAsync();
+        Text(off).Should().NotContain("created-by").And.NotContain("/creator");
+
+        var documents = await DocumentsAsync("--set", "admission.creatorLabel=true");
+        var webhooks = Webhooks(documents)
+            .TakeWhile(webhook => ((string)webhook["name"]!).StartsWith("creator.", StringComparison.Ordinal))
+            .ToArray();
+        Webhooks(documents).Should().HaveCount(webhooks.Length + Webhooks(off).Length, "they come before the others");
+        string[] kinds = [.. WorkloadKinds.All.Select(kind => kind.Entity.Plural), "cronjobs", "pods"];
+        webhooks.Select(webhook => (string)webhook["rules"]![0]!["resources"]![0]!).Should().BeEquivalentTo(kinds);
+        foreach (var webhook in webhooks)
+        {
+            (
+                (string)webhook["clientConfig"]!["service"]!["path"]!,
+                (string)webhook["failurePolicy"]!,
+                (string)webhook["sideEffects"]!,
+                (string)webhook["reinvocationPolicy"]!
+            )
+                .Should()
+                .Be(("/creator", "Ignore", "None", "IfNeeded"));
+            webhook["namespaceSelector"]!["matchLabels"].Should().BeNull("the label of a namespace is for gating");
+            webhook["clientConfig"]!["caBundle"].Should().BeNull("an upgrade must not take away what the operator wrote");
+            ((string)webhook["matchConditions"]![0]!["name"]!).Should().Be("not-owned-by-another-controller");
+        }
+        documents
+            .Where(d =>
+                (string?)d["kind"] == "ValidatingAdmissionPolicy" && Text([d]).Contains("creatorLabelBefore", StringComparison.Ordinal)
+            )
+            .Select(d => (string)d["spec"]!["matchConstraints"]!["resourceRules"]![0]!["resources"]![0]!)
+            .Should()
+            .BeEquivalentTo(kinds.Except(["pods"]), "the pods that it counts are those of the first moment");
+
+        Webhooks(await DocumentsAsync("--set", "admission.creatorLabel=true,admission.url=https://bursar.example:9443/admit"))
+            .Select(webhook => (string)webhook["clientConfig"]!["url"]!)
+            .Distinct()
+            .Should()
+            .Equal("https://bursar.example:9443/creator", "https://bursar.example:9443/admit");
+        Text(await DocumentsAsync("--set", "admission.creatorLabel=true,admission.enabled=false")).Should().NotContain("created-by");
+    }
+
+    [SkippableFact]
     public async Task Webhook_matches_only_kinds_that_the_operator_may_suspend()
     {
         var documents = await DocumentsAsync("--set", "operator.kinds={Job,Deployment}");

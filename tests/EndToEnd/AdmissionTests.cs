@@ -508,7 +508,15 @@ public sealed class AdmissionTests
                 .AsObject()
         );
 
-    private static async Task<JsonNode> ReviewAsync(Scene scene, string webhook, JsonObject kind, JsonObject created)
+    /// <summary>Sends a new object to the operator's endpoint as an API server would. Returns the answer.</summary>
+    internal static async Task<JsonNode> ReviewAsync(
+        Scene scene,
+        string webhook,
+        JsonObject kind,
+        JsonObject created,
+        string path = "/admit",
+        string user = "kubernetes-admin"
+    )
     {
         var review = new JsonObject
         {
@@ -520,6 +528,7 @@ public sealed class AdmissionTests
                 ["kind"] = kind,
                 ["operation"] = "CREATE",
                 ["namespace"] = scene.Team,
+                ["userInfo"] = new JsonObject { ["username"] = user, ["groups"] = new JsonArray("system:authenticated") },
                 ["object"] = created.DeepClone(),
             },
         };
@@ -533,7 +542,7 @@ public sealed class AdmissionTests
             try
             {
                 using var body = new StringContent(review.ToJsonString(), System.Text.Encoding.UTF8, "application/json");
-                using var response = await client.PostAsync(new Uri($"https://{webhook}/admit"), body, Ct);
+                using var response = await client.PostAsync(new Uri($"https://{webhook}{path}"), body, Ct);
                 answer = JsonNode.Parse(await response.Content.ReadAsStringAsync(Ct))!["response"]!;
                 return true;
             }

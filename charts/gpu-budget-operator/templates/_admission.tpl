@@ -11,6 +11,36 @@ XGBoostJob: "has(object.spec.xgbReplicaSpecs) && object.spec.xgbReplicaSpecs.exi
 PaddleJob: "has(object.spec.paddleReplicaSpecs) && object.spec.paddleReplicaSpecs.exists(k, {object.spec.paddleReplicaSpecs[k].template})"
 JAXJob: "has(object.spec.jaxReplicaSpecs) && object.spec.jaxReplicaSpecs.exists(k, {object.spec.jaxReplicaSpecs[k].template})"
 MPIJob: "has(object.spec.mpiReplicaSpecs) && object.spec.mpiReplicaSpecs.exists(k, {object.spec.mpiReplicaSpecs[k].template})"
+Deployment: "{object.spec.template}"
+StatefulSet: "{object.spec.template}"
+CronJob: "{object.spec.jobTemplate.spec.template}"
+Pod: "{object}"
+{{- end }}
+
+{{/* The kinds whose objects are labelled with their creator, as in bursar.guardedWorkloads. Managers have the workload's creator on the workload. */}}
+{{- define "bursar.hasCreator" -}}
+{{- if and .root.Values.admission.enabled .root.Values.admission.creatorLabel (or (has .kind .root.Values.operator.kinds) (eq .kind "CronJob")) }}true{{ end }}
+{{- end }}
+
+{{/* CEL: whether an object belongs to a controller other than a CronJob. Takes the name of the object. */}}
+{{- define "bursar.isOwned" -}}
+has({{ . }}.metadata.ownerReferences) && {{ . }}.metadata.ownerReferences.exists(o, has(o.controller) && o.controller && o.kind != 'CronJob')
+{{- end }}
+
+{{/* How the API server reaches a path of the webhook. Takes `root` and `path`. The URL in the values has the path /admit. */}}
+{{- define "bursar.webhookClient" -}}
+{{- if .root.Values.admission.url -}}
+url: {{ if eq .path "/admit" }}{{ .root.Values.admission.url }}{{ else }}{{ trimSuffix "/admit" .root.Values.admission.url }}{{ .path }}{{ end }}
+{{- else -}}
+service: {name: {{ include "bursar.fullname" .root }}-webhook, namespace: {{ .root.Release.Namespace }}, port: 443, path: {{ .path }}}
+{{- end }}
+{{- end }}
+
+{{/* The namespaces that no webhook handles. */}}
+{{- define "bursar.webhookExcludes" -}}
+- key: kubernetes.io/metadata.name
+  operator: NotIn
+  values: [{{ .Release.Namespace }}, {{ if .Values.agent.enabled }}{{ include "bursar.agentNamespace" . }}, {{ end }}kube-system, kube-public, kube-node-lease]
 {{- end }}
 
 {{/*

@@ -62,6 +62,77 @@ internal sealed partial class AdmissionController(
         };
     }
 
+    /// <summary>
+    /// Labels a new workload with its creator: the user who makes the request, or for a run that the cluster's controller makes, the creator of
+    /// its CronJob. A label that the user set is replaced.
+    /// </summary>
+    public AdmissionResponse LabelCreator(AdmissionRequest request)
+    {
+        var unchanged = new AdmissionResponse { Uid = request.Uid ?? "" };
+        if (
+            request is not { Operation: "CREATE", SubResource: null or "", UserInfo: { Username: { Length: > 0 } name } user }
+            || ReadMetadata(request) is not { } metadata
+        )
+            return unchanged;
+        var controller = metadata.ControllerReference();
+        // Its owner is the workload.
+        if (controller is { IsCronJob: false })
+            return unchanged;
+        var (label, whole) = (CreatorLabel.ValueOf(name), name);
+        // A user who names the CronJob of another user as the owner creates the object all the same.
+        if (controller is not null && IsClusterController(user))
+        {
+            var cronJob = stores.CronJobs.Store.Get(request.Namespace, controller.Name)?.Metadata;
+            if (cronJob?.Uid != controller.Uid)
+                cronJob = null;
+            (label, whole) = (
+                cronJob?.Labels.GetValueOrDefault(BursarAnnotations.CreatedBy),
+                cronJob?.Annotations.GetValueOrDefault(BursarAnnotations.CreatedBy)
+            );
+        }
+        PatchOperation[] patch = [.. Set("labels", metadata.Labels, label), .. Set("annotations", metadata.Annotations, whole)];
+        return patch.Length == 0 ? unchanged : unchanged with { Patch = KubePatch.Json(patch).Body.ToArray(), PatchType = "JSONPatch" };
+
+        static IEnumerable<PatchOperation> Set(string field, IReadOnlyDictionary<string, string> now, string? value)
+        {
+            var pointer = PatchOperation.Pointer("metadata", field, BursarAnnotations.CreatedBy);
+            if (now.GetValueOrDefault(BursarAnnotations.CreatedBy) == value)
+                yield break;
+            if (value is null)
+            {
+                yield return PatchOperation.Remove(pointer);
+                yield break;
+            }
+            if (now.Count == 0)
+                yield return PatchOperation.Add(PatchOperation.Pointer("metadata", field), new System.Text.Json.Nodes.JsonObject());
+            yield return PatchOperation.Add(pointer, value);
+        }
+    }
+
+    /// <summary>Whether the user is a controller of the cluster itself, which the chart's policies exempt too.</summary>
+    private static bool IsClusterController(AdmissionUser user) =>
+        user.Username == "system:kube-controller-manager" || user.Groups?.Contains("system:serviceaccounts:kube-system") == true;
+
+    /// <summary>Returns the metadata of the new object; null if it is unreadable.</summary>
+    private V1ObjectMeta? ReadMetadata(AdmissionRequest request)
+    {
+        if (
+            request.Object is not { ValueKind: JsonValueKind.Object } json
+            || !json.TryGetProperty("metadata", out var metadata)
+            || metadata.ValueKind != JsonValueKind.Object
+        )
+            return null;
+        try
+        {
+            return metadata.Deserialize(KubeJson.TypeInfo<V1ObjectMeta>());
+        }
+        catch (JsonException error)
+        {
+            LogUnreadable(request.Namespace ?? "", request.Name ?? "", request.Kind?.Kind ?? "", error.Message);
+            return null;
+        }
+    }
+
     private (IReadOnlyList<PatchOperation> Patch, IReadOnlyList<string> Warnings) Answer(WorkloadObject work, bool gated)
     {
         var queued = ManagerAdapters.IsQueued(work, stores);

@@ -14,32 +14,37 @@ using Microsoft.Extensions.Logging;
 namespace Bursar.Operator.Admission;
 
 /// <summary>
-/// Serves <c>--webhook-address</c>: <c>POST /admit</c> with an AdmissionReview over HTTPS. Connections are aborted until there is a
-/// certificate.
+/// Serves <c>--webhook-address</c>: <c>POST /admit</c> and <c>POST /creator</c> with an AdmissionReview over HTTPS. Connections are aborted
+/// until there is a certificate.
 /// </summary>
 internal static class AdmissionEndpoint
 {
     public const string Path = "/admit";
+
+    /// <summary>Path of the label with the creator. The configuration has it only if the chart's value <c>admission.creatorLabel</c> is set.</summary>
+    public const string CreatorPath = "/creator";
 
     /// <summary>Limit of a request. The API server accepts objects of up to 3 MiB.</summary>
     public const int MostBytes = 4 * 1024 * 1024;
 
     /// <param name="address"><c>host:port</c>; host <c>*</c> means all addresses, port 0 a free port.</param>
     /// <param name="certificate">Returns the current certificate; called for every handshake.</param>
-    /// <param name="review">Answers a request.</param>
+    /// <param name="review">Answers a request to <c>/admit</c>.</param>
+    /// <param name="labelCreator">Answers a request to <c>/creator</c>.</param>
     /// <param name="loggers">Creates the server's loggers.</param>
     /// <param name="cancellationToken">Cancels only the start.</param>
     public static Task<EdgeServer> StartAsync(
         string address,
         Func<X509Certificate2?> certificate,
         Func<AdmissionRequest, AdmissionResponse> review,
+        Func<AdmissionRequest, AdmissionResponse> labelCreator,
         ILoggerFactory loggers,
         CancellationToken cancellationToken
     ) =>
         EdgeServer.StartAsync(
             address,
             MostBytes,
-            application => application.Run(context => AnswerAsync(context, review)),
+            application => application.Run(context => AnswerAsync(context, review, labelCreator)),
             loggers,
             cancellationToken,
             listener =>
@@ -70,16 +75,21 @@ internal static class AdmissionEndpoint
             CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
         };
 
-    private static async Task AnswerAsync(HttpContext context, Func<AdmissionRequest, AdmissionResponse> review)
+    private static async Task AnswerAsync(
+        HttpContext context,
+        Func<AdmissionRequest, AdmissionResponse> review,
+        Func<AdmissionRequest, AdmissionResponse> labelCreator
+    )
     {
-        if (context.Request.Path.Value != Path)
+        var path = context.Request.Path.Value;
+        if (path is not (Path or CreatorPath))
         {
-            await RefuseAsync(context, StatusCodes.Status404NotFound, $"there is {Path}");
+            await RefuseAsync(context, StatusCodes.Status404NotFound, $"there are {Path} and {CreatorPath}");
             return;
         }
         if (context.Request.Method != "POST")
         {
-            await RefuseAsync(context, StatusCodes.Status405MethodNotAllowed, $"{Path} takes a POST");
+            await RefuseAsync(context, StatusCodes.Status405MethodNotAllowed, $"{path} takes a POST");
             return;
         }
         AdmissionReview? incoming;
@@ -116,7 +126,7 @@ internal static class AdmissionEndpoint
             {
                 ApiVersion = AdmissionReview.Version,
                 Kind = "AdmissionReview",
-                Response = review(request),
+                Response = path == Path ? review(request) : labelCreator(request),
             },
             AdmissionJson.Default.AdmissionReview
         );

@@ -31,8 +31,13 @@ internal sealed record AdmissionRequest
 
     public string? Name { get; init; }
 
+    /// <summary>The user who makes the request; of a request with impersonation, the impersonated one.</summary>
+    public AdmissionUser? UserInfo { get; init; }
+
     public JsonElement? Object { get; init; }
 }
+
+internal sealed record AdmissionUser(string? Username, IReadOnlyList<string>? Groups);
 
 internal sealed record AdmissionKind(string? Group, string? Version, string? Kind);
 

@@ -27,6 +27,9 @@ internal sealed partial class WebhookController(
 
     private string? _lastError;
 
+    /// <summary>The URL of the webhooks that label the creator: beside the other one. Null: they are reached through the Service.</summary>
+    private string? CreatorUrl => url is null ? null : new Uri(url, AdmissionEndpoint.CreatorPath[1..]).ToString();
+
     public Task RunAsync(CancellationToken cancellationToken) =>
         PeriodicLoop.RunAsync(
             time,
@@ -83,11 +86,12 @@ internal sealed partial class WebhookController(
             var now = configuration.Webhooks[i].ClientConfig;
             if (now.CaBundle is null || !now.CaBundle.AsSpan().SequenceEqual(pem))
                 operations.Add(PatchOperation.Add(path + "/caBundle", Convert.ToBase64String(pem)));
-            if (url is null || now.Url == url.ToString())
+            var address = configuration.Webhooks[i].Name.StartsWith("creator.", StringComparison.Ordinal) ? CreatorUrl : url?.ToString();
+            if (address is null || now.Url == address)
                 continue;
             if (now.Service is not null)
                 operations.Add(PatchOperation.Remove(path + "/service"));
-            operations.Add(PatchOperation.Add(path + "/url", url.ToString()));
+            operations.Add(PatchOperation.Add(path + "/url", address));
         }
         return operations;
     }

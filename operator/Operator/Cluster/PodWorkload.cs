@@ -22,7 +22,7 @@ internal sealed record PodWorkload(WorkloadKey Key, IReadOnlyDictionary<string, 
             return From(work);
         // The owner may be gone while its pod is ending. The pod has its template's labels.
         var kind = WorkloadKinds.NameOf(top);
-        return new(new(ns, kind, top.Name, top.Uid), pod.Metadata.Labels, ClassOf(kind, pod.Metadata, null));
+        return new(new(ns, kind, top.Name, top.Uid), CreatorLabel.With(pod.Metadata.Labels, null), ClassOf(kind, pod.Metadata, null));
     }
 
     /// <summary>Returns only the UID of a pod's workload.</summary>

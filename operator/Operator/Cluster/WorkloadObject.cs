@@ -148,17 +148,16 @@ internal sealed record WorkloadObject
 
     /// <summary>
     /// The labels that selectors match: those of all its pod templates. If templates disagree, one that requests GPUs takes precedence, so
-    /// a gang is never split between budgets. Kueue's queue is a label of the object itself and counts too.
+    /// a gang is never split between budgets. Kueue's queue and the creator are labels of the object itself and count too.
     /// </summary>
     public IReadOnlyDictionary<string, string> Labels
     {
         get
         {
-            if (OwnLabels is not null)
-                return OwnLabels;
-            if (Metadata.Labels.TryGetValue(KueueAdapter.QueueLabel, out var queue))
-                return new Dictionary<string, string>(LabelsOfTemplates, StringComparer.Ordinal) { [KueueAdapter.QueueLabel] = queue };
-            return LabelsOfTemplates;
+            var labels = OwnLabels ?? LabelsOfTemplates;
+            if (OwnLabels is null && Metadata.Labels.TryGetValue(KueueAdapter.QueueLabel, out var queue))
+                labels = new Dictionary<string, string>(labels, StringComparer.Ordinal) { [KueueAdapter.QueueLabel] = queue };
+            return CreatorLabel.With(labels, CreatorLabel.Of(Metadata));
         }
     }
 

@@ -56,7 +56,8 @@ internal static partial class HostedEndpoints
         );
         services.AddEndpoint(
             "webhook",
-            token => AdmissionEndpoint.StartAsync(address, () => certificate.Current, admission.Review, logs, token),
+            token =>
+                AdmissionEndpoint.StartAsync(address, () => certificate.Current, admission.Review, admission.LabelCreator, logs, token),
             logs
         );
         services.AddLoop(certificate.RunAsync);

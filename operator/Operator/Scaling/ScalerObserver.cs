@@ -77,8 +77,8 @@ internal sealed class ScalerObserver(
     /// <summary>Returns the labels that budgets' selectors match; null if unknown.</summary>
     public static IReadOnlyDictionary<string, string>? LabelsOf(ScaleTarget target) =>
         target.Work is { } work ? work.Labels
-        : target.PodSets is [var set, ..] ? set.Template.Metadata.Labels
-        : target.ReplicaPods is [var replica, ..] ? replica.Pods[0].Metadata.Labels
+        : target.PodSets is [var set, ..] ? CreatorLabel.With(set.Template.Metadata.Labels, null)
+        : target.ReplicaPods is [var replica, ..] ? CreatorLabel.With(replica.Pods[0].Metadata.Labels, null)
         : null;
 
     private ReplicaPrices PricesOf(ScaleTarget target, ReplicaState[] states)

@@ -39,6 +39,12 @@ public sealed class AdmissionEndpointTests : IAsyncLifetime
             "127.0.0.1:0",
             () => _certificate,
             request => new() { Uid = request.Uid!, Warnings = [$"{request.Operation} in {request.Namespace}"] },
+            request =>
+                new()
+                {
+                    Uid = request.Uid!,
+                    Warnings = [$"by {request.UserInfo?.Username} of {string.Join(',', request.UserInfo?.Groups ?? [])}"],
+                },
             NullLoggerFactory.Instance,
             default
         );
@@ -60,6 +66,17 @@ public sealed class AdmissionEndpointTests : IAsyncLifetime
             .Be(
                 """{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"7","allowed":true,"warnings":["CREATE in team"]}}"""
             );
+    }
+
+    [Fact]
+    public async Task Creator_is_answered_on_a_path_of_its_own()
+    {
+        var (status, body) = await PostAsync(
+            """{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {"uid": "7", "operation": "CREATE", "userInfo": {"username": "alice@example.com", "uid": "3", "groups": ["a", "b"], "extra": {"x": ["y"]}}}}""",
+            "/creator"
+        );
+        status.Should().Be(HttpStatusCode.OK);
+        body.Should().Contain("by alice@example.com of a,b");
     }
 
     [Fact]
@@ -130,6 +147,7 @@ public sealed class AdmissionEndpointTests : IAsyncLifetime
         await using var door = await AdmissionEndpoint.StartAsync(
             "127.0.0.1:0",
             () => served.Current,
+            request => new() { Uid = request.Uid! },
             request => new() { Uid = request.Uid! },
             NullLoggerFactory.Instance,
             default

@@ -104,6 +104,21 @@ public sealed class WebhookControllerTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Webhook_of_the_creator_gets_the_URL_of_its_own_path()
+    {
+        _configuration!["webhooks"]![1]!["name"] = "creator.jobs.admission.bursar.dev";
+        await StartAsync(new Uri("https://bursar.example/x/admit"));
+        lock (_gate)
+            _configuration["webhooks"]!
+                .AsArray()
+                .Select(webhook => (string?)webhook!["clientConfig"]!["url"])
+                .Should()
+                .Equal("https://bursar.example/x/admit", "https://bursar.example/x/creator");
+        await RunPassAsync(WebhookController.PollInterval);
+        _patches.Should().Be(1);
+    }
+
+    [Fact]
     public async Task Controller_waits_for_roots_and_configuration_and_retries_after_a_conflict()
     {
         var there = _configuration;

@@ -384,6 +384,103 @@ public sealed class AdmissionControllerTests : IDisposable
         answer.Warnings.Should().ContainSingle().Which.Should().Contain("bursar release");
     }
 
+    [Theory]
+    [InlineData("alice", "alice")]
+    [InlineData("alice@example.com", "alice-example.com-ff8d9819fc0e12bf0d24")]
+    public void New_workload_is_labelled_with_its_creator(string user, string value)
+    {
+        var job = Job();
+        foreach (var labels in (JsonNode?[])[null, new JsonObject(), JsonNode.Parse("""{"a": "b", "bursar.dev/created-by": "bob"}""")])
+        {
+            job["metadata"]!["labels"] = labels?.DeepClone();
+            var labelled = Patched(job, AskCreator(job, user));
+            ((string?)labelled["metadata"]!["labels"]!["bursar.dev/created-by"]).Should().Be(value);
+            ((string?)labelled["metadata"]!["annotations"]!["bursar.dev/created-by"]).Should().Be(user);
+            ((string?)labelled["metadata"]!["labels"]!["a"]).Should().Be(labels is JsonObject { Count: > 0 } ? "b" : null);
+            labelled["spec"]!.ToJsonString().Should().Be(job["spec"]!.ToJsonString(), "only the path /admit gates");
+            Untouched(AskCreator(labelled, user), "a second request changes nothing");
+        }
+    }
+
+    /// <summary>Only the cluster's controller makes runs in the name of the creator of the CronJob.</summary>
+    [Theory]
+    [InlineData(
+        "system:serviceaccount:kube-system:cronjob-controller",
+        true,
+        "alice-example.com-ff8d9819fc0e12bf0d24",
+        "alice@example.com"
+    )]
+    [InlineData("system:kube-controller-manager", true, "alice-example.com-ff8d9819fc0e12bf0d24", "alice@example.com")]
+    [InlineData("system:kube-controller-manager", false, null, null)]
+    [InlineData("bob", true, "bob", "bob")]
+    public void Run_of_a_CronJob_has_its_creator(string user, bool isLabelled, string? value, string? name)
+    {
+        ((Store<V1CronJob>)_stores.CronJobs.Store).Put(
+            new()
+            {
+                Metadata = new()
+                {
+                    Name = "nightly",
+                    Namespace = "team",
+                    Uid = "c",
+                    Labels = isLabelled
+                        ? new Dictionary<string, string> { ["bursar.dev/created-by"] = "alice-example.com-ff8d9819fc0e12bf0d24" }
+                        : [],
+                    Annotations = isLabelled ? new Dictionary<string, string> { ["bursar.dev/created-by"] = "alice@example.com" } : [],
+                },
+            }
+        );
+        var run = Job();
+        run["metadata"] = JsonNode.Parse(
+            """
+            {"name": "nightly-1", "labels": {"bursar.dev/created-by": "carol"},
+             "ownerReferences": [{"apiVersion": "batch/v1", "kind": "CronJob", "name": "nightly", "uid": "c", "controller": true}]}
+            """
+        );
+
+        var made = Patched(run, AskCreator(run, user))["metadata"]!;
+
+        ((string?)made["labels"]!["bursar.dev/created-by"]).Should().Be(value);
+        ((string?)made["annotations"]?["bursar.dev/created-by"]).Should().Be(name);
+        run["metadata"]!["ownerReferences"]![0]!["uid"] = "another";
+        ((string?)Patched(run, AskCreator(run, user))["metadata"]!["labels"]!["bursar.dev/created-by"])
+            .Should()
+            .Be(user == "bob" ? "bob" : null, "the CronJob was recreated");
+    }
+
+    [Fact]
+    public void Part_and_odd_object_get_no_creator()
+    {
+        var part = Job();
+        part["metadata"]!["ownerReferences"] = JsonNode.Parse(
+            """[{"apiVersion": "jobset.x-k8s.io/v1alpha2", "kind": "JobSet", "name": "s", "uid": "1", "controller": true}]"""
+        );
+        Untouched(AskCreator(part, "alice"), "its JobSet is the workload");
+        Untouched(AskCreator(Job(), ""));
+        Untouched(AskCreator(Job(), "alice", "UPDATE"));
+        Untouched(AskCreator([], "alice"));
+        Untouched(AskCreator(new() { ["metadata"] = new JsonArray(1) }, "alice"));
+        Untouched(_admission.LabelCreator(new() { Uid = "u" }));
+    }
+
+    private AdmissionResponse AskCreator(JsonObject created, string user, string operation = "CREATE") =>
+        _admission.LabelCreator(
+            new()
+            {
+                Uid = "u",
+                Operation = operation,
+                Namespace = "team",
+                Kind = new("batch", "v1", "Job"),
+                UserInfo = new(
+                    user,
+                    user.Contains(":kube-system:", StringComparison.Ordinal)
+                        ? ["system:serviceaccounts", "system:serviceaccounts:kube-system"]
+                        : ["system:authenticated"]
+                ),
+                Object = JsonSerializer.SerializeToElement(created),
+            }
+        );
+
     private AdmissionResponse AskPodOf(string gpus, string ns = "team", string? owner = null) =>
         AskPod($$"""{"containers": [{"name": "main", "resources": {"limits": {"nvidia.com/gpu": "{{gpus}}"} } }] }""", ns, owner);
 
