@@ -134,7 +134,6 @@ public sealed class AdmissionChartTests
             .Distinct()
             .Should()
             .Equal("https://bursar.example:9443/creator", "https://bursar.example:9443/admit");
-        Text(await DocumentsAsync("--set", "admission.creatorLabel=true,admission.enabled=false")).Should().NotContain("created-by");
     }
 
     [SkippableFact]

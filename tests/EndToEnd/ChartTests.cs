@@ -73,6 +73,7 @@ public sealed class ChartTests
     [InlineData("grafana.url=grafana.example", "url")]
     [InlineData("grafana.dashboards.label=x", "label")]
     [InlineData("agent.namespace=bursar-system", "agent.namespace must not be the release's own")]
+    [InlineData("admission.creatorLabel=true,admission.enabled=false", "admission.creatorLabel needs admission.enabled")]
     public async Task Impossible_values_are_refused(string value, string word)
     {
         var (code, output) = await Helm("template", "bursar", Chart, "--namespace", "bursar-system", "--set", Image, "--set", value);
