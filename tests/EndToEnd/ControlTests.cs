@@ -157,6 +157,32 @@ public sealed class ControlTests
         await scene.UntilAsync("the breaker is closed", async () => await scene.ConditionAsync("BreakerOpen") is null);
     }
 
+    /// <summary>The limits of a label's values are decided on in one pass, and have no status of their own.</summary>
+    [Fact]
+    public async Task Limits_of_a_label_share_the_breaker_and_the_budget_reports_it()
+    {
+        var scene = await Scene.SandboxAsync();
+        await using var world = scene.World;
+        static string Spec(int limit) =>
+            $$$$"""{"training": {"settle": "0s"}, "perLabel": {"key": "user", "limit": {"cost": "{{{{limit}}}}"}}}""";
+        await scene.BudgetAsync("1000", Spec(100));
+        for (var i = 0; i < 8; i++)
+            await PartialLimits.JobAsync(scene, $"job-{i}", "2h", $"user-{i}");
+        for (var i = 0; i < 8; i++)
+            await scene.UntilRunsAsync($"job-{i}");
+        await scene.PassAsync(70);
+        await scene.UntilAsync("each user has a limit", async () => (await scene.StatusAsync())?.PerLabelCount == 8);
+        await PartialLimits.PatchAsync(scene, Spec(1));
+        await scene.UntilConditionAsync("BreakerOpen", "True");
+        await scene.PassAsync(30);
+        (await CountAsync(scene)).Should().Be(5, "max(5, 20 %) of the cluster's work");
+
+        using var output = new StringWriter();
+        await ResetBreakerCommand.RunAsync(world.Client, ClusterWorld.OwnNamespace, output, CancellationToken.None);
+        await scene.UntilAsync("the rest is suspended", async () => await CountAsync(scene) == 8, TimeSpan.FromSeconds(20));
+        await scene.UntilAsync("the breaker is closed", async () => await scene.ConditionAsync("BreakerOpen") is null);
+    }
+
     private static async Task<int> CountAsync(Scene scene)
     {
         var count = 0;

@@ -141,10 +141,17 @@ internal sealed class BudgetReconciler(
         var models = budgets.ToDictionary(budget => budget.Uid, budget => budget.Object.PartOf is null ? spending.ModelOf(budget) : null);
         GrantDecision? grants = null;
         var passes = new List<(ReadBudget Budget, BudgetSnapshot Snapshot, BudgetDecision Decision)>();
+        var forBreaker = 0;
         using (await _deciding.EnterAsync(cancellationToken))
             foreach (var (budget, observed) in budgets.Zip(observe()))
             {
-                var snapshot = observed with { RolledOver = recorder.BeginWindow(budget, observed.Now), Spending = models[budget.Uid] };
+                var snapshot = observed with
+                {
+                    RolledOver = recorder.BeginWindow(budget, observed.Now),
+                    Spending = models[budget.Uid],
+                    // All were observed before the first of them decided.
+                    BreakerAllowance = Math.Max(0, observed.BreakerAllowance - forBreaker),
+                };
                 snapshot = recorder.WithLoans(snapshot);
                 // Requests are for budgets and not for the limits inside them.
                 if (budget.Object.PartOf is null)
@@ -156,6 +163,7 @@ internal sealed class BudgetReconciler(
                 recorder.Record(budget, snapshot, decision);
                 decisions.Record(budget.Object, decision);
                 MarkOthers(budget.Object, decision);
+                forBreaker += decision.Actions.Count(action => action is { Kind: ActionKind.Suspend, CountsForBreaker: true });
                 passes.Add((budget, snapshot, decision));
             }
         var next = IdleEvaluation;

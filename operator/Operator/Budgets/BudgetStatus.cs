@@ -177,7 +177,7 @@ internal static class BudgetStatus
             ],
             SuspendedCount = suspended.DistinctBy(p => p.Uid).Count(),
             Decisions = [.. uids.SelectMany(state.Decisions).Reverse().OrderByDescending(one => one.Time).Take(10).Select(Decision)],
-            Conditions = Conditions(budget, decision, severe),
+            Conditions = Conditions(budget, decision, severe, limits),
         };
     }
 
@@ -448,13 +448,24 @@ internal static class BudgetStatus
     private static IReadOnlyList<V1Condition> Conditions(
         BudgetObject budget,
         BudgetDecision decision,
-        (BudgetObject Limit, BudgetDecision Decision)? severe
+        (BudgetObject Limit, BudgetDecision Decision)? severe,
+        IEnumerable<(BudgetObject Limit, BudgetDecision Decision)> limits
     )
     {
+        // A limit inside the budget has no status of its own for them.
+        ConditionValue[] all =
+        [
+            .. decision
+                .Conditions.Concat(
+                    limits
+                        .SelectMany(one => one.Decision.Conditions)
+                        .Where(condition => condition.Type is ConditionTypes.BreakerOpen or ConditionTypes.Contested)
+                )
+                .DistinctBy(condition => condition.Type),
+        ];
         var conditions =
-            (budget.Status?.Conditions ?? []).Where(c => decision.Conditions.Any(d => d.Type == c.Type)).ToArray()
-            as IReadOnlyList<V1Condition>;
-        foreach (var own in decision.Conditions)
+            (budget.Status?.Conditions ?? []).Where(c => all.Any(d => d.Type == c.Type)).ToArray() as IReadOnlyList<V1Condition>;
+        foreach (var own in all)
         {
             var value =
                 own.Type == ConditionTypes.Ready
