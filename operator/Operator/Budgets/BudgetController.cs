@@ -162,7 +162,7 @@ internal sealed class BudgetReconciler(
                     _unstoredLoans[budget.Uid] = true;
                 recorder.Record(budget, snapshot, decision);
                 decisions.Record(budget.Object, decision);
-                MarkOthers(budget.Object, decision);
+                decisions.MarkOthers(budget.Object, decision, stores.Coverage);
                 forBreaker += decision.Actions.Count(action => action is { Kind: ActionKind.Suspend, CountsForBreaker: true });
                 passes.Add((budget, snapshot, decision));
             }
@@ -195,15 +195,6 @@ internal sealed class BudgetReconciler(
 
     /// <summary>Whether the loans of a budget are stored. Another budget's pass may run between its decision and that write.</summary>
     private bool HasStoredLoans(BudgetObject budget) => !_unstoredLoans.ContainsKey(budget.Metadata.Uid);
-
-    /// <summary>Marks the other budgets of the workloads that a decision resumes, because they have reserved nothing for them.</summary>
-    private void MarkOthers(BudgetObject entity, BudgetDecision decision)
-    {
-        foreach (var action in decision.Actions.Where(action => action.Kind == ActionKind.Resume))
-        foreach (var other in stores.Coverage.WithLimitsIn(action.Workload.Namespace))
-            if (other.Metadata.Uid != entity.Metadata.Uid && !entity.IsLimitOfOtherValue(other))
-                decisions.MarkOutdated(other);
-    }
 
     public void Forget(BudgetObject entity)
     {

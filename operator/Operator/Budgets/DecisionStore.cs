@@ -1,8 +1,10 @@
 using System.Collections.Concurrent;
+using System.Collections.Immutable;
 using Bursar.Api;
 using Bursar.Core.Decisions;
 using Bursar.Core.Forecast;
 using Bursar.Kubernetes.Objects;
+using Bursar.Operator.Cluster;
 
 namespace Bursar.Operator.Budgets;
 
@@ -16,8 +18,10 @@ internal sealed class DecisionStore
 
     private readonly ConcurrentDictionary<ObjectKey, Latest> _latest = new();
 
-    /// <summary>The UIDs of the budgets whose latest decision is outdated.</summary>
-    private readonly ConcurrentDictionary<string, bool> _outdated = new(StringComparer.Ordinal);
+    /// <summary>
+    /// The UIDs of the budgets whose latest decision is outdated, each with the UIDs of the workloads that other budgets have resumed since.
+    /// </summary>
+    private readonly ConcurrentDictionary<string, ImmutableHashSet<string>> _outdated = new(StringComparer.Ordinal);
 
     /// <summary>Raised with the budget, the previous decision (null for the first one) and the new decision.</summary>
     public event Action<BudgetObject, BudgetDecision?, BudgetDecision>? Recorded;
@@ -31,16 +35,18 @@ internal sealed class DecisionStore
 
     /// <summary>
     /// Returns the UIDs of the workloads that the latest decision does not cover; null if there is no decision. If another budget has resumed
-    /// a workload since, the decision covers none of the workloads that still wait, until the budget is evaluated again.
+    /// a workload since, the decision covers none of the workloads that still wait, until the budget is evaluated again. The resumed workload itself
+    /// stays covered, because it was resumed only since all its budgets cover it.
     /// </summary>
     public IReadOnlyList<string>? NotCoveredBy(BudgetObject budget) =>
         Find(budget) is not { } latest ? null
-        : _outdated.ContainsKey(budget.Metadata.Uid)
+        : _outdated.TryGetValue(budget.Metadata.Uid, out var resumed)
             ?
             [
                 .. latest
                     .Decision.Workloads.Where(work => work.OtherBudgets is not null || work.State == WorkloadState.SuspendedByBudget)
                     .Select(work => work.Key.Uid)
+                    .Where(uid => !resumed.Contains(uid))
                     .Union(latest.NotCovered, StringComparer.Ordinal),
             ]
         : latest.NotCovered;
@@ -49,7 +55,17 @@ internal sealed class DecisionStore
     public bool IsOutdated(BudgetObject budget) => _outdated.ContainsKey(budget.Metadata.Uid);
 
     /// <summary>Records that another budget resumed a workload that the budget's latest decision has not reserved for.</summary>
-    public void MarkOutdated(BudgetObject budget) => _outdated[budget.Metadata.Uid] = true;
+    public void MarkOutdated(BudgetObject budget, string workloadUid) =>
+        _outdated.AddOrUpdate(budget.Metadata.Uid, [workloadUid], (_, resumed) => resumed.Add(workloadUid));
+
+    /// <summary>Marks the other budgets of the workloads that a decision resumes, because they have reserved nothing for them.</summary>
+    public void MarkOthers(BudgetObject budget, BudgetDecision decision, BudgetCoverage coverage)
+    {
+        foreach (var action in decision.Actions.Where(action => action.Kind == ActionKind.Resume))
+        foreach (var other in coverage.WithLimitsIn(action.Workload.Namespace))
+            if (other.Metadata.Uid != budget.Metadata.Uid && !budget.IsLimitOfOtherValue(other))
+                MarkOutdated(other, action.Workload.Uid);
+    }
 
     /// <summary>
     /// Stores a decision without what no reader of it needs: most of its memory, estimates, and the sentences of running workloads. With

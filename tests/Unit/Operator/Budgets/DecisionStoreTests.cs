@@ -38,10 +38,29 @@ public class DecisionStoreTests
         var decision = Decision with { Workloads = [.. Decision.Workloads, waits] };
         _decisions.Record(Budget("1"), decision);
         _decisions.NotCoveredBy(Budget("1")).Should().BeEmpty();
-        _decisions.MarkOutdated(Budget("1"));
+        _decisions.MarkOutdated(Budget("1"), "another");
         _decisions.NotCoveredBy(Budget("1")).Should().Equal("waits");
         _decisions.Record(Budget("1"), decision);
         _decisions.NotCoveredBy(Budget("1")).Should().BeEmpty();
+    }
+
+    /// <summary>Otherwise its other budgets would release their reservation for it while it starts, and return a loan for it.</summary>
+    [Fact]
+    public void Outdated_decision_covers_the_workload_that_another_budget_resumed()
+    {
+        WorkloadVerdict Waiting(string uid) =>
+            Decision.Workloads[0] with
+            {
+                Key = Decision.Workloads[0].Key with { Uid = uid },
+                State = WorkloadState.Pending,
+                OtherBudgets = "budget other",
+            };
+        _decisions.Record(Budget("1"), Decision with { Workloads = [Waiting("waits"), Waiting("first"), Waiting("second")] });
+
+        _decisions.MarkOutdated(Budget("1"), "first");
+        _decisions.MarkOutdated(Budget("1"), "second");
+
+        _decisions.NotCoveredBy(Budget("1")).Should().Equal("waits");
     }
 
     [Fact]
