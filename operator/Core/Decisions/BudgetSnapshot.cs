@@ -107,6 +107,10 @@ public sealed record BudgetSnapshot
 
     public IReadOnlyList<WorkloadSnapshot> Workloads { get; set; } = [];
 
+    /// <summary>The cost of pods that are being deleted and whose workload is gone. They cannot be stopped any earlier.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public Amount Ending { get; init; }
+
     public required BudgetMemory Memory { get; init; }
 
     /// <summary>Why usage is too uncertain for a forecast (a lost node, a stale cache). Null: it is current.</summary>

@@ -51,7 +51,7 @@ public sealed record BudgetTotals
     /// </summary>
     public required IReadOnlyList<Claim> ReleasedClaims { get; init; }
 
-    /// <summary>The remaining cost of workloads that are being stopped. A resume must not count it as available.</summary>
+    /// <summary>The remaining cost of workloads that are being stopped or deleted. A resume must not count it as available.</summary>
     public required Amount Ending { get; init; }
 
     /// <summary>
@@ -66,9 +66,9 @@ public sealed record BudgetTotals
     {
         Amount minimum = Amount.Zero,
             carriedOver = Amount.Zero,
-            bound = Amount.Zero,
-            immediateBound = Amount.Zero,
-            ending = Amount.Zero;
+            bound = budget.Ending,
+            immediateBound = budget.Ending,
+            ending = budget.Ending;
         List<Claim> minimumClaims = [],
             jobClaims = [],
             released = [];

@@ -121,12 +121,12 @@ internal sealed class BudgetObserver(
                 work.Add(observed);
         // Include every workload that costs money, whatever its object says.
         var listed = work.Select(w => w.Key.Uid).ToHashSet(StringComparer.Ordinal);
-        work.AddRange(
-            spends
-                .Values.Where(s => s.Gpus > 0 && !listed.Contains(s.Workload.Uid))
-                .Select(s => workloads.ObserveUnlisted(s, facts))
-                .OfType<WorkloadSnapshot>()
-        );
+        var ending = Amount.Zero;
+        foreach (var spend in spends.Values.Where(s => s.Gpus > 0 && !listed.Contains(s.Workload.Uid)))
+            if (workloads.ObserveUnlisted(spend, facts) is { } observed)
+                work.Add(observed);
+            else
+                ending += spend.RatePerHour.For(workloads.TimeToEnd(spend.Workload.Uid, now) + Reaction);
         var snapshot = new BudgetSnapshot
         {
             Namespace = budget.Namespace,
@@ -140,6 +140,7 @@ internal sealed class BudgetObserver(
             OutsideSelector = budget.Object.PartOf is null ? Outside(budget, window.Start, to, now) : Amount.Zero,
             BurnRate = spends.Values.Aggregate(HourlyCost.Zero, (sum, s) => sum + s.RatePerHour),
             Workloads = idle.AddTo(work, budget, now),
+            Ending = ending,
             RollingSpend =
                 budget.Terms.Window.Period == WindowPeriod.Rolling
                     ? [.. budget.Namespaces.SelectMany(ns => ledger.Segments(ns, budget.Selector, window.Start, now, budget.Terms.Counted))]

@@ -142,6 +142,10 @@ internal sealed class WorkloadObserver(
         return OfOther(spend, facts, why, why);
     }
 
+    /// <summary>Returns how long the pods of a workload that is gone may still take to end.</summary>
+    public TimeSpan TimeToEnd(string uid, DateTimeOffset now) =>
+        PodsOf(uid).Max(pod => pod.Metadata.DeletionTimestamp) is { } deadline && deadline > now ? deadline - now : TimeSpan.Zero;
+
     /// <summary>Adds a training job's forecast, its wait for pods, and its checkpoints to a snapshot.</summary>
     private WorkloadSnapshot OfTraining(
         WorkloadSnapshot snapshot,

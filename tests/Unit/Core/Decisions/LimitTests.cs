@@ -26,6 +26,19 @@ public sealed class LimitTests
         BudgetDecider.Decide(Budget(terms, Unknown("b")) with { Spent = Money(9.965m) }).Actions.Should().BeEmpty();
     }
 
+    /// <summary>Nothing stops the pods of a deleted job any earlier, so the others are stopped so much earlier.</summary>
+    [Fact]
+    public void Limit_and_its_bound_count_the_pods_of_deleted_workloads()
+    {
+        var budget = Budget(10m, Unknown("a")) with { Spent = Money(9.9m) };
+        BudgetDecider.Decide(budget).Should().Match<BudgetDecision>(one => one.Actions.Count == 0 && one.OverspendBound == Money(0.034m));
+
+        var decision = BudgetDecider.Decide(budget with { Ending = Money(0.07m) });
+
+        decision.OverspendBound.Should().Be(Money(0.104m));
+        decision.SuspendedNames().Should().Equal("a");
+    }
+
     [Fact]
     public void Limit_applies_despite_stale_metering_settle_time_or_breaker()
     {
