@@ -395,17 +395,19 @@ internal sealed class LevelRun
         {
             if (State.Suspensions().Count(record => record.Uid == job.Key.Uid) > 1)
                 Joint++;
-            if (BudgetsOf(job).All(budget => Fits(job, plans[budget].Plan, plans[budget].Snapshot)))
+            if (BudgetsOf(job).All(budget => Fits(job.Key.Uid, plans[budget].Plan, plans[budget].Snapshot)))
                 fitting.Add(job);
         }
         return fitting;
     }
 
-    private static bool Fits(LevelJob job, Plan plan, BudgetSnapshot budget)
+    /// <summary>Whether a suspended job fits a budget, with a cause to resume. A budget that has not suspended it must let it run.</summary>
+    public static bool Fits(string jobUid, Plan plan, BudgetSnapshot budget)
     {
-        var workload = plan.Workloads.Single(one => one.Uid == job.Key.Uid);
+        var workload = plan.Workloads.Single(one => one.Uid == jobUid);
         if (workload.Snapshot.Suspension is not null)
             return ResumeRule.Cause(workload.Snapshot, budget, plan.Totals, plan.Memory) is not null
+                && !ResumeRule.NeverFits(workload, plan.Totals)
                 && ResumeRule.LimitToResume(workload, plan) <= plan.Totals.Limit
                 && !LimitRule.IsReached(plan.Totals)
                 && !BudgetDecider.Decide(budget).Actions.Any(action => action.Kind == ActionKind.Suspend);
@@ -415,7 +417,7 @@ internal sealed class LevelRun
             Workloads =
             [
                 .. budget.Workloads.Select(one =>
-                    one.Key.Uid == job.Key.Uid ? one with { NotCoveredBy = null, OtherBudgets = null, NoPodSince = null } : one
+                    one.Key.Uid == jobUid ? one with { NotCoveredBy = null, OtherBudgets = null, NoPodSince = null } : one
                 ),
             ],
         };

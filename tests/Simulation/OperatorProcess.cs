@@ -31,6 +31,8 @@ internal sealed class OperatorProcess
     private readonly Expectations _echoes;
     private readonly BudgetRecorder _recorder;
     private readonly BudgetActor _actor;
+    private readonly LoanObserver _loans;
+    private readonly HashSet<string> _unstoredLoans = new(StringComparer.Ordinal);
 
     /// <param name="client">Over a <see cref="SimulatedApi"/>, whose answers never wait.</param>
     /// <param name="stoppable">How many workloads the circuit breaker counts; null for none.</param>
@@ -60,7 +62,13 @@ internal sealed class OperatorProcess
             Control,
             time
         );
+        _loans = new(_stores, State, Decisions);
     }
+
+    public DecisionStore Decisions { get; } = new();
+
+    /// <summary>Why the last write of the ledger was rejected; null after a success.</summary>
+    public string? LedgerFault => _store.Fault;
 
     public GpuLedger Ledger => _store.Ledger;
 
@@ -80,6 +88,32 @@ internal sealed class OperatorProcess
         ((Store<T>)((KindCache<T>)_stores.CacheOf(T.EntityKind.Kind)!).Informer.Store).Put(
             EntityJson.Read<T>(JsonSerializer.SerializeToUtf8Bytes(obj))
         );
+
+    /// <summary>Stores a budget, a request or a namespace in the cache.</summary>
+    public void See(IKubernetesObject obj)
+    {
+        switch (obj)
+        {
+            case V1Alpha1GpuBudget budget:
+                ((Store<V1Alpha1GpuBudget>)_stores.Budgets.Store).Put(budget);
+                break;
+            case V1Alpha1ClusterGpuBudget budget:
+                ((Store<V1Alpha1ClusterGpuBudget>)_stores.ClusterBudgets.Store).Put(budget);
+                break;
+            case V1Alpha1GpuBudgetRequest request:
+                ((Store<V1Alpha1GpuBudgetRequest>)_stores.Requests.Store).Put(request);
+                break;
+            case V1Namespace ns:
+                ((Store<V1Namespace>)_stores.Namespaces.Store).Put(ns);
+                break;
+            default:
+                throw new ArgumentException($"No cache for {obj.GetType().Name}.", nameof(obj));
+        }
+    }
+
+    /// <summary>Removes a deleted request from the cache.</summary>
+    public void Forget(V1Alpha1GpuBudgetRequest request) =>
+        ((Store<V1Alpha1GpuBudgetRequest>)_stores.Requests.Store).Remove(ObjectKey.From(request));
 
     public void FlushAll() => Done(_store.FlushAllAsync(default));
 
@@ -108,6 +142,56 @@ internal sealed class OperatorProcess
         _recorder.Record(budget, snapshot, decision);
         Done(_actor.RecordAsync(budget, snapshot, decision, default));
         Done(_actor.ActAsync(budget, snapshot, decision, default));
+    }
+
+    /// <summary>Returns a snapshot with what the budget's state adds to its limit.</summary>
+    public BudgetSnapshot WithState(BudgetObject entity, BudgetSnapshot observed)
+    {
+        var budget = Read(entity);
+        var snapshot = observed with { RolledOver = _recorder.BeginWindow(budget, observed.Now), LedgerFault = _store.Fault };
+        return _recorder.Grant(budget, _recorder.WithLoans(snapshot)).Snapshot;
+    }
+
+    /// <summary>
+    /// Decides on a budget that is in the cache, and carries the decision out, in the order of <see cref="BudgetReconciler"/>. Returns whether all
+    /// writes succeeded.
+    /// </summary>
+    /// <param name="entity">The budget.</param>
+    /// <param name="observe">Returns the snapshot without what the budget's state adds to it.</param>
+    /// <param name="decided">Called with the decision before it is carried out.</param>
+    public bool Pass(BudgetObject entity, Func<BudgetSnapshot> observe, Action<BudgetDecision> decided)
+    {
+        var budget = Read(entity);
+        _recorder.RestoreProgress(budget);
+        var own = WithState(entity, observe());
+        var (snapshot, decision) = LoanDecider.Decide(own, () => _loans.OffersTo(budget, own));
+        if (_recorder.RecordLoans(budget, own, snapshot))
+            _unstoredLoans.Add(budget.Uid);
+        _recorder.Record(budget, snapshot, decision);
+        Decisions.Record(entity, decision);
+        Decisions.MarkOthers(entity, decision, _stores.Coverage);
+        decided(decision);
+        try
+        {
+            if (_unstoredLoans.Contains(budget.Uid))
+                Done(_actor.StoreAsync(budget, default));
+            _unstoredLoans.Remove(budget.Uid);
+            Done(_actor.RecordAsync(budget, snapshot, decision, default));
+            Done(_actor.ActAsync(budget, snapshot, decision, default));
+            return true;
+        }
+        catch (ApiException)
+        {
+            return false;
+        }
+    }
+
+    private ReadBudget Read(BudgetObject entity)
+    {
+        var errors = GpuBudgetReader.Read(entity, out var terms, out var selector, out var exempt);
+        if (errors.Count > 0)
+            throw new ArgumentException(string.Join("; ", errors), nameof(entity));
+        return new(entity, terms!, selector, exempt, _recorder.NamespacesOf(entity, terms!));
     }
 
     private static void Done(Task task) => task.GetAwaiter().GetResult();

@@ -26,7 +26,9 @@ internal class SharedJob(string ns, string name, TimeSpan total, int priority, D
 
     public int Gpus { get; init; } = 1;
 
-    public HourlyCost Rate => V100 * Gpus;
+    public HourlyCost PricePerGpu { get; init; } = V100;
+
+    public HourlyCost Rate => PricePerGpu * Gpus;
 
     public bool Suspended { get; set; }
 
