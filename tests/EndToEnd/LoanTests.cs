@@ -227,10 +227,15 @@ public sealed class LoanTests
         await scene.UntilAsync("the status says why", async () =>
             (await scene.StatusAsync())!.LoanRefusals is ["team-lender/b: its window is not the same as that of this budget"]
         );
-        await world.Client.DeleteAsync<V1Alpha1ClusterGpuBudget>(scene.Team, null, null, Ct);
-        await scene.UntilAsync("it says that they have no department", async () =>
+        await world.Client.PatchAsync<V1Alpha1ClusterGpuBudget>(
+            scene.Team,
+            null,
+            KubePatch.Merge(new JsonObject { ["spec"] = new JsonObject { ["mode"] = "Observe" } }),
+            Ct
+        );
+        await scene.UntilAsync("it says that no department limits them", async () =>
             (await scene.StatusAsync())!.LoanRefusals is [var refusal]
-            && refusal.StartsWith("no ClusterGpuBudget selects", StringComparison.Ordinal)
+            && refusal.StartsWith("no ClusterGpuBudget in mode Enforce selects", StringComparison.Ordinal)
         );
     }
 

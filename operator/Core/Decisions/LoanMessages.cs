@@ -47,7 +47,8 @@ public static class LoanMessages
     public static string LimitReached(Amount owed, BudgetSnapshot budget) =>
         $"spec.borrowing.limit is reached: {Money(owed)} {budget.Currency} is borrowed and not repaid";
 
-    public const string NoCommonBudget = "no ClusterGpuBudget selects all workloads of this budget, so no budget can lend to it";
+    public const string NoCommonBudget =
+        "no ClusterGpuBudget in mode Enforce selects all workloads of this budget, so no budget can lend to it";
 
     public const string SharesWorkloads = "it selects workloads of this budget too";
 

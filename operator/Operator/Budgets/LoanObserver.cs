@@ -85,10 +85,11 @@ internal sealed class LoanObserver(ClusterStores stores, OperatorState state, De
         return amount > Amount.Zero ? (amount, null) : (Amount.Zero, LoanMessages.NothingLeft);
     }
 
-    /// <summary>Whether a ClusterGpuBudget certainly selects every workload that a budget selects.</summary>
+    /// <summary>Whether a ClusterGpuBudget limits every workload that a budget selects. One that only observes limits none.</summary>
     private bool Selects(V1Alpha1ClusterGpuBudget parent, BudgetObject budget, IReadOnlyList<string> namespaces, LabelSelector selector) =>
         parent.Metadata.Uid != budget.Metadata.Uid
-        && GpuBudgetReader.Read(parent, out _, out var above, out _).Count == 0
+        && GpuBudgetReader.Read(parent, out var terms, out var above, out _).Count == 0
+        && terms!.Mode == EnforcementMode.Enforce
         && stores.Coverage.CoversAll(parent, namespaces)
         && selector.IsWithin(above);
 
