@@ -81,7 +81,7 @@ public sealed class CreatorTests
     }
 }
 
-/// <summary>The same with the chart on a real API server, which calls the operator's webhook, and users that kubectl impersonates.</summary>
+/// <summary>Limits of users with the chart on a real API server, which calls the operator's webhook. kubectl impersonates users.</summary>
 public sealed class RealCreatorTests
 {
     private const string Team = "creators";

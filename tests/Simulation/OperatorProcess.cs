@@ -67,7 +67,7 @@ internal sealed class OperatorProcess
 
     public DecisionStore Decisions { get; } = new();
 
-    /// <summary>Why the last write of the ledger was rejected; null after a success.</summary>
+    /// <summary>The reason why the last write of the ledger was rejected; null after a success.</summary>
     public string? LedgerFault => _store.Fault;
 
     public GpuLedger Ledger => _store.Ledger;

@@ -454,7 +454,7 @@ internal sealed class OrganisationRun
             _dirty.Add(budget);
     }
 
-    /// <summary>What the users do on an hour.</summary>
+    /// <summary>Lets the users act at the beginning of an hour.</summary>
     private void Happen(int hour)
     {
         foreach (var budget in _budgets)
@@ -948,7 +948,7 @@ internal sealed class OrganisationRun
             );
     }
 
-    /// <summary>What must hold when no budget acts.</summary>
+    /// <summary>Checks the run while no budget acts.</summary>
     private void Check()
     {
         CheckSums();
